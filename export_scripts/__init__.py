@@ -1,0 +1,1 @@
+"""Fills a Triton model repository: resolve the checkpoints, export, optimise, check, record."""

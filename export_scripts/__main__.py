@@ -1,0 +1,175 @@
+"""`python -m export_scripts`: fill a model repository with the members of one source."""
+
+import argparse
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import get_args
+
+import onnx
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from transformers.utils import logging as transformers_logging
+
+from export_scripts.adapter import merge_adapter
+from export_scripts.checkpoint import load_checkpoint
+from export_scripts.encoders import OPSET, Precision, build_encoder
+from export_scripts.errors import ExportError, ParityError
+from export_scripts.judge import Target, export_judge
+from export_scripts.manifest import Export, read_manifest, write_manifest
+from export_scripts.members import JUDGE, MEMBERS, MODEL_REPOSITORY, Member
+from export_scripts.parity import Parity, measure_parity
+from export_scripts.parity_texts import parity_texts
+from export_scripts.repository import staging
+from export_scripts.sources import Source, named_source, resolve_source
+
+# Every third text still has each script and length, and keeps the large members to seconds.
+PARITY_STRIDE = 3
+ENCODER_PACKAGES = ("torch", "transformers", "tokenizers", "optimum-onnx", "onnx", "onnxruntime")
+console = Console(stderr=True, highlight=False)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export_scripts",
+        description="Export the members, check the encoders against PyTorch, and fill a model repository.",
+        epilog="example: python -m export_scripts --source hub --revision aegis=main",
+    )
+    parser.add_argument(
+        "--source",
+        required=True,
+        metavar="demo|hub|DIR",
+        help="demo: the small demonstration weights of the project; hub: the real members; "
+        "DIR: a folder with one checkpoint folder for each member",
+    )
+    parser.add_argument("--members", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--precision", choices=get_args(Precision), default="fp32")
+    parser.add_argument(
+        "--judge-target", choices=get_args(Target), default="cpu", help="where vLLM runs the judge"
+    )
+    parser.add_argument(
+        "--tensor-parallel-size", type=int, default=1, metavar="N", help="GPUs that share the judge"
+    )
+    adapted = parser.add_argument_group("a judge of its own adapter, instead of the merged one of the source")
+    adapted.add_argument("--judge-base", metavar="MODEL", help="folder, or OWNER/MODEL[@REV] on the hub")
+    adapted.add_argument("--judge-adapter", metavar="MODEL", help="LoRA adapter of it, named likewise")
+    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, metavar="DIR")
+    parser.add_argument(
+        "--revision",
+        action="append",
+        type=member_revision,
+        default=[],
+        metavar="MEMBER=REV",
+        help="commit, tag or branch of a hub member; may be repeated",
+    )
+    options = parser.parse_args(arguments)
+    if bool(options.judge_base) != bool(options.judge_adapter):
+        parser.error("--judge-base and --judge-adapter go together")
+    return options
+
+
+def member_revision(text: str) -> tuple[str, str]:
+    """Split `MEMBER=REV`; raises argparse.ArgumentTypeError where it is not of that form."""
+    member, _, revision = text.partition("=")
+    if member not in MEMBERS or not revision:
+        raise argparse.ArgumentTypeError(f"{text!r} is not MEMBER=REV with MEMBER one of {list(MEMBERS)}")
+    return member, revision
+
+
+def main() -> int:
+    """Export what the command line asks for; returns the exit status."""
+    options = parse_arguments()
+    warnings.filterwarnings("ignore", module=r"torch|optimum|onnx|transformers")
+    transformers_logging.set_verbosity_error()
+    revisions = dict(options.revision)
+    try:
+        with staging(options.repository) as staged, tempfile.TemporaryDirectory() as merged:
+            sources = {
+                name: resolve_source(options.source, MEMBERS[name], revisions.get(name))
+                for name in options.members
+                if name != JUDGE.name or not options.judge_adapter
+            }
+            if options.judge_adapter:
+                base, adapter = (
+                    named_source(text, JUDGE) for text in (options.judge_base, options.judge_adapter)
+                )
+                with console.status("judge: merging the adapter"):
+                    sources[JUDGE.name] = merge_adapter(base, adapter, Path(merged))
+            manifest = read_manifest(options.repository)
+            for name, source in sources.items():
+                export = export_member(name, source, options, staged)
+                manifest["members"][name] = export.record(staged)
+            write_manifest(staged, manifest)
+    except ExportError as error:
+        console.print(f"[red]Export stopped:[/red] {error}", soft_wrap=True)
+        console.print(f"{options.repository} is as it was.", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print(f"Interrupted; {options.repository} is as it was.", soft_wrap=True)
+        return 130
+    console.print(f"[green]Filled[/green] {options.repository}", soft_wrap=True)
+    return 0
+
+
+def export_member(name: str, source: Source, options: argparse.Namespace, staged: Path) -> Export:
+    """Write the files of the member `name` below `staged`; raises ExportError."""
+    if name != JUDGE.name:
+        return export_encoder(MEMBERS[name], source, options.precision, staged)
+    with console.status(f"judge: copying {source.name}"):
+        return export_judge(
+            source, staged, options.repository, options.judge_target, options.tensor_parallel_size
+        )
+
+
+def export_encoder(member: Member, source: Source, precision: Precision, staged: Path) -> Export:
+    """Write one encoder's model and tokenizer below `staged`; raises ExportError."""
+    texts = parity_texts()[::PARITY_STRIDE]
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progress:
+        task = progress.add_task(f"{member.name}: loading {source.name}", total=len(texts))
+        checkpoint = load_checkpoint(source.folder, member)
+
+        def build_and_check(*, fused: bool) -> tuple[onnx.ModelProto, Parity]:
+            progress.update(task, description=f"{member.name}: exporting {precision}", completed=0)
+            encoder = build_encoder(checkpoint.model, precision, fused=fused)
+            progress.update(task, description=f"{member.name}: checking against PyTorch")
+            parity = measure_parity(encoder, checkpoint, member, texts, lambda: progress.advance(task))
+            parity.require(member, precision)
+            return encoder, parity
+
+        fused = True
+        try:
+            encoder, parity = build_and_check(fused=True)
+        except ParityError as error:
+            console.print(f"{error}; trying again without fusion", soft_wrap=True)
+            fused = False
+            encoder, parity = build_and_check(fused=False)
+        progress.update(
+            task, description=f"{member.name}: {precision}, {parity.equal_decisions:.2%} equal decisions"
+        )
+    files = (Path(member.name) / "1" / "model.onnx", Path("tokenizer") / "1" / f"{member.name}.json")
+    for file in files:
+        (staged / file).parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(encoder, staged / files[0])
+    checkpoint.serving_tokenizer().save(str(staged / files[1]))
+    details = {"fused": fused, "opset": OPSET, "parity": parity.as_dict()}
+    return Export(source, precision, files, ENCODER_PACKAGES, details)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

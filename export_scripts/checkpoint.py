@@ -1,0 +1,83 @@
+"""Loads a member's checkpoint in PyTorch and refuses one that is damaged or of another kind."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers.tokenization_utils_fast import PreTrainedTokenizerFast
+
+from export_scripts.errors import SourceError
+from export_scripts.members import Member
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded member: the reference that the export must agree with."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+
+    def serving_tokenizer(self) -> Tokenizer:
+        """The `tokenizers` object behind the tokenizer, set to pad to the longest and never to cut."""
+        tokenizer = Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
+        tokenizer.no_truncation()
+        tokenizer.enable_padding(pad_id=self.tokenizer.pad_token_id, pad_token=self.tokenizer.pad_token)
+        return tokenizer
+
+    @torch.no_grad()
+    def logits(self, text: str) -> torch.Tensor:
+        """Logits FP32 [labels] of one text, unpadded."""
+        encoding = self.tokenizer(text, return_tensors="pt")
+        logits: torch.Tensor = self.model(**encoding).logits[0]
+        return logits
+
+
+def load_checkpoint(folder: Path, member: Member) -> Checkpoint:
+    """Load `folder` in FP32.
+
+    Raises SourceError where a file is damaged or missing, weights are missing (they would be
+    random), or architecture or labels are not the member's.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            local_files_only=True,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            output_loading_info=True,
+        )
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(
+            f"{member.name}: the checkpoint in {folder} is damaged or incomplete ({reason}); fetch it again"
+        ) from error
+    if model.config.architectures != [member.architecture]:
+        raise SourceError(
+            f"{member.name}: {folder} is a {model.config.architectures}, not a {member.architecture}"
+        )
+    if report["missing_keys"]:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise SourceError(f"{member.name}: the checkpoint in {folder} lacks weights ({missing}, ...)")
+    _require_labels(model.config.id2label, folder, member)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise SourceError(f"{member.name}: the tokenizer in {folder} has no `tokenizers` implementation")
+    return Checkpoint(model.eval(), tokenizer)
+
+
+def _require_labels(id2label: dict[int, str], folder: Path, member: Member) -> None:
+    labels = tuple(id2label[index] for index in sorted(id2label))
+    unnamed = tuple(f"LABEL_{index}" for index in range(len(member.labels)))
+    if labels not in (member.labels, unnamed):
+        raise SourceError(f"{member.name}: the labels in {folder} are {labels}, not {member.labels}")

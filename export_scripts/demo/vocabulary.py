@@ -1,0 +1,54 @@
+"""Tokenizers of the demo members: the members' own kinds, with small vocabularies."""
+
+from collections.abc import Iterable
+
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import BertTokenizerFast, PreTrainedTokenizerFast, RobertaTokenizerFast
+
+from export_scripts.demo.embeddings import minilm_words
+from export_scripts.members import MAX_TOKENS
+
+
+def wordpiece_tokenizer(size: int) -> PreTrainedTokenizerFast:
+    """Uncased WordPiece as BERT has it, over the single characters and most frequent words of MiniLM's."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = minilm_words()
+    characters = [word for word in words if len(word.removeprefix("##")) == 1]
+    entries = list(dict.fromkeys([*special, *characters, *words]))[:size]
+    tokenizer = Tokenizer(
+        models.WordPiece({entry: row for row, entry in enumerate(entries)}, unk_token=special[1])
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS)
+
+
+def byte_level_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+    """Cased byte-level BPE as RoBERTa has it, learnt from `texts` and from MiniLM's words."""
+    words = [f" {word}" for word in minilm_words() if not word.startswith("##")]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", AddedToken("<mask>", lstrip=True, special=True)]
+    tokenizer.train_from_iterator(
+        [*texts, *words],
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return RobertaTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS)

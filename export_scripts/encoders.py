@@ -1,0 +1,81 @@
+"""Turns a PyTorch encoder into one ONNX file: export, fuse, quantise, fold.
+
+Each step takes and gives an `onnx.ModelProto` with the flat tensors of optimum's export,
+INT64 [rows, tokens]; `fold_windows` comes last.
+"""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.optimizer import optimize_model
+from transformers import PreTrainedModel
+
+from export_scripts.folding import fold_windows
+
+Precision = Literal["fp32", "int8"]
+OPSET = 18
+
+
+def export_encoder(model: PreTrainedModel) -> onnx.ModelProto:
+    """Export a sequence classifier as optimum does, inputs and output with free batch and length."""
+    # At import, optimum's model patches print the names of models that have nothing to do with ours.
+    with contextlib.redirect_stdout(io.StringIO()):
+        from optimum.exporters.onnx import onnx_export_from_model
+    with tempfile.TemporaryDirectory() as folder:
+        onnx_export_from_model(
+            model, folder, opset=OPSET, task="text-classification", do_validation=False, no_post_process=True
+        )
+        return onnx.load(Path(folder) / "model.onnx")
+
+
+def fuse_encoder(encoder: onnx.ModelProto, model: PreTrainedModel) -> onnx.ModelProto:
+    """Fuse attention, layer norms, embeddings and GELU into ONNX Runtime's own operators.
+
+    RoBERTa has the graph of BERT, so both go by the fusion type `bert`.
+    """
+    optimised = optimize_model(
+        encoder,
+        model_type="bert",
+        num_heads=model.config.num_attention_heads,
+        hidden_size=model.config.hidden_size,
+        opt_level=0,
+    )
+    fused: onnx.ModelProto = optimised.model
+    fused.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    return fused
+
+
+def quantise_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """Quantise the weights of matrix products to int8, activations at run time.
+
+    7-bit weights (`reduce_range`): without VNNI, x86 adds pairs of int8 products in int16, which
+    8-bit weights can overflow (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        quantize_dynamic(
+            encoder,
+            path,
+            op_types_to_quantize=["MatMul", "Attention", "Gemm"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            # ONNX cannot infer the types behind the fused operators.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+        return onnx.load(path)
+
+
+def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) -> onnx.ModelProto:
+    """The served model at `precision`, with or without fusion; tensors as `fold_windows` says."""
+    encoder = export_encoder(model)
+    if fused:
+        encoder = fuse_encoder(encoder, model)
+    if precision == "int8":
+        encoder = quantise_encoder(encoder)
+    return fold_windows(encoder)

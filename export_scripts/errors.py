@@ -1,0 +1,13 @@
+"""Why an export stops; the repository is then as it was before."""
+
+
+class ExportError(RuntimeError):
+    """Base of what stops an export; the message says what to do."""
+
+
+class SourceError(ExportError):
+    """A checkpoint is missing, gated, unreachable, damaged, or not the member's kind."""
+
+
+class ParityError(ExportError):
+    """The exported model does not decide as its PyTorch reference."""

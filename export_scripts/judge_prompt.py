@@ -1,0 +1,87 @@
+"""The judge's prompt: the words that it was fine-tuned on, in the chat template of its tokenizer."""
+
+import copy
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
+
+from export_scripts.errors import SourceError
+
+# `format_input_classification` of the card of grounded-ai/phi3-toxicity-judge-merge, to the letter.
+CARD_PROMPT = """
+    You are examining written text content. Here is the text:
+        ************
+        [Text]: {text}
+        ************
+
+    Examine the text and determine  whether the text is toxic or not. Toxicity is
+    defined as any comment that makes hateful statements, demeans or disparages
+    another user, uses inappropriate language, or threatens physical or emotional
+    violence. Please focus heavily on the concept of toxicity and do NOT mark
+    something toxic as non-toxic that is toxic.
+
+    Your classification must be single word followed by a reasoning as to why you chose
+    the classification, either "toxic" or "non-toxic".
+    "toxic" means that the text meets the definition of toxic.
+    "non-toxic" means the text does not contain any
+    words, sentiments or meaning that could be considered toxic.
+
+    After your classification, provide the reason for your classification.
+    """
+PLACEHOLDER = "{text}"
+
+
+@dataclass(frozen=True)
+class JudgePrompt:
+    """What the server puts around a text.
+
+    prefix, suffix: as strings that vLLM tokenises to the ids of the chat template.
+    special_tokens: every string that the tokenizer takes for one token with a meaning of its own.
+    """
+
+    prefix: str
+    suffix: str
+    special_tokens: tuple[str, ...]
+
+    def write(self, path: Path) -> None:
+        """Write it as the JSON that the model `judge_prompt` reads."""
+        path.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def verbatim_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The same tokenizer, but it adds no special tokens of its own.
+
+    vLLM's backend takes the rendered prompt as a string; a BOS that the tokenizer adds would stand
+    before the one that the template writes, or where the template writes none.
+    """
+    verbatim = copy.deepcopy(tokenizer.backend_tokenizer)
+    verbatim.post_processor = TemplateProcessing(single="$A")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=verbatim,
+        chat_template=tokenizer.chat_template,
+        model_max_length=tokenizer.model_max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
+        **tokenizer.special_tokens_map,
+    )
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
+    """Render the card's prompt as one user message, ready for the assistant's answer.
+
+    Raises SourceError where the tokenizer has no chat template, or where its rendering cannot be
+    given to vLLM as a string.
+    """
+    if not tokenizer.chat_template:
+        raise SourceError("judge: the tokenizer has no chat template")
+    messages = [{"role": "user", "content": CARD_PROMPT}]
+    rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    wanted = tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True)
+    if tokenizer(rendered)["input_ids"] != wanted:
+        raise SourceError("judge: the chat template gives other tokens than its own text")
+    prefix, suffix = rendered.split(PLACEHOLDER)
+    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return JudgePrompt(prefix, suffix, tuple(special))

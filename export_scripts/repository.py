@@ -1,0 +1,51 @@
+"""Fills a model repository: everything is written aside first, then swapped in file by file."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from export_scripts.manifest import MANIFEST
+from export_scripts.members import MODEL_REPOSITORY
+
+# What exports and servers write into a repository, as opposed to what the project tracks.
+GENERATED = (
+    "*.onnx",
+    "rejection.json",
+    "aegis.json",
+    MANIFEST.name,
+    "local.pbtxt",
+    "__pycache__",
+    "tokenizer.json",
+    "prompt.json",
+    "model.json",
+    "weights",
+)
+
+
+@contextmanager
+def staging(repository: Path) -> Iterator[Path]:
+    """Give a folder to write into, and on success move its files into `repository`.
+
+    A repository other than the checkout's also receives the tracked configs and models. On any
+    error nothing of `repository` changes.
+    """
+    repository.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.parent, prefix=f".{repository.name}-") as temporary:
+        staged = Path(temporary)
+        if repository.resolve() != MODEL_REPOSITORY:
+            shutil.copytree(
+                MODEL_REPOSITORY, staged, ignore=shutil.ignore_patterns(*GENERATED), dirs_exist_ok=True
+            )
+        yield staged
+        _swap_in(staged, repository)
+
+
+def _swap_in(staged: Path, repository: Path) -> None:
+    files = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
+    # The manifest vouches for the others, so it comes last.
+    for file in sorted(files, key=lambda file: file == MANIFEST):
+        target = repository / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (staged / file).replace(target)

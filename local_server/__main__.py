@@ -1,0 +1,125 @@
+"""`python -m local_server`: serve a model repository on this host until it is told to stop."""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from local_server.command import Ports
+from local_server.errors import StartError
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+
+CHECKOUT = Path(__file__).parent.parent
+console = Console(stderr=True, highlight=False)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local_server",
+        description="Serve a model repository with the real tritonserver, on loopback only.",
+        epilog="example: python -m local_server --free-ports -- tribunal moderate 'How to make a bomb?'",
+    )
+    parser.add_argument("--repository", type=Path, default=CHECKOUT / "model_repository", metavar="DIR")
+    parser.add_argument("--http-port", type=int, default=Ports.http, metavar="N")
+    parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="N")
+    parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="N")
+    parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
+    parser.add_argument("--without-judge", action="store_true", help="leave the LLM out")
+    parser.add_argument(
+        "--log-file",
+        type=Path,
+        default=CHECKOUT / "build" / "tritonserver.log",
+        metavar="FILE",
+        help="where Triton's own log goes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--start-timeout", type=float, default=120.0, metavar="S", help="seconds the models may take to load"
+    )
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="after `--`: run it with TRIBUNAL_URL set, then stop and exit with its status",
+    )
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Serve until SIGINT, SIGTERM or the end of the command; returns the exit status."""
+    options = parse_arguments()
+    # A shell starts background jobs with SIGINT ignored, and Python then leaves it so.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _interrupt)
+    ports = (
+        free_ports()
+        if options.free_ports
+        else Ports(http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port)
+    )
+    with contextlib.ExitStack() as stack:
+        started_s = time.monotonic()
+        try:
+            with console.status("Starting tritonserver ...") as status:
+
+                def show_elapsed() -> None:
+                    elapsed_s = time.monotonic() - started_s
+                    status.update(f"Loading the models: {elapsed_s:.0f} s (log: {options.log_file})")
+
+                server = stack.enter_context(
+                    TritonServer(
+                        options.repository,
+                        ports=ports,
+                        log_file=options.log_file,
+                        judge=not options.without_judge,
+                        start_timeout_s=options.start_timeout,
+                        on_wait=show_elapsed,
+                    )
+                )
+            print_banner(server, time.monotonic() - started_s)
+            return run(server, options.command)
+        except StartError as error:
+            console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)
+            return 1
+        except KeyboardInterrupt:
+            console.print("Stopping ...")
+            return 0
+
+
+def run(server: TritonServer, command: list[str]) -> int:
+    """Run `command` against the server, or serve until tritonserver ends; returns the exit status."""
+    if command:
+        environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
+        return subprocess.run(command, env=environment, check=False).returncode
+    status = server.wait()
+    console.print(f"[red]tritonserver ended by itself[/red] with status {status}: see {server.log_file}")
+    return 1
+
+
+def print_banner(server: TritonServer, start_s: float) -> None:
+    """Say what is served, where, and from which weights."""
+    manifest = json.loads((server.repository / "manifest" / "1" / "manifest.json").read_text("utf-8"))
+    console.print(f"[green]Ready[/green] after {start_s:.1f} s: {server.repository}", soft_wrap=True)
+    for name, member in manifest["members"].items():
+        warning = ", for demonstration only" if member["source"] == "demo" else ""
+        console.print(f"  {name}: {member['source']} ({member['precision']}){warning}", soft_wrap=True)
+    console.print(
+        f"  gRPC {server.grpc_url}, HTTP {server.http_url}, metrics {server.metrics_url}", soft_wrap=True
+    )
+    console.print(f"  log {server.log_file}", soft_wrap=True)
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

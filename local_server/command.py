@@ -1,0 +1,95 @@
+"""The command line and the environment of one tritonserver process."""
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_server.installation import Installation
+from local_server.tuning import CONFIG_NAME
+
+LOOPBACK = "127.0.0.1"
+# Triton 24.10 has published vulnerabilities that are reached through the shared-memory API, and
+# the others change what is served.
+RESTRICTED_APIS = "shared-memory,model-repository,logging,trace"
+ADMIN_HEADER = "tribunal-admin-key"
+GRPC_ADMIN_HEADER = f"triton-grpc-protocol-{ADMIN_HEADER}"
+# vLLM on CPU: its cache in GiB; nothing is fetched, nothing reported.
+VLLM_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports on the loopback address."""
+
+    http: int = 8000
+    grpc: int = 8001
+    metrics: int = 8002
+
+
+def server_arguments(
+    installation: Installation,
+    *,
+    repository: Path,
+    backends: Path,
+    ports: Ports,
+    admin_key: str,
+    shm_prefix: str,
+    models: Collection[str],
+    tuned: bool = True,
+) -> list[str]:
+    """Arguments of tritonserver, the binary first; every address is loopback.
+
+    models: names of those to load.
+    tuned: serve `configs/local.pbtxt` where a model has one.
+    """
+    restricted = f"{RESTRICTED_APIS}:{ADMIN_HEADER}={admin_key}"
+    return [
+        str(installation.binary),
+        f"--model-repository={repository}",
+        *([f"--model-config-name={CONFIG_NAME}"] if tuned else []),
+        f"--backend-directory={backends}",
+        f"--cache-directory={installation.caches}",
+        f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
+        f"--http-address={LOOPBACK}",
+        f"--grpc-address={LOOPBACK}",
+        f"--metrics-address={LOOPBACK}",
+        f"--http-port={ports.http}",
+        f"--grpc-port={ports.grpc}",
+        f"--metrics-port={ports.metrics}",
+        f"--http-restricted-api={restricted}",
+        f"--grpc-restricted-protocol={restricted}",
+        # A server whose models failed to load stays up just long enough to be asked why.
+        "--exit-on-error=false",
+        "--strict-readiness=true",
+        "--disable-auto-complete-config",
+        # Explicit control lets a model that lost its engine unload itself.
+        "--model-control-mode=explicit",
+        *(f"--load-model={model}" for model in sorted(models)),
+    ]
+
+
+def server_environment(installation: Installation, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Environment of tritonserver and of the Python stubs that it starts."""
+    # site-packages lies in <environment>/lib/pythonX.Y.
+    binaries = installation.site_packages.parents[2] / "bin"
+    return {
+        **inherited,
+        "LD_LIBRARY_PATH": _joined(*installation.library_folders, inherited.get("LD_LIBRARY_PATH")),
+        "PYTHONPATH": _joined(installation.site_packages, inherited.get("PYTHONPATH")),
+        "PATH": _joined(binaries, inherited.get("PATH")),
+        # The stub's interpreter otherwise decodes files as ASCII.
+        "LC_ALL": "C.UTF-8",
+        # The encoders own the cores.
+        "TOKENIZERS_PARALLELISM": "false",
+        **VLLM_ENVIRONMENT,
+    }
+
+
+def _joined(*parts: Path | str | None) -> str:
+    return os.pathsep.join(str(part) for part in parts if part)

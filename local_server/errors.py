@@ -1,0 +1,5 @@
+"""Why a local server cannot run; every message ends with what to do."""
+
+
+class StartError(RuntimeError):
+    """The server could not be started."""

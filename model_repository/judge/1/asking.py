@@ -1,0 +1,58 @@
+"""Decides whether the judge is asked, and cuts a text into pieces that fit its context."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+MODES = ("always", "auto", "never")
+
+
+class InvalidMode(ValueError):
+    """The caller's mode is none of MODES."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Highest category scores in [low, high) that leave the encoders undecided."""
+
+    low: float
+    high: float
+
+    def asks(self, aegis_logits: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Which rows of `aegis_logits` FP32 [batch, windows, categories] are in the band, BOOL [batch]."""
+        highest = 1 / (1 + np.exp(-aegis_logits.max(axis=(1, 2)).astype(np.float64)))
+        undecided: npt.NDArray[np.bool_] = (highest >= self.low) & (highest < self.high)
+        return undecided
+
+
+def read_mode(raw: bytes) -> str:
+    """The mode that a caller names; raises InvalidMode."""
+    mode = raw.decode("utf-8", "replace")
+    if mode not in MODES:
+        raise InvalidMode(f"judge is {mode[:40]!r}; it must be one of {', '.join(MODES)}")
+    return mode
+
+
+def text_splitter(tokenizer_file: Path, piece_tokens: int) -> Callable[[str], list[str]]:
+    """`split_text` by the judge's tokenizer; without an exported judge nothing is ever split."""
+    if not tokenizer_file.exists():
+        return lambda text: [text]
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    # A special token in a text is ordinary characters to the judge.
+    tokenizer.encode_special_tokens = True
+    return lambda text: split_text(text, tokenizer, piece_tokens)
+
+
+def split_text(text: str, tokenizer: Tokenizer, piece_tokens: int) -> list[str]:
+    """Pieces of `text` of at most `piece_tokens` tokens each, in order; together they are the text."""
+    offsets = tokenizer.encode(text, add_special_tokens=False).offsets
+    if len(offsets) <= piece_tokens:
+        return [text]
+    starts = [0, *(offsets[index][0] for index in range(piece_tokens, len(offsets), piece_tokens))]
+    return [
+        text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True) if start < end
+    ]

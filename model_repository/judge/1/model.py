@@ -1,0 +1,138 @@
+"""Triton model `judge`: asks the LLM about the texts that need it, and reads its answers.
+
+One asyncio loop serves all requests at once, so that vLLM batches their generations; each request
+is answered through its response sender when its last text is judged.
+"""
+
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from answer import Judgement, read_answer, worst
+from asking import Band, InvalidMode, read_mode, text_splitter
+
+LLM = "toxicity_judge"
+# Each call of the LLM holds one thread of this process until its answer is complete.
+MAX_CALLS_IN_FLIGHT = 16
+INPUTS = ("text", "judge", "explain", "aegis_logits")
+SKIPPED = Judgement("skipped")
+UNAVAILABLE = Judgement("unavailable")
+
+
+class TritonPythonModel:
+    """Joins the decoupled judge to an ensemble that answers once."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Read the config, and start the loop that all requests share."""
+        parameters = json.loads(args["model_config"])["parameters"]
+        settings = {name: value["string_value"] for name, value in parameters.items()}
+        self.default_mode = read_mode(settings["default_mode"].encode())
+        self.band = Band(float(settings["auto_low"]), float(settings["auto_high"]))
+        self.timeout_s = float(settings["timeout_s"])
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self.split = text_splitter(folder / "tokenizer.json", int(settings["piece_tokens"]))
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT))
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def execute(self, requests: list[Any]) -> list[None]:
+        """Take the requests on; each is answered later, by itself.
+
+        Inputs are copied here: a request's memory is Triton's again once its answer is sent.
+        """
+        for request in requests:
+            inputs = {name: _input(request, name) for name in INPUTS}
+            answering = self._answer(inputs, request.get_response_sender())
+            asyncio.run_coroutine_threadsafe(answering, self.loop)
+        return [None] * len(requests)
+
+    def finalize(self) -> None:
+        """Stop the loop."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+
+    async def _answer(self, inputs: dict[str, Any], sender: Any) -> None:
+        try:
+            response = pb_utils.InferenceResponse(_tensors(await self._judge(inputs)))
+        except InvalidMode as error:
+            refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+            response = pb_utils.InferenceResponse(error=refusal)
+        except Exception as error:  # noqa: BLE001 - an unanswered request would hang for ever
+            pb_utils.Logger.log_error(f"judge: {error!r}")
+            response = pb_utils.InferenceResponse(error=pb_utils.TritonError(repr(error)))
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    async def _judge(self, inputs: dict[str, Any]) -> list[Judgement]:
+        texts = [raw.decode("utf-8") for raw in inputs["text"][:, 0]]
+        modes, explain = inputs["judge"], inputs["explain"]
+        undecided = self.band.asks(inputs["aegis_logits"])
+        judgements = []
+        for row, text in enumerate(texts):
+            mode = self.default_mode if modes is None else read_mode(modes[row, 0])
+            asked = mode == "always" or (mode == "auto" and undecided[row])
+            wants_reason = explain is None or bool(explain[row, 0])
+            judgements.append(self._judge_text(text, explain=wants_reason) if asked else _skip())
+        return list(await asyncio.gather(*judgements))
+
+    async def _judge_text(self, text: str, *, explain: bool) -> Judgement:
+        pieces = self.split(text)
+        asking = asyncio.gather(*(self._ask(piece, explain=explain) for piece in pieces))
+        try:
+            return worst(await asyncio.wait_for(asking, self.timeout_s))
+        except TimeoutError:
+            pb_utils.Logger.log_warn(f"judge: no answer within {self.timeout_s:g} s")
+            return UNAVAILABLE
+
+    async def _ask(self, text: str, *, explain: bool) -> Judgement:
+        request = pb_utils.InferenceRequest(
+            model_name=LLM,
+            requested_output_names=["text_output", "logprobs"],
+            inputs=[
+                pb_utils.Tensor("text", np.array([text.encode()], dtype=np.object_)),
+                pb_utils.Tensor("explain", np.array([explain])),
+            ],
+        )
+        try:
+            responses = list(await request.async_exec(decoupled=True))
+        except pb_utils.TritonModelException as error:
+            pb_utils.Logger.log_warn(f"judge: {LLM} cannot be asked: {error}")
+            return UNAVAILABLE
+        for response in responses:
+            if response.has_error():
+                pb_utils.Logger.log_warn(f"judge: {LLM} failed: {response.error().message()}")
+                return UNAVAILABLE
+            if response.output_tensors():
+                text_output, logprobs = (
+                    pb_utils.get_output_tensor_by_name(response, name).as_numpy()[0].decode("utf-8")
+                    for name in ("text_output", "logprobs")
+                )
+                return read_answer(text_output, logprobs, explain=explain)
+        return UNAVAILABLE
+
+
+async def _skip() -> Judgement:
+    return SKIPPED
+
+
+def _input(request: Any, name: str) -> Any:
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    return None if tensor is None else tensor.as_numpy().copy()
+
+
+def _tensors(judgements: list[Judgement]) -> list[Any]:
+    def strings(values: list[str | None]) -> Any:
+        return np.array([[(value or "").encode()] for value in values], dtype=np.object_)
+
+    scores = np.array([[judgement.score] for judgement in judgements], dtype=np.float32)
+    return [
+        pb_utils.Tensor("judge_status", strings([judgement.status for judgement in judgements])),
+        pb_utils.Tensor("judge_label", strings([judgement.label for judgement in judgements])),
+        pb_utils.Tensor("judge_reason", strings([judgement.reason for judgement in judgements])),
+        pb_utils.Tensor("toxicity_score", scores),
+    ]

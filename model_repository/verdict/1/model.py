@@ -1,0 +1,56 @@
+"""Triton model `verdict`: logits of both encoders -> scores, the decision and the verdict as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from policy import Policy, Toxicity
+from scores import category_scores, rejection_scores
+
+JUDGE_TENSORS = ("judge_status", "judge_label", "toxicity_score", "judge_reason")
+
+
+class TritonPythonModel:
+    """Each request is decided by the policy of this model's config."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Read the thresholds from the config and the category names from `labels.txt`."""
+        config = json.loads(args["model_config"])
+        labels = (Path(args["model_repository"]) / "labels.txt").read_text("utf-8").splitlines()
+        categories = pb_utils.get_output_config_by_name(config, "category_scores")["dims"][0]
+        if len(labels) != categories:
+            raise ValueError(f"labels.txt has {len(labels)} labels, but the config {categories} categories")
+        thresholds = {name: value["string_value"] for name, value in config["parameters"].items()}
+        self.policy = Policy.from_parameters(thresholds, labels)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request, or fail it alone where its logits are not finite."""
+        return [self._decide(request) for request in requests]
+
+    def _decide(self, request: Any) -> Any:
+        def values(name: str) -> Any:
+            return pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+
+        try:
+            rejection = rejection_scores(values("rejection_logits"))
+            categories = category_scores(values("aegis_logits"))
+        except ArithmeticError as error:
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+        judge = [values(name)[:, 0].tolist() for name in JUDGE_TENSORS]
+        toxicities = [Toxicity.from_tensors(*row) for row in zip(*judge, strict=True)]
+        verdicts = [
+            self.policy.decide(*row)
+            for row in zip(rejection[:, 0].tolist(), categories.tolist(), toxicities, strict=True)
+        ]
+        flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
+        documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)
+        return pb_utils.InferenceResponse(
+            [
+                pb_utils.Tensor("rejection_score", rejection),
+                pb_utils.Tensor("category_scores", categories),
+                pb_utils.Tensor("flagged", flagged),
+                pb_utils.Tensor("verdict", documents),
+            ]
+        )

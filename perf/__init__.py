@@ -1,0 +1,1 @@
+"""Benchmarks: ratios of interleaved rounds in one run, raw samples kept."""

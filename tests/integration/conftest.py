@@ -1,0 +1,61 @@
+"""Real servers, each started once: on the demo members, and on full-size random ones."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from export_scripts.full_size import write_full_size
+from export_scripts.members import CHECKOUT
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+
+
+def export(source: str, repository: Path, *options: str) -> None:
+    """Fill `repository` as a user would."""
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "export_scripts",
+            "--source",
+            source,
+            "--repository",
+            str(repository),
+            *options,
+        ],
+        cwd=CHECKOUT,
+        check=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository filled with the demo members."""
+    repository = tmp_path_factory.mktemp("demo") / "repository"
+    export("demo", repository)
+    return repository
+
+
+@pytest.fixture(scope="session")
+def server(demo_repository: Path) -> Iterator[TritonServer]:
+    """The demo members, served for the whole session."""
+    log_file = demo_repository.parent / "tritonserver.log"
+    with TritonServer(demo_repository, ports=free_ports(), log_file=log_file) as running:
+        yield running
+
+
+@pytest.fixture(params=["grpc_url", "http_url"])
+def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
+    """Address of the demo server over each protocol."""
+    return str(getattr(server, request.param))
+
+
+@pytest.fixture(scope="module")
+def full_size_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of the members' full-size architectures with random weights."""
+    folder = tmp_path_factory.mktemp("full_size")
+    write_full_size(folder)
+    return folder

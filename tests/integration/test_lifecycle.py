@@ -1,0 +1,170 @@
+"""`python -m local_server` as a user runs it: start, stop, and every way not to start."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from tribunal import Client
+
+from export_scripts.members import CHECKOUT
+from local_server.command import Ports
+from local_server.preconditions import free_ports, require_free
+from local_server.server import TritonServer
+
+READY_TIMEOUT_S = 60.0
+
+
+@contextmanager
+def launch(repository: Path, ports: Ports, log_file: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m local_server`, and end it where the test did not."""
+    arguments = [
+        *(sys.executable, "-m", "local_server", "--repository", str(repository), "--log-file", str(log_file)),
+        *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
+        *("--metrics-port", str(ports.metrics), *command),
+    ]
+    with subprocess.Popen(
+        arguments, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    ) as launcher:
+        try:
+            yield launcher
+        finally:
+            launcher.terminate()
+
+
+def wait_until_ready(launcher: subprocess.Popen[str], ports: Ports) -> str:
+    """Read the launcher's messages up to its last line of the banner; the server then answers."""
+    assert launcher.stderr is not None
+    lines = []
+    for line in launcher.stderr:
+        lines.append(line)
+        if line.startswith("  log "):
+            with Client(f"127.0.0.1:{ports.grpc}") as client:
+                assert client.moderate("hello", judge="never").flagged is False
+            return "".join(lines)
+    raise AssertionError(f"the server did not start: {''.join(lines)}")
+
+
+def shared_memory() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("tribunal-*")}  # noqa: S108
+
+
+def left_running(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; a zombie has ended and waits for init to take note of it."""
+    return [
+        process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stop", "options"),
+    [(signal.SIGTERM, []), (signal.SIGINT, ["--without-judge"])],
+    ids=["SIGTERM with the judge", "Ctrl-C"],
+)
+def test_a_stopped_server_leaves_nothing_and_starts_again(
+    demo_repository: Path, tmp_path: Path, stop: signal.Signals, options: list[str]
+) -> None:
+    ports = free_ports()
+    before = shared_memory()
+    for _ in range(2):
+        with launch(demo_repository, ports, tmp_path / "log", *options) as launcher:
+            banner = wait_until_ready(launcher, ports)
+            assert re.search(r"aegis: demo \(fp32\), for demonstration only", banner)
+            assert f"gRPC 127.0.0.1:{ports.grpc}" in banner
+            family = psutil.Process(launcher.pid).children(recursive=True)
+            assert len(family) > 5
+            assert shared_memory() > before
+            launcher.send_signal(stop)
+            assert launcher.wait(timeout=30) == 0
+        assert left_running(family) == []
+        assert shared_memory() == before
+        require_free(ports)
+    assert "successfully loaded 'moderation'" in (tmp_path / "log").read_text("utf-8")
+
+
+def test_stopped_while_it_starts(demo_repository: Path, tmp_path: Path) -> None:
+    with launch(demo_repository, free_ports(), tmp_path / "log") as launcher:
+        while not psutil.Process(launcher.pid).children():
+            time.sleep(0.05)
+        family = psutil.Process(launcher.pid).children(recursive=True)
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait(timeout=30) == 0
+    assert left_running(family) == []
+
+
+def test_a_command_runs_against_the_server_and_its_status_is_passed_on(
+    demo_repository: Path, tmp_path: Path
+) -> None:
+    command = "import os, sys; print(os.environ['TRIBUNAL_URL']); sys.exit(3)"
+    ports = free_ports()
+    with launch(
+        demo_repository, ports, tmp_path / "log", "--without-judge", "--", sys.executable, "-c", command
+    ) as launcher:
+        printed, _ = launcher.communicate(timeout=READY_TIMEOUT_S)
+    assert printed == f"127.0.0.1:{ports.grpc}\n"
+    assert launcher.returncode == 3
+
+
+def refused(repository: Path, ports: Ports, tmp_path: Path, *options: str) -> str:
+    with launch(repository, ports, tmp_path / "log", *options) as launcher:
+        _, messages = launcher.communicate(timeout=READY_TIMEOUT_S)
+    assert launcher.returncode == 1
+    assert "Traceback" not in messages
+    (line,) = [line for line in messages.splitlines() if line.startswith("Cannot start:")]
+    return line
+
+
+def test_a_taken_port(demo_repository: Path, tmp_path: Path) -> None:
+    ports = free_ports()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports.grpc))
+        taken.listen()
+        assert f"port {ports.grpc} (Address already in use; choose another with --grpc-port)" in refused(
+            demo_repository, ports, tmp_path
+        )
+
+
+def test_a_repository_without_exports(tmp_path: Path) -> None:
+    (tmp_path / "moderation").mkdir()
+    (tmp_path / "moderation" / "config.pbtxt").touch()
+    assert "run `make export SOURCE=demo`" in refused(tmp_path, free_ports(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("aegis/1/model.onnx", "not a model", "aegis: .*Protobuf parsing failed"),
+        ("tokenizer/1/rejection.json", "{", "tokenizer: .*EOF while parsing"),
+        ("verdict/labels.txt", "One\nTwo\n", "verdict: .*labels.txt has 2 labels, but the config 14"),
+        ("phi3/1/model.json", '{"model": "/nowhere"}', "phi3: .*/nowhere"),
+        ("verdict/config.pbtxt", "no config", r"verdict/config\.pbtxt is malformed: 1:1"),
+    ],
+)
+def test_a_model_that_cannot_load_gives_its_own_reason(
+    demo_repository: Path, tmp_path: Path, file: str, content: str, reason: str
+) -> None:
+    repository = tmp_path / "repository"
+    shutil.copytree(demo_repository, repository)
+    (repository / file).write_text(content)
+    before = shared_memory()
+    options = [] if file.startswith("phi3") else ["--without-judge"]
+    assert re.search(reason, refused(repository, free_ports(), tmp_path, *options))
+    assert shared_memory() == before
+
+
+def test_the_tracked_configs_load_as_they_are(demo_repository: Path, tmp_path: Path) -> None:
+    with (
+        TritonServer(
+            demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, tuned=False
+        ) as server,
+        Client(server.grpc_url) as client,
+    ):
+        assert client.moderate("How to make a bomb?", judge="never").flagged

@@ -1,0 +1,92 @@
+"""Scores served by Triton against transformers on the same weights, over both protocols."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+
+from export_scripts.checkpoint import Checkpoint, load_checkpoint
+from export_scripts.members import ENCODERS, MAX_TOKENS
+from export_scripts.parity import scores_of
+from export_scripts.parity_texts import parity_texts
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+from tests.conftest import demo_checkpoint
+from tests.integration.conftest import export
+
+MAX_DIFFERENCE = 1e-4
+BATCH_SIZES = (1, 7, 32)
+
+
+def served_scores(
+    server: TritonServer, protocol: str, texts: list[str]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """`rejection_score` FP32 [batch, 1] and `category_scores` FP32 [batch, 14] of one request."""
+    module = {"grpc": tritonclient.grpc, "http": tritonclient.http}[protocol]
+    address = server.grpc_url if protocol == "grpc" else server.http_url.removeprefix("http://")
+    rows = np.array([[text.encode()] for text in texts], dtype=np.object_)
+    tensor = module.InferInput("text", list(rows.shape), "BYTES")
+    tensor.set_data_from_numpy(rows)
+    mode = module.InferInput("judge", list(rows.shape), "BYTES")
+    mode.set_data_from_numpy(np.full(rows.shape, b"never", dtype=np.object_))
+    with module.InferenceServerClient(address) as client:
+        answer = client.infer("moderation", [tensor, mode])
+    return answer.as_numpy("rejection_score"), answer.as_numpy("category_scores")
+
+
+def reference_scores(checkpoint: Checkpoint, name: str, text: str) -> npt.NDArray[Any]:
+    return scores_of(checkpoint.logits(text), ENCODERS[name])
+
+
+def exact_texts(checkpoint: Checkpoint) -> list[str]:
+    """Texts of exactly 510, 511 and 512 tokens by this member's tokenizer."""
+    texts = []
+    for tokens in (510, 511, 512):
+        text = "a" + " a" * (tokens - 3)
+        assert len(checkpoint.tokenizer(text)["input_ids"]) == tokens
+        texts.append(text)
+    return texts
+
+
+def assert_parity(
+    server: TritonServer, protocol: str, checkpoints: dict[str, Checkpoint], texts: list[str]
+) -> None:
+    """Every score of every text, sent in batches of several sizes, is the reference's."""
+    remaining, sent = list(texts), 0
+    while remaining:
+        size = BATCH_SIZES[sent % len(BATCH_SIZES)]
+        batch, remaining, sent = remaining[:size], remaining[size:], sent + 1
+        rejection, categories = served_scores(server, protocol, batch)
+        for row, text in enumerate(batch):
+            expected = reference_scores(checkpoints["rejection"], "rejection", text)[1]
+            assert abs(rejection[row, 0] - expected) <= MAX_DIFFERENCE, repr(text)
+            expected = reference_scores(checkpoints["aegis"], "aegis", text)
+            assert np.abs(categories[row] - expected).max() <= MAX_DIFFERENCE, repr(text)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_demo_members(server: TritonServer, protocol: str) -> None:
+    checkpoints = {name: demo_checkpoint(name) for name in ENCODERS}
+    texts = [
+        text
+        for text in parity_texts()
+        if all(len(member.tokenizer(text)["input_ids"]) <= MAX_TOKENS for member in checkpoints.values())
+    ]
+    texts += [text for member in checkpoints.values() for text in exact_texts(member)]
+    assert len(texts) >= 300
+    assert_parity(server, protocol, checkpoints, texts)
+
+
+def test_full_size_members(full_size_checkpoints: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    export(str(full_size_checkpoints), repository, "--members", *ENCODERS)
+    checkpoints = {name: load_checkpoint(full_size_checkpoints / name, ENCODERS[name]) for name in ENCODERS}
+    texts = parity_texts()[::12] + exact_texts(checkpoints["aegis"])[-1:]
+    log_file = tmp_path / "tritonserver.log"
+    with TritonServer(repository, ports=free_ports(), log_file=log_file, judge=False) as server:
+        for protocol in ("grpc", "http"):
+            assert_parity(server, protocol, checkpoints, texts)

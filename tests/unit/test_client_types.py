@@ -1,0 +1,78 @@
+"""The client's values and what it refuses before it asks a server."""
+
+import copy
+import dataclasses
+import json
+import pickle
+from typing import Any
+
+import pytest
+from tribunal import Client, InvalidInput, ServerError, Toxicity, TribunalError, Verdict
+from tribunal.client import encode_texts
+
+DOCUMENT: dict[str, Any] = {
+    "flagged": True,
+    "refusal": {"detected": False, "score": 0.004},
+    "categories": {"flagged": ["Threat"], "scores": {"Threat": 0.9, "Violence": 0.1}},
+    "toxicity": {"status": "answered", "label": "toxic", "score": 0.97, "reason": "A threat."},
+}
+
+
+def test_a_verdict_is_read_from_its_document() -> None:
+    verdict = Verdict.from_json(json.dumps(DOCUMENT).encode())
+    assert verdict.flagged
+    assert verdict.refusal.score == 0.004
+    assert verdict.categories.flagged == ("Threat",)
+    assert verdict.categories.scores["Violence"] == 0.1
+    assert verdict.toxicity == Toxicity("answered", "toxic", 0.97, "A threat.")
+    assert pickle.loads(pickle.dumps(verdict)) == copy.deepcopy(verdict) == verdict  # noqa: S301
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        verdict.flagged = False  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"[]", b"\xff", b'{"flagged": true}', json.dumps({**DOCUMENT, "refusal": {"odd": 1}}).encode()],
+)
+def test_anything_else_is_the_servers_error(document: bytes) -> None:
+    with pytest.raises(ServerError, match="same version"):
+        Verdict.from_json(document)
+
+
+def test_texts_become_one_row_each() -> None:
+    rows = encode_texts(["é", "", "a\x00b"])
+    assert rows.shape == (3, 1)
+    assert rows[:, 0].tolist() == ["é".encode(), b"", b"a\x00b"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ("one string", "single string"),
+        (["good", None], r"texts\[1\] is a NoneType"),
+        (["good", b"bytes"], r"texts\[1\] is a bytes"),
+        (["lone \ud800"], r"texts\[0\] is not valid Unicode: character 5"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_its_place(texts: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        encode_texts(texts)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan")])
+def test_a_deadline_is_finite(timeout_s: float) -> None:
+    with pytest.raises(InvalidInput, match="timeout_s"):
+        Client(timeout_s=timeout_s)
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"ftp://host.*neither host:port"):
+        Client("ftp://host")
+
+
+def test_every_error_has_one_base() -> None:
+    from tribunal import errors
+
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert len(kinds) == 5
+    assert all(issubclass(kind, TribunalError) for kind in kinds)

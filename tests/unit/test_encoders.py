@@ -1,0 +1,77 @@
+"""ONNX encoders against PyTorch, on random weights of both architectures."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from onnxruntime import InferenceSession
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+    set_seed,
+)
+
+from export_scripts.encoders import build_encoder
+
+SMALL = {
+    "vocab_size": 200,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "initializer_range": 0.2,
+    "attn_implementation": "eager",
+}
+
+
+def roberta() -> PreTrainedModel:
+    return RobertaForSequenceClassification(RobertaConfig(max_position_embeddings=66, num_labels=2, **SMALL))
+
+
+def bert() -> PreTrainedModel:
+    return BertForSequenceClassification(BertConfig(max_position_embeddings=64, num_labels=14, **SMALL))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(("architecture", "pad_id"), [(roberta, 1), (bert, 0)])
+def test_windows_go_in_and_come_out(
+    architecture: Callable[[], PreTrainedModel], pad_id: int, fused: bool
+) -> None:
+    set_seed(3)
+    model = architecture().eval()
+    encoder = build_encoder(model, "fp32", fused=fused)
+    session = InferenceSession(encoder.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert [tensor.name for tensor in session.get_inputs()] == ["input_ids", "attention_mask"]
+    assert [tensor.shape for tensor in session.get_inputs()] == [["batch", "windows", "tokens"]] * 2
+
+    rng = np.random.default_rng(3)
+    for batch, windows, tokens in ((1, 1, 2), (3, 1, 17), (2, 4, 60)):
+        input_ids = rng.integers(5, 200, (batch, windows, tokens))
+        attention_mask = np.ones_like(input_ids)
+        attention_mask[-1, :, tokens // 2 + 1 :] = 0
+        input_ids[attention_mask == 0] = pad_id
+        (logits,) = session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+        with torch.no_grad():
+            rows = model(
+                input_ids=torch.from_numpy(input_ids.reshape(-1, tokens)),
+                attention_mask=torch.from_numpy(attention_mask.reshape(-1, tokens)),
+            ).logits
+        np.testing.assert_allclose(logits, rows.reshape(batch, windows, -1), atol=1e-4)
+
+
+def test_fusion_takes_the_place_of_plain_attention() -> None:
+    encoder = build_encoder(bert(), "fp32", fused=True)
+    operators = {node.op_type for node in encoder.graph.node}
+    assert "Attention" in operators
+    assert "Softmax" not in operators
+
+
+def test_int8_holds_its_weights_in_a_quarter_of_the_space() -> None:
+    model = bert()
+    plain, quantised = (build_encoder(model, precision, fused=True) for precision in ("fp32", "int8"))
+    embeddings = 4 * model.get_input_embeddings().weight.numel()
+    assert (quantised.ByteSize() - embeddings) < 0.45 * (plain.ByteSize() - embeddings)

@@ -1,0 +1,62 @@
+"""Configs fitted to a host."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
+
+from export_scripts.members import MODEL_REPOSITORY
+from local_server.tuning import JUDGE_ENVIRONMENT, available_cores, read_config, tune, write_local_configs
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    shutil.copytree(
+        MODEL_REPOSITORY, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.onnx", "local.pbtxt")
+    )
+    return tmp_path
+
+
+def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -> None:
+    write_local_configs(repository, cores=5)
+    for name in ("rejection", "aegis"):
+        local = read_config(repository / name / "configs" / "local.pbtxt")
+        tracked = read_config(repository / name / "config.pbtxt")
+        (group,) = local.instance_group
+        assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
+        assert local.parameters["intra_op_thread_count"].string_value == "1"
+        assert not local.HasField("dynamic_batching")
+        assert (local.input, local.output, local.model_warmup) == (
+            tracked.input,
+            tracked.output,
+            tracked.model_warmup,
+        )
+
+
+def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -> None:
+    stale = repository / "verdict" / "configs" / "local.pbtxt"
+    stale.parent.mkdir()
+    stale.write_text("max_batch_size: 1")
+    write_local_configs(repository, cores=2)
+    tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
+    assert tuned == {"rejection", "aegis", "phi3"}
+
+
+def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository: Path) -> None:
+    write_local_configs(repository, cores=2)
+    local = read_config(repository / "phi3" / "configs" / "local.pbtxt")
+    assert local.parameters["EXECUTION_ENV_PATH"].string_value == str(JUDGE_ENVIRONMENT)
+    assert [tensor.name for tensor in local.input if not tensor.optional] == ["text_input"]
+    assert local.model_transaction_policy.decoupled
+
+
+def test_tuning_leaves_the_tracked_config_alone() -> None:
+    config = read_config(MODEL_REPOSITORY / "aegis" / "config.pbtxt")
+    before = config.SerializeToString()
+    assert tune(config, cores=2) != config
+    assert config.SerializeToString() == before
+
+
+def test_this_host_has_a_core() -> None:
+    assert available_cores() >= 1
