@@ -7,6 +7,7 @@ is answered through its response sender when its last text is judged.
 import asyncio
 import json
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from asking import Band, InvalidMode, read_mode, text_splitter
 
 LLM = "toxicity_judge"
 # Each call of the LLM holds one thread of this process until its answer is complete.
-MAX_CALLS_IN_FLIGHT = 16
+MAX_CALLS_IN_FLIGHT = 64
 INPUTS = ("text", "judge", "explain", "aegis_logits")
 SKIPPED = Judgement("skipped")
 UNAVAILABLE = Judgement("unavailable")
@@ -36,6 +37,9 @@ class TritonPythonModel:
         self.timeout_s = float(settings["timeout_s"])
         folder = Path(args["model_repository"]) / args["model_version"]
         self.split = text_splitter(folder / "tokenizer.json", int(settings["piece_tokens"]))
+        # Triton 24.10 drops its own references to the answers of a decoupled model in a thread that
+        # does not hold the GIL. Were they the last, the process's memory would be corrupted.
+        self.kept: deque[list[Any]] = deque(maxlen=4 * MAX_CALLS_IN_FLIGHT)
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT))
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -103,6 +107,7 @@ class TritonPythonModel:
         except pb_utils.TritonModelException as error:
             pb_utils.Logger.log_warn(f"judge: {LLM} cannot be asked: {error}")
             return UNAVAILABLE
+        self.kept.append(responses)
         for response in responses:
             if response.has_error():
                 pb_utils.Logger.log_warn(f"judge: {LLM} failed: {response.error().message()}")
