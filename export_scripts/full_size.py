@@ -1,33 +1,50 @@
 """`python -m export_scripts.full_size DIR`: the members' architectures in full size, with random weights.
 
 They decide nothing; they cost what the real members cost, for parity and speed where the hub is
-out of reach. `--source DIR` exports them. The shapes are those of the members' config.json.
+out of reach. `--source DIR` exports them. The shapes are those of the members' config.json, but for
+the judge, which has JUDGE_LAYERS of its 32 layers: all of them would take 15 GB in fp32.
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
+    Phi3Config,
+    Phi3ForCausalLM,
     PreTrainedModel,
     RobertaConfig,
     RobertaForSequenceClassification,
     set_seed,
 )
 
-from export_scripts.members import ENCODERS, MAX_TOKENS
+from export_scripts.members import ENCODERS, MAX_TOKENS, MEMBERS
 from export_scripts.sources import DEMO_WEIGHTS
 
 SEED = 7
 # Wider than the 0.02 of training, so that the scores of different texts differ visibly.
 INITIALIZER_RANGE = 0.05
+JUDGE_LAYERS = 2
 
 
 def full_size_model(name: str) -> PreTrainedModel:
-    """Randomly initialised model of the member `name`: 82M parameters for rejection, 33M for aegis."""
+    """Randomly initialised model of the member `name`.
+
+    82M parameters for rejection, 33M for aegis, 275M for the judge's layers and the demo vocabulary.
+    """
     set_seed(SEED)
+    if name == "judge":
+        vocabulary = AutoTokenizer.from_pretrained(DEMO_WEIGHTS / name)
+        return Phi3ForCausalLM(
+            Phi3Config(
+                vocab_size=len(vocabulary),
+                num_hidden_layers=JUDGE_LAYERS,
+                pad_token_id=vocabulary.pad_token_id,
+            )
+        )
     labels = dict(enumerate(ENCODERS[name].labels))
     if name == "rejection":
         return RobertaForSequenceClassification(
@@ -48,9 +65,9 @@ def full_size_model(name: str) -> PreTrainedModel:
     )
 
 
-def write_full_size(folder: Path) -> None:
-    """Write one checkpoint folder for each member below `folder`, with the demo members' tokenizers."""
-    for name in ENCODERS:
+def write_full_size(folder: Path, members: Iterable[str]) -> None:
+    """Write one checkpoint folder for each of `members` below `folder`, with the demo members' tokenizers."""
+    for name in members:
         full_size_model(name).save_pretrained(folder / name)
         AutoTokenizer.from_pretrained(DEMO_WEIGHTS / name).save_pretrained(folder / name)
 
@@ -59,7 +76,9 @@ def main() -> None:
     """Write the checkpoints to the folder that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m export_scripts.full_size", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    write_full_size(parser.parse_args().folder)
+    parser.add_argument("--members", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    options = parser.parse_args()
+    write_full_size(options.folder, options.members)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,20 @@
 """`python -m perf.judge REPOSITORY`: judged texts per second, through `moderation` and by vLLM alone.
 
-Same prompts, same engine arguments, same decoding, 16 at once; rounds of the two take turns.
+Same prompts, same engine arguments, same decoding, 16 at once; rounds of the two take turns, and
+the one whose turn it is not is stopped: an engine of vLLM spins on a core for a while after its work.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,7 +53,9 @@ class BareLlm:
             stderr=subprocess.DEVNULL,
             text=True,
             env={**os.environ, **VLLM_ENVIRONMENT},
+            start_new_session=True,
         )
+        self.group = self._process.pid
 
     def __enter__(self) -> "BareLlm":
         self._read("ready")
@@ -76,13 +82,38 @@ class BareLlm:
         raise RuntimeError("the bare engine ended")
 
 
+@contextlib.contextmanager
+def stopped(group: int) -> Iterator[None]:
+    """A process group that does not run meanwhile."""
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
+
+
+def served_s(client: Client, pool: ThreadPoolExecutor, texts: list[str], *, explain: bool) -> float:
+    """Seconds that all texts take through `moderation`; raises RuntimeError where one got no answer."""
+
+    def status(text: str) -> str:
+        return client.moderate(text, judge="always", explain=explain).toxicity.status
+
+    started_s = time.perf_counter()
+    statuses = set(pool.map(status, texts))
+    elapsed_s = time.perf_counter() - started_s
+    if not statuses <= {"answered", "unparsed"}:
+        raise RuntimeError(f"the judge was {statuses - {'answered', 'unparsed'}}")
+    return elapsed_s
+
+
 def main() -> None:
     """Measure, print the ratios, and keep the samples."""
     parser = argparse.ArgumentParser(prog="python -m perf.judge", description=__doc__)
     parser.add_argument("repository", type=Path)
     parser.add_argument("--output", type=Path, default=CHECKOUT / "build" / "perf_judge.json", metavar="FILE")
+    parser.add_argument("--texts", type=int, default=160, metavar="N", help="in each round")
     options = parser.parse_args()
-    texts = [row["text"] for row in read_judgements("heldout")]
+    texts = [row["text"] for row in read_judgements("heldout")][: options.texts]
     prompt = Prompt.read(options.repository / "judge_prompt" / "1" / "prompt.json")
     limits = read_config(options.repository / "judge_prompt" / "config.pbtxt").parameters
     samples: dict[str, list[float]] = {}
@@ -98,17 +129,13 @@ def main() -> None:
         for _ in track(range(ROUNDS + 1), "rounds", console=console):
             for explain in (False, True):
                 name = "max_answer_tokens" if explain else "max_label_tokens"
-                bare_s = bare.round_s(max_tokens=int(limits[name].string_value), explain=explain)
+                max_tokens = int(limits[name].string_value)
+                with stopped(server.pid):
+                    bare_s = bare.round_s(max_tokens=max_tokens, explain=explain)
                 samples.setdefault(f"bare explain={explain}", []).append(len(texts) / bare_s)
-                started_s = time.perf_counter()
-                list(
-                    pool.map(
-                        lambda text, explain=explain: client.moderate(text, judge="always", explain=explain),
-                        texts,
-                    )
-                )
-                served_s = time.perf_counter() - started_s
-                samples.setdefault(f"moderation explain={explain}", []).append(len(texts) / served_s)
+                with stopped(bare.group):
+                    moderated_s = served_s(client, pool, texts, explain=explain)
+                samples.setdefault(f"moderation explain={explain}", []).append(len(texts) / moderated_s)
     # The first round warms both up.
     medians = {name: statistics.median(values[1:]) for name, values in samples.items()}
     for explain in (False, True):

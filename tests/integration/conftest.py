@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from export_scripts.full_size import write_full_size
-from export_scripts.members import CHECKOUT
+from export_scripts.members import CHECKOUT, ENCODERS
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 
@@ -57,5 +57,5 @@ def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
 def full_size_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints of the members' full-size architectures with random weights."""
     folder = tmp_path_factory.mktemp("full_size")
-    write_full_size(folder)
+    write_full_size(folder, ENCODERS)
     return folder

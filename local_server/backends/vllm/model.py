@@ -30,7 +30,8 @@ from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
 from vllm.v1.engine.exceptions import EngineDeadError  # noqa: E402
 
 HEALTH_CHECK_INTERVAL_S = 0.5
-CANCELLATION_CHECK_INTERVAL_S = 0.1
+CANCELLATION_CHECK_INTERVAL_S = 0.5
+ENGINE_NICENESS = 5
 
 
 class TritonPythonModel:
@@ -70,6 +71,8 @@ class TritonPythonModel:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     async def _start(self, arguments: dict[str, Any]) -> AsyncLLM:
+        # The engine's processes start from this thread: they leave the cores to the encoders first.
+        os.nice(ENGINE_NICENESS)
         engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         # The first generation allocates and compiles; let it not be a caller's.
         async for _ in engine.generate("warm-up", SamplingParams(max_tokens=2, logprobs=1), "warm-up"):
@@ -110,10 +113,12 @@ class TritonPythonModel:
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     async def _abort_when_cancelled(self, request_id: str, sender: Any) -> None:
-        while not sender.is_cancelled():
+        cancelled = False
+        while not cancelled:
             await asyncio.sleep(CANCELLATION_CHECK_INTERVAL_S)
-        pb_utils.Logger.log_info(f"{self.name}: the caller of {request_id} went away")
+            cancelled = sender.is_cancelled()
         await self.engine.abort(request_id)
+        pb_utils.Logger.log_info(f"{self.name}: {request_id} was stopped, its caller went away")
 
 
 def _question(request: Any) -> Question:
