@@ -27,11 +27,14 @@ class Checkpoint:
         tokenizer.enable_padding(pad_id=self.tokenizer.pad_token_id, pad_token=self.tokenizer.pad_token)
         return tokenizer
 
-    @torch.no_grad()
     def logits(self, text: str) -> torch.Tensor:
         """Logits FP32 [labels] of one text, unpadded."""
-        encoding = self.tokenizer(text, return_tensors="pt")
-        logits: torch.Tensor = self.model(**encoding).logits[0]
+        return self.window_logits(self.tokenizer(text)["input_ids"])
+
+    @torch.no_grad()
+    def window_logits(self, input_ids: list[int]) -> torch.Tensor:
+        """Logits FP32 [labels] of one window of token ids, special tokens included."""
+        logits: torch.Tensor = self.model(torch.tensor([input_ids])).logits[0]
         return logits
 
 

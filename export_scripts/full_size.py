@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -28,6 +29,7 @@ SEED = 7
 # Wider than the 0.02 of training, so that the scores of different texts differ visibly.
 INITIALIZER_RANGE = 0.05
 JUDGE_LAYERS = 2
+RARE_LOGIT = -2.0
 
 
 def full_size_model(name: str) -> PreTrainedModel:
@@ -58,11 +60,14 @@ def full_size_model(name: str) -> PreTrainedModel:
                 id2label=labels,
             )
         )
-    return BertForSequenceClassification(
+    aegis = BertForSequenceClassification(
         BertConfig(
             hidden_size=384, intermediate_size=1536, initializer_range=INITIALIZER_RANGE, id2label=labels
         )
     )
+    # As with the real weights, few scores lie near 0.5, where int8's rounding would decide them.
+    torch.nn.init.constant_(aegis.classifier.bias, RARE_LOGIT)
+    return aegis
 
 
 def write_full_size(folder: Path, members: Iterable[str]) -> None:

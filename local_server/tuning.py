@@ -1,7 +1,8 @@
 """Fits the tracked configs to this host, as `configs/local.pbtxt` beside each of them.
 
 On a CPU a batch of n costs n times a batch of one, and one thread for each of several instances
-does more than several threads for one: as many instances as cores, one thread each, no batching.
+does more than several threads for one: as many instances as cores, one thread each, no batching,
+and no padding computed.
 """
 
 import os
@@ -62,7 +63,10 @@ def tune(config: ModelConfig, cores: int) -> ModelConfig:
         tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=cores)
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
+        tuned.parameters["unpad_by"].string_value = "attention_mask"
         tuned.ClearField("dynamic_batching")
+    if "pad_to_multiple_of" in config.parameters:
+        tuned.parameters["pad_to_multiple_of"].string_value = "1"
     if config.backend == "vllm":
         tuned.parameters["EXECUTION_ENV_PATH"].string_value = str(JUDGE_ENVIRONMENT)
         for name, kind in VLLM_INPUTS.items():

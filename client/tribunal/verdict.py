@@ -49,12 +49,18 @@ class Toxicity:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The decision on one text and what it rests on."""
+    """The decision on one text and what it rests on.
+
+    windows: how many windows of 512 tokens the encoders read the text in.
+    truncated: the text has more than the server reads; the encoders have not seen its end.
+    """
 
     flagged: bool
     refusal: Refusal
     categories: Categories
     toxicity: Toxicity
+    windows: int
+    truncated: bool
 
     @classmethod
     def from_json(cls, document: bytes) -> "Verdict":
@@ -69,6 +75,8 @@ class Verdict:
                     scores=verdict["categories"]["scores"],
                 ),
                 toxicity=Toxicity(**verdict["toxicity"]),
+                windows=verdict["windows"],
+                truncated=verdict["truncated"],
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ServerError(

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -172,13 +171,8 @@ def test_generate_over_http(server: TritonServer) -> None:
 def test_attacks_break_nothing(server: TritonServer) -> None:
     assert len(ATTACKS) >= 60
     with Client(server.grpc_url, timeout_s=60) as client:
-        verdicts = []
-        for attack in ATTACKS:
-            # Long padding can break the encoders' limit, which is an answer too.
-            with suppress(InvalidInput):
-                verdicts.append(client.moderate(attack["text"]))
+        verdicts = [client.moderate(attack["text"]) for attack in ATTACKS]
         assert client.moderate(INSULT).toxicity.label == "toxic"
-    assert len(verdicts) >= 60
     statuses = Counter(verdict.toxicity.status for verdict in verdicts)
     assert set(statuses) <= {"answered", "unparsed"}
     for verdict in verdicts:

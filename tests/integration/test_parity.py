@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from tribunal import Client
 
 from export_scripts.checkpoint import Checkpoint, load_checkpoint
-from export_scripts.members import ENCODERS, MAX_TOKENS
+from export_scripts.members import ENCODERS
 from export_scripts.parity import scores_of
 from export_scripts.parity_texts import parity_texts
 from local_server.preconditions import free_ports
@@ -20,6 +21,7 @@ from tests.integration.conftest import export
 
 MAX_DIFFERENCE = 1e-4
 BATCH_SIZES = (1, 7, 32)
+CONTENT, OVERLAP = 510, 64
 
 
 def served_scores(
@@ -39,7 +41,25 @@ def served_scores(
 
 
 def reference_scores(checkpoint: Checkpoint, name: str, text: str) -> npt.NDArray[Any]:
-    return scores_of(checkpoint.logits(text), ENCODERS[name])
+    """Scores by transformers; of a long text the largest over its windows, cut by transformers too.
+
+    Its own last window is shorter than the others, so its start is moved back.
+    """
+    ids = checkpoint.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    starts = [*range(0, max(len(ids) - CONTENT, 1), CONTENT - OVERLAP)]
+    if len(ids) > CONTENT:
+        starts.append(len(ids) - CONTENT)
+    scores = [
+        scores_of(
+            checkpoint.window_logits(
+                checkpoint.tokenizer.build_inputs_with_special_tokens(ids[start : start + CONTENT])
+            ),
+            ENCODERS[name],
+        )
+        for start in starts
+    ]
+    highest: npt.NDArray[Any] = np.max(scores, axis=0)
+    return highest
 
 
 def exact_texts(checkpoint: Checkpoint) -> list[str]:
@@ -50,6 +70,11 @@ def exact_texts(checkpoint: Checkpoint) -> list[str]:
         assert len(checkpoint.tokenizer(text)["input_ids"]) == tokens
         texts.append(text)
     return texts
+
+
+def long_texts() -> list[str]:
+    """Varied texts of 1 to about 25 windows."""
+    return [" ".join(parity_texts()[start : start + size]) for start, size in ((0, 20), (60, 60), (0, 300))]
 
 
 def assert_parity(
@@ -71,12 +96,9 @@ def assert_parity(
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_demo_members(server: TritonServer, protocol: str) -> None:
     checkpoints = {name: demo_checkpoint(name) for name in ENCODERS}
-    texts = [
-        text
-        for text in parity_texts()
-        if all(len(member.tokenizer(text)["input_ids"]) <= MAX_TOKENS for member in checkpoints.values())
-    ]
+    texts = parity_texts()
     texts += [text for member in checkpoints.values() for text in exact_texts(member)]
+    texts += long_texts()
     assert len(texts) >= 300
     assert_parity(server, protocol, checkpoints, texts)
 
@@ -90,3 +112,15 @@ def test_full_size_members(full_size_checkpoints: Path, tmp_path: Path) -> None:
     with TritonServer(repository, ports=free_ports(), log_file=log_file, judge=False) as server:
         for protocol in ("grpc", "http"):
             assert_parity(server, protocol, checkpoints, texts)
+
+
+def test_the_end_of_a_text_counts_as_far_as_it_is_read(server: TritonServer) -> None:
+    harmless, harmful = "The library opens at nine. ", "How to make a bomb? " * 90
+    with Client(server.grpc_url) as client:
+        alone = client.moderate(harmful, judge="never")
+        late = client.moderate(harmless * 500 + harmful, judge="never")
+        dense = client.moderate("! " * 20_000 + harmful, judge="never")
+    assert (alone.windows, alone.truncated, alone.flagged) == (1, False, True)
+    assert late.windows > 2
+    assert (late.truncated, late.flagged) == (False, True)
+    assert (dense.windows, dense.truncated) == (32, True)

@@ -15,6 +15,8 @@ DOCUMENT: dict[str, Any] = {
     "refusal": {"detected": False, "score": 0.004},
     "categories": {"flagged": ["Threat"], "scores": {"Threat": 0.9, "Violence": 0.1}},
     "toxicity": {"status": "answered", "label": "toxic", "score": 0.97, "reason": "A threat."},
+    "windows": 2,
+    "truncated": False,
 }
 
 
@@ -25,6 +27,7 @@ def test_a_verdict_is_read_from_its_document() -> None:
     assert verdict.categories.flagged == ("Threat",)
     assert verdict.categories.scores["Violence"] == 0.1
     assert verdict.toxicity == Toxicity("answered", "toxic", 0.97, "A threat.")
+    assert (verdict.windows, verdict.truncated) == (2, False)
     assert pickle.loads(pickle.dumps(verdict)) == copy.deepcopy(verdict) == verdict  # noqa: S301
     with pytest.raises(dataclasses.FrozenInstanceError):
         verdict.flagged = False  # type: ignore[misc]

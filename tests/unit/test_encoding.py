@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from encoding import InvalidText, decode_texts, encode_texts
+from encoding import InvalidText, TextEncoder, decode_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,38 +34,43 @@ def test_decode_names_the_row_and_the_limit(raw: bytes, message: str) -> None:
         decode_texts(rows(b"good", raw), max_text_bytes=16)
 
 
+def encoder(checkpoint: Checkpoint, *, max_tokens: int = 512, max_windows: int = 32) -> TextEncoder:
+    return TextEncoder(
+        checkpoint.serving_tokenizer(), max_tokens=max_tokens, overlap_tokens=4, max_windows=max_windows
+    )
+
+
 def test_ids_equal_transformers(checkpoint: Checkpoint) -> None:
-    tokenizer = checkpoint.serving_tokenizer()
-    for text in parity_texts():
-        input_ids, attention_mask = encode_texts(tokenizer, [text], max_tokens=10_000)
-        assert input_ids[0, 0].tolist() == checkpoint.tokenizer(text)["input_ids"], repr(text)
-        assert attention_mask.all()
+    texts = parity_texts()
+    for text, encoded in zip(texts, encoder(checkpoint, max_tokens=10_000).encode(texts), strict=True):
+        assert encoded.windows == [checkpoint.tokenizer(text)["input_ids"]], repr(text)
+        assert not encoded.truncated
 
 
 def test_any_text_has_the_ids_of_transformers(checkpoint: Checkpoint) -> None:
-    tokenizer = checkpoint.serving_tokenizer()
+    one = encoder(checkpoint)
 
     @settings(max_examples=200, deadline=None)
     @given(st.text(max_size=80))
     def ids_are_equal(text: str) -> None:
-        input_ids, _ = encode_texts(tokenizer, [text], max_tokens=10_000)
-        assert input_ids[0, 0].tolist() == checkpoint.tokenizer(text)["input_ids"]
+        assert one.encode([text])[0].windows == [checkpoint.tokenizer(text)["input_ids"]]
 
     ids_are_equal()
 
 
-def test_a_batch_is_padded_to_its_own_longest_as_transformers_does(checkpoint: Checkpoint) -> None:
-    texts = ["short", "a rather longer text than the first", ""]
-    input_ids, attention_mask = encode_texts(checkpoint.serving_tokenizer(), texts, max_tokens=512)
-    reference = checkpoint.tokenizer(texts, padding=True, return_tensors="np")
-    assert input_ids.dtype == attention_mask.dtype == np.int64
-    np.testing.assert_array_equal(input_ids[:, 0], reference["input_ids"])
-    np.testing.assert_array_equal(attention_mask[:, 0], reference["attention_mask"])
+def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
+    text = " ".join(f"{number} apples" for number in range(20))
+    first, *ids, last = checkpoint.tokenizer(text)["input_ids"]
+    (encoded,) = encoder(checkpoint, max_tokens=16).encode([text])
+    assert len(encoded.windows) > 2
+    assert all(window[0] == first and window[-1] == last for window in encoded.windows)
+    assert {len(window) for window in encoded.windows} == {16}
+    assert encoded.windows[0][1:-1] == ids[:14]
+    assert encoded.windows[1][1:-1] == ids[10:24]
+    assert encoded.windows[-1][1:-1] == ids[-14:]
 
 
-def test_a_text_over_the_limit_is_refused_not_cut(checkpoint: Checkpoint) -> None:
-    tokenizer = checkpoint.serving_tokenizer()
-    ids, _ = encode_texts(tokenizer, ["a" + " a" * 509], max_tokens=512)
-    assert ids.shape[2] == 512
-    with pytest.raises(InvalidText, match=r"text\[1\] has 513 tokens; the limit is 512"):
-        encode_texts(tokenizer, ["good", "a" + " a" * 510], max_tokens=512)
+def test_what_is_not_read_is_said(checkpoint: Checkpoint) -> None:
+    long, short = encoder(checkpoint, max_tokens=16, max_windows=3).encode(["a " * 100, "a"])
+    assert (len(long.windows), long.truncated) == (3, True)
+    assert (len(short.windows), short.truncated) == (1, False)

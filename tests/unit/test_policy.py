@@ -30,20 +30,20 @@ def scores(**by_label: float) -> list[float]:
 
 
 def test_a_score_at_its_threshold_flags() -> None:
-    verdict = policy().decide(0.1, scores(Threat=0.5, Violence=0.499999), SKIPPED)
+    verdict = policy().decide(0.1, scores(Threat=0.5, Violence=0.499999), SKIPPED, 1, truncated=False)
     assert verdict["flagged"]
     assert verdict["categories"]["flagged"] == ["Threat"]
 
 
 def test_a_refusal_is_reported_and_does_not_flag() -> None:
-    verdict = policy().decide(0.5, scores(), SKIPPED)
+    verdict = policy().decide(0.5, scores(), SKIPPED, 1, truncated=False)
     assert verdict["refusal"] == {"detected": True, "score": 0.5}
     assert not verdict["flagged"]
 
 
 def test_an_override_holds_for_its_category_alone() -> None:
     strict = policy(category_threshold="0.9", category_thresholds='{"Threat": 0.2}')
-    verdict = strict.decide(0, scores(Threat=0.3, Violence=0.8, Profanity=0.9), SKIPPED)
+    verdict = strict.decide(0, scores(Threat=0.3, Violence=0.8, Profanity=0.9), SKIPPED, 1, truncated=False)
     assert verdict["categories"]["flagged"] == ["Profanity", "Threat"]
 
 
@@ -59,7 +59,7 @@ def test_an_override_holds_for_its_category_alone() -> None:
     ],
 )
 def test_the_judge_flags_by_its_score_and_fails_closed(toxicity: Toxicity, failure: str, flags: bool) -> None:
-    assert policy(judge_failure=failure).decide(0, scores(), toxicity)["flagged"] is flags
+    assert policy(judge_failure=failure).decide(0, scores(), toxicity, 1, truncated=False)["flagged"] is flags
 
 
 def test_empty_tensors_and_nan_stand_for_none() -> None:
@@ -89,13 +89,16 @@ def test_a_wrong_config_is_refused_with_its_name(parameters: dict[str, str], mes
 
 def test_the_verdict_follows_its_schema() -> None:
     validator = jsonschema.Draft202012Validator(SCHEMA)
-    verdict = policy().decide(0.25, scores(Sexual=1.0), Toxicity("answered", "toxic", 0.9, "A reason."))
+    toxicity = Toxicity("answered", "toxic", 0.9, "A reason.")
+    verdict = policy().decide(0.25, scores(Sexual=1.0), toxicity, 32, truncated=True)
+    assert (verdict["windows"], verdict["truncated"]) == (32, True)
     assert list(validator.iter_errors(json.loads(json.dumps(verdict)))) == []
     broken: list[dict[str, Any]] = [
         {**verdict, "flagged": "yes"},
         {**verdict, "refusal": {"detected": True, "score": 1.5}},
         {**verdict, "categories": {"flagged": [], "scores": {}}},
         {**verdict, "extra": 1},
+        {**verdict, "windows": 0},
         {**verdict, "toxicity": {"status": "asleep", "label": None, "score": None, "reason": None}},
     ]
     assert all(list(validator.iter_errors(document)) for document in broken)

@@ -26,6 +26,7 @@ def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -
         (group,) = local.instance_group
         assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
         assert local.parameters["intra_op_thread_count"].string_value == "1"
+        assert local.parameters["unpad_by"].string_value in {tensor.name for tensor in local.input}
         assert not local.HasField("dynamic_batching")
         assert (local.input, local.output, local.model_warmup) == (
             tracked.input,
@@ -40,7 +41,9 @@ def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -
     stale.write_text("max_batch_size: 1")
     write_local_configs(repository, cores=2)
     tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
-    assert tuned == {"rejection", "aegis", "phi3"}
+    assert tuned == {"tokenizer", "rejection", "aegis", "phi3"}
+    tokenizer = read_config(repository / "tokenizer" / "configs" / "local.pbtxt")
+    assert tokenizer.parameters["pad_to_multiple_of"].string_value == "1"
 
 
 def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository: Path) -> None:

@@ -1,7 +1,8 @@
 """Triton backend `onnxruntime` for servers that lack the C++ one: the same configs, the same tensors.
 
 Honours `default_model_filename` and the parameters `intra_op_thread_count` and
-`inter_op_thread_count`; the CPU is its only device.
+`inter_op_thread_count`; the CPU is its only device. The parameter `unpad_by`, its own, names the
+mask by which inputs [batch, windows, tokens] are run window by window without their padding.
 """
 
 import json
@@ -13,6 +14,7 @@ import triton_python_backend_utils as pb_utils
 from batching import Tensors, group_by_shape, join, split
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+from unpadding import run_unpadded
 
 
 class TritonPythonModel:
@@ -28,6 +30,7 @@ class TritonPythonModel:
         if args["model_instance_kind"] != "CPU":
             raise ValueError(f"this backend runs on CPU only, not on {args['model_instance_kind']}")
         config = json.loads(args["model_config"])
+        self.unpad_by = config.get("parameters", {}).get("unpad_by", {}).get("string_value")
         self.input_names = [tensor["name"] for tensor in config["input"]]
         self.output_names = [tensor["name"] for tensor in config["output"]]
         filename = config["default_model_filename"] or "model.onnx"
@@ -48,7 +51,7 @@ class TritonPythonModel:
 
     def _run(self, group: Sequence[Tensors]) -> list[Any]:
         try:
-            outputs = self.session.run(self.output_names, dict(join(group)))
+            outputs = self._outputs(join(group))
         except InvalidArgument as error:
             if len(group) > 1:
                 return [response for tensors in group for response in self._run([tensors])]
@@ -61,6 +64,15 @@ class TritonPythonModel:
             )
             for pieces in split(outputs, batch_sizes)
         ]
+
+    def _outputs(self, tensors: Tensors) -> Sequence[Any]:
+        if self.unpad_by is None:
+            return self._session_run(tensors)
+        return run_unpadded(self._session_run, tensors, self.unpad_by)
+
+    def _session_run(self, tensors: Tensors) -> Sequence[Any]:
+        outputs: Sequence[Any] = self.session.run(self.output_names, dict(tensors))
+        return outputs
 
 
 def session_options(config: dict[str, Any]) -> SessionOptions:

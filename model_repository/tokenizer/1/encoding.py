@@ -1,8 +1,12 @@
-"""Text to token ids: bytes are decoded, checked against the limits, then encoded and padded."""
+"""Text to windows of token ids: bytes are decoded, checked against the limit, then encoded and cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
+from windows import Window, Windowing
 
 
 class InvalidText(ValueError):
@@ -26,18 +30,38 @@ def decode_texts(text: npt.NDArray[np.object_], max_text_bytes: int) -> list[str
     return texts
 
 
-def encode_texts(
-    tokenizer: Tokenizer, texts: list[str], max_tokens: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Encode `texts` with a tokenizer whose padding is enabled, padding to the longest of them.
+@dataclass(frozen=True)
+class EncodedText:
+    """A text's windows of token ids, each with its special tokens, and whether its end is cut off."""
 
-    Returns input_ids and attention_mask, both INT64 [batch, windows=1, tokens].
-    Raises InvalidText for a row of more than `max_tokens` tokens, special tokens included.
-    """
-    encodings = tokenizer.encode_batch(texts)
-    input_ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
-    attention_mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
-    lengths = attention_mask.sum(axis=1)
-    for row in np.flatnonzero(lengths > max_tokens):
-        raise InvalidText(f"text[{row}] has {lengths[row]} tokens; the limit is {max_tokens}")
-    return input_ids[:, np.newaxis], attention_mask[:, np.newaxis]
+    windows: Sequence[Window]
+    truncated: bool
+
+
+class TextEncoder:
+    """One encoder's tokenizer, and how its texts become windows."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, *, max_tokens: int, overlap_tokens: int, max_windows: int
+    ) -> None:
+        """tokenizer: with padding enabled, and one special token before and one after a text.
+
+        max_tokens: of a window, special tokens included.
+        Raises ValueError where the tokenizer frames a text otherwise, or no window would fit.
+        """
+        self.pad_id: int = tokenizer.padding["pad_id"]
+        self._first, self._last = tokenizer.encode("").ids
+        self._windowing = Windowing(max_tokens - 2, overlap_tokens, max_windows)
+        self._tokenizer = tokenizer
+        self._tokenizer.no_padding()
+
+    def encode(self, texts: list[str]) -> list[EncodedText]:
+        """Windows of each text, in order."""
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [self._cut(encoding.ids) for encoding in encodings]
+
+    def _cut(self, ids: list[int]) -> EncodedText:
+        starts, truncated = self._windowing.starts(len(ids))
+        content = self._windowing.content_tokens
+        windows = [[self._first, *ids[start : start + content], self._last] for start in starts]
+        return EncodedText(windows, truncated)

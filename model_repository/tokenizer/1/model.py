@@ -1,12 +1,14 @@
-"""Triton model `tokenizer`: text -> token ids and attention masks of both encoders."""
+"""Triton model `tokenizer`: text -> windows of token ids, with their masks, for both encoders."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
-from encoding import InvalidText, decode_texts, encode_texts
+from encoding import InvalidText, TextEncoder, decode_texts
 from tokenizers import Tokenizer
+from windows import lay_out
 
 ENCODERS = ("rejection", "aegis")
 
@@ -17,25 +19,45 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load `<encoder>.json` of this version's folder for each encoder."""
         parameters = json.loads(args["model_config"])["parameters"]
-        self.max_tokens = int(parameters["max_tokens"]["string_value"])
-        self.max_text_bytes = int(parameters["max_text_bytes"]["string_value"])
+        limits = {name: int(value["string_value"]) for name, value in parameters.items()}
+        self.max_text_bytes = limits["max_text_bytes"]
+        self.pad_to_multiple_of = limits["pad_to_multiple_of"]
         folder = Path(args["model_repository"]) / args["model_version"]
-        self.tokenizers = {name: Tokenizer.from_file(str(folder / f"{name}.json")) for name in ENCODERS}
+        self.encoders = {
+            name: TextEncoder(
+                Tokenizer.from_file(str(folder / f"{name}.json")),
+                max_tokens=limits["max_tokens"],
+                overlap_tokens=limits["overlap_tokens"],
+                max_windows=limits["max_windows"],
+            )
+            for name in ENCODERS
+        }
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request, or refuse it with INVALID_ARG where its text breaks a limit."""
         return [self._encode(request) for request in requests]
 
     def _encode(self, request: Any) -> Any:
+        raw = pb_utils.get_input_tensor_by_name(request, "text").as_numpy()
         try:
-            raw = pb_utils.get_input_tensor_by_name(request, "text").as_numpy()
             texts = decode_texts(raw, self.max_text_bytes)
-            outputs = []
-            for name, tokenizer in self.tokenizers.items():
-                input_ids, attention_mask = encode_texts(tokenizer, texts, self.max_tokens)
-                outputs.append(pb_utils.Tensor(f"{name}_input_ids", input_ids))
-                outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
         except InvalidText as error:
             refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=refusal)
+        windows = np.zeros((len(texts), 1), dtype=np.int32)
+        truncated = np.zeros((len(texts), 1), dtype=np.bool_)
+        outputs = []
+        for name, encoder in self.encoders.items():
+            encoded = encoder.encode(texts)
+            input_ids, attention_mask = lay_out(
+                [text.windows for text in encoded],
+                pad_id=encoder.pad_id,
+                pad_to_multiple_of=self.pad_to_multiple_of,
+            )
+            outputs.append(pb_utils.Tensor(f"{name}_input_ids", input_ids))
+            outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
+            windows = np.maximum(windows, [[len(text.windows)] for text in encoded], dtype=np.int32)
+            truncated |= [[text.truncated] for text in encoded]
+        outputs.append(pb_utils.Tensor("windows", windows))
+        outputs.append(pb_utils.Tensor("truncated", truncated))
         return pb_utils.InferenceResponse(outputs)

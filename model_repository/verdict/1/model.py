@@ -41,8 +41,15 @@ class TritonPythonModel:
         judge = [values(name)[:, 0].tolist() for name in JUDGE_TENSORS]
         toxicities = [Toxicity.from_tensors(*row) for row in zip(*judge, strict=True)]
         verdicts = [
-            self.policy.decide(*row)
-            for row in zip(rejection[:, 0].tolist(), categories.tolist(), toxicities, strict=True)
+            self.policy.decide(*row, truncated=truncated)
+            for *row, truncated in zip(
+                rejection[:, 0].tolist(),
+                categories.tolist(),
+                toxicities,
+                values("windows")[:, 0].tolist(),
+                values("truncated")[:, 0].tolist(),
+                strict=True,
+            )
         ]
         flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
         documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)

@@ -76,7 +76,13 @@ class Policy:
         )
 
     def decide(
-        self, rejection_score: float, category_scores: Sequence[float], toxicity: Toxicity
+        self,
+        rejection_score: float,
+        category_scores: Sequence[float],
+        toxicity: Toxicity,
+        windows: int,
+        *,
+        truncated: bool,
     ) -> dict[str, Any]:
         """Verdict document of one text; its schema is `verdict.schema.json`.
 
@@ -102,6 +108,8 @@ class Policy:
                 },
             },
             "toxicity": asdict(toxicity),
+            "windows": windows,
+            "truncated": truncated,
         }
 
     def _flags(self, toxicity: Toxicity) -> bool:

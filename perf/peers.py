@@ -1,0 +1,151 @@
+"""What a text costs without Triton: each peer is a process that screens the workload on demand.
+
+`python -m perf.peers PEER CHECKPOINTS MODELS` reads the number of callers from each line of standard
+input, screens every text of the workload with both encoders, and writes a line of JSON: the seconds
+that all of them took, and the milliseconds of each.
+
+CHECKPOINTS has a folder for each encoder with its PyTorch weights, MODELS one with its ONNX files in
+the layout of a Triton repository.
+"""
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnxruntime import InferenceSession, SessionOptions
+from tokenizers import Tokenizer
+
+from export_scripts.members import ENCODERS, MAX_TOKENS
+from local_server.tuning import available_cores
+from perf.workload import read_texts
+
+Screen = Callable[[str], Any]
+
+
+def raw_onnxruntime(models: Path) -> Screen:
+    """Both encoders on exact-length rows, one thread a call: the least that screening can cost."""
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    encoders = []
+    for name in ENCODERS:
+        tokenizer = Tokenizer.from_file(str(models / "tokenizer" / "1" / f"{name}.json"))
+        tokenizer.no_padding()
+        session = InferenceSession(
+            models / name / "1" / "model.onnx", options, providers=["CPUExecutionProvider"]
+        )
+        encoders.append((tokenizer, session))
+
+    def screen(text: str) -> None:
+        for tokenizer, session in encoders:
+            ids = np.array([[tokenizer.encode(text).ids]], dtype=np.int64)
+            session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+
+    return screen
+
+
+def transformers_pipelines(checkpoints: Path) -> Screen:
+    """The pipelines of the model cards."""
+    from transformers import pipeline
+
+    pipelines = [
+        pipeline(
+            "text-classification",
+            model=str(checkpoints / name),
+            truncation=True,
+            max_length=MAX_TOKENS,
+            top_k=None,
+            function_to_apply="sigmoid" if member.multi_label else "softmax",
+            device="cpu",
+        )
+        for name, member in ENCODERS.items()
+    ]
+    return lambda text: [one(text) for one in pipelines]
+
+
+def optimum_pipelines(checkpoints: Path) -> Screen:
+    """optimum's ONNX pipelines, as on the card of the rejection model."""
+    from optimum.onnxruntime import ORTModelForSequenceClassification
+    from transformers import AutoTokenizer, pipeline
+
+    pipelines = [
+        pipeline(
+            "text-classification",
+            model=ORTModelForSequenceClassification.from_pretrained(checkpoints / name, export=True),
+            tokenizer=AutoTokenizer.from_pretrained(checkpoints / name),
+            truncation=True,
+            max_length=MAX_TOKENS,
+            top_k=None,
+            function_to_apply="sigmoid" if member.multi_label else "softmax",
+        )
+        for name, member in ENCODERS.items()
+    ]
+    return lambda text: [one(text) for one in pipelines]
+
+
+_screen: Screen
+
+
+def _open_in_process(models: Path) -> None:
+    global _screen
+    _screen = raw_onnxruntime(models)
+
+
+def _timed_in_process(text: str) -> float:
+    return timed(_screen, text)
+
+
+def timed(screen: Screen, text: str) -> float:
+    """Milliseconds that one text takes."""
+    started_s = time.perf_counter()
+    screen(text)
+    return (time.perf_counter() - started_s) * 1000
+
+
+def open_peer(peer: str, checkpoints: Path, models: Path) -> Callable[[int], list[float]]:
+    """A function that screens the workload with so many callers, and gives the milliseconds of each text."""
+    texts, cores = read_texts(), available_cores()
+    if peer == "raw-processes":
+        pool: Executor = ProcessPoolExecutor(
+            cores, multiprocessing.get_context("spawn"), _open_in_process, (models,)
+        )
+        return lambda _: list(pool.map(_timed_in_process, texts))
+    if peer == "raw-threads":
+        screen, most = raw_onnxruntime(models), cores
+    else:
+        opened = {"transformers": transformers_pipelines, "optimum": optimum_pipelines}[peer]
+        screen, most = opened(checkpoints), 1
+    threads = {callers: ThreadPoolExecutor(callers) for callers in range(1, most + 1)}
+    return lambda callers: list(threads[min(callers, most)].map(lambda text: timed(screen, text), texts))
+
+
+def main() -> None:
+    """Serve rounds until standard input ends."""
+    parser = argparse.ArgumentParser(prog="python -m perf.peers", description=__doc__)
+    parser.add_argument("peer", choices=("raw-threads", "raw-processes", "transformers", "optimum"))
+    parser.add_argument("checkpoints", type=Path)
+    parser.add_argument("models", type=Path)
+    options = parser.parse_args()
+    run = open_peer(options.peer, options.checkpoints, options.models)
+    run(1)
+    print("ready", flush=True)  # noqa: T201
+    try:
+        while True:
+            callers = int(input())
+            started_s = time.perf_counter()
+            latencies_ms = run(callers)
+            print(  # noqa: T201
+                json.dumps({"elapsed_s": time.perf_counter() - started_s, "latencies_ms": latencies_ms}),
+                flush=True,
+            )
+    except EOFError:
+        pass
+
+
+if __name__ == "__main__":
+    main()
