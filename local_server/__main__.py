@@ -36,6 +36,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
     parser.add_argument("--without-judge", action="store_true", help="leave the LLM out")
     parser.add_argument(
+        "--cache-mib",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep the encoders' answers to repeated texts in so many MiB (default: no cache)",
+    )
+    parser.add_argument(
         "--log-file",
         type=Path,
         default=CHECKOUT / "build" / "tritonserver.log",
@@ -80,6 +87,7 @@ def main() -> int:
                         ports=ports,
                         log_file=options.log_file,
                         judge=not options.without_judge,
+                        cache_mib=options.cache_mib,
                         start_timeout_s=options.start_timeout,
                         on_wait=show_elapsed,
                     )

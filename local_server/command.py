@@ -42,11 +42,13 @@ def server_arguments(
     shm_prefix: str,
     models: Collection[str],
     tuned: bool = True,
+    cache_mib: int = 0,
 ) -> list[str]:
     """Arguments of tritonserver, the binary first; every address is loopback.
 
     models: names of those to load.
     tuned: serve `configs/local.pbtxt` where a model has one.
+    cache_mib: size in MiB of the cache of the encoders' answers; 0 for none.
     """
     restricted = f"{RESTRICTED_APIS}:{ADMIN_HEADER}={admin_key}"
     return [
@@ -55,6 +57,7 @@ def server_arguments(
         *([f"--model-config-name={CONFIG_NAME}"] if tuned else []),
         f"--backend-directory={backends}",
         f"--cache-directory={installation.caches}",
+        *([f"--cache-config=local,size={cache_mib * 2**20}"] if cache_mib else []),
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
         f"--http-address={LOOPBACK}",
         f"--grpc-address={LOOPBACK}",

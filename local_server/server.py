@@ -25,6 +25,7 @@ from local_server.preconditions import (
     require_free,
     require_judge_environment,
 )
+from local_server.prepacking import prepack_encoders
 from local_server.tuning import available_cores, write_local_configs
 
 # The models that need vLLM.
@@ -47,6 +48,7 @@ class TritonServer:
     start_timeout_s: how long the models may take to load.
     judge: False leaves the LLM out, whose verdicts are then `unavailable` or `skipped`.
     tuned: False serves the tracked configs as they are, without `configs/local.pbtxt`.
+    cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
     on_wait: called every POLL_INTERVAL_S seconds while the models load.
 
     Entering raises StartError, after which nothing of the server is left.
@@ -61,6 +63,7 @@ class TritonServer:
         start_timeout_s: float = 120.0,
         judge: bool = True,
         tuned: bool = True,
+        cache_mib: int = 0,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.repository = repository.resolve()
@@ -69,6 +72,7 @@ class TritonServer:
         self._start_timeout_s = start_timeout_s
         self._judge = judge
         self._tuned = tuned
+        self._cache_mib = cache_mib
         self._on_wait = on_wait
         self._admin_key = secrets.token_urlsafe(24)
 
@@ -110,7 +114,9 @@ class TritonServer:
             require_judge_environment()
         require_free(self.ports)
         installation = find_installation()
-        write_local_configs(self.repository, available_cores())
+        if self._tuned:
+            prepack_encoders(self.repository)
+            write_local_configs(self.repository, available_cores())
         self._folder = Path(tempfile.mkdtemp(prefix="tribunal-"))
         try:
             backends = self._folder / "backends"
@@ -124,6 +130,7 @@ class TritonServer:
                 shm_prefix=self._folder.name,
                 models=self.models,
                 tuned=self._tuned,
+                cache_mib=self._cache_mib,
             )
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
             with self.log_file.open("wb") as log:

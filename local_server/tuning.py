@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup
 
 from local_server.errors import StartError
+from local_server.prepacking import PACKED_MODEL
 
 CONFIG_NAME = "local"
 # vLLM needs transformers 5 and the exporter transformers 4, so `make setup` makes two environments.
@@ -64,6 +65,7 @@ def tune(config: ModelConfig, cores: int) -> ModelConfig:
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
         tuned.parameters["unpad_by"].string_value = "attention_mask"
+        tuned.default_model_filename = PACKED_MODEL
         tuned.ClearField("dynamic_batching")
     if "pad_to_multiple_of" in config.parameters:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"

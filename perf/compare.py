@@ -6,6 +6,7 @@ the hardware.
 """
 
 import contextlib
+import functools
 import json
 import subprocess
 import sys
@@ -27,10 +28,11 @@ from perf.hardware import describe_hardware
 from perf.rounds import Figures, Peer, Round, call_tribunal
 
 FOLDER = CHECKOUT / "build" / "perf"
-CALLERS = (1, 8)
 RAW = ("raw-threads", "raw-processes")
-PEERS = (*RAW, "transformers", "optimum")
 PRECISIONS = ("fp32", "int8")
+SERVED = tuple(f"tribunal {precision}" for precision in PRECISIONS)
+# One caller shows latency, against the slower encoder alone; eight show throughput.
+CONTESTANTS = {1: ("raw-rejection", *SERVED), 8: (*RAW, "transformers", "optimum", "fastapi", *SERVED)}
 console = Console()
 
 
@@ -49,34 +51,26 @@ def prepare() -> Path:
     return checkpoints
 
 
-def compare(rounds: int, contestants_wanted: list[str] | None = None) -> dict[str, list[Round]]:
+def compare(rounds: int) -> dict[str, list[Round]]:
     """Rounds of every contestant at each number of callers, under the key `contestant callers=N`."""
     checkpoints = prepare()
     samples: dict[str, list[Round]] = {}
     with contextlib.ExitStack() as stack:
         contestants: dict[str, Callable[[int], Round]] = {}
-        for peer in PEERS:
-            if contestants_wanted is None or peer in contestants_wanted:
-                contestants[peer] = stack.enter_context(Peer(peer, checkpoints, FOLDER / "fp32")).round
-        if contestants_wanted is None or "fastapi" in contestants_wanted:
-            contestants["fastapi"] = stack.enter_context(FastApiPeer(checkpoints)).round
-        for precision in PRECISIONS:
-            name = f"tribunal {precision}"
-            if contestants_wanted is None or name in contestants_wanted:
-                server = stack.enter_context(
-                    TritonServer(
-                        FOLDER / precision,
-                        ports=free_ports(),
-                        log_file=FOLDER / f"{precision}.log",
-                        judge=False,
-                    )
-                )
-                client = stack.enter_context(Client(server.grpc_url, timeout_s=60))
-                contestants[name] = lambda callers, client=client: call_tribunal(client, callers)
-        for number in track(range(rounds + 1), "rounds", console=console):
-            for callers in CALLERS:
-                for name, run in contestants.items():
-                    made = run(callers)
+        for peer in ("raw-rejection", *RAW, "transformers", "optimum"):
+            contestants[peer] = stack.enter_context(Peer(peer, checkpoints, FOLDER / "fp32")).round
+        contestants["fastapi"] = stack.enter_context(FastApiPeer(checkpoints)).round
+        for precision, name in zip(PRECISIONS, SERVED, strict=True):
+            log_file = FOLDER / f"{precision}.log"
+            server = stack.enter_context(
+                TritonServer(FOLDER / precision, ports=free_ports(), log_file=log_file, judge=False)
+            )
+            client = stack.enter_context(Client(server.grpc_url, timeout_s=60))
+            contestants[name] = functools.partial(call_tribunal, client)
+        for number in track(range(rounds + 1), "comparing", console=console):
+            for callers, names in CONTESTANTS.items():
+                for name in names:
+                    made = contestants[name](callers)
                     # The first round warms everything up.
                     if number > 0:
                         samples.setdefault(f"{name} callers={callers}", []).append(made)
@@ -90,7 +84,8 @@ def print_table(samples: dict[str, list[Round]], callers: int) -> None:
         for key, made in samples.items()
         if key.endswith(f" callers={callers}")
     }
-    limit = max((figures[name].texts_per_s for name in RAW if name in figures), default=1.0)
+    references = RAW if callers > 1 else CONTESTANTS[1][:1]
+    limit = max(figures[name].texts_per_s for name in references)
     table = Table("contestant", "of raw", "texts/s", "p50 ms", "p99 ms", "failed", title=f"{callers} callers")
     for name, one in figures.items():
         table.add_row(
@@ -104,10 +99,10 @@ def print_table(samples: dict[str, list[Round]], callers: int) -> None:
     console.print(table)
 
 
-def main(rounds: int, output: Path, contestants: list[str] | None) -> None:
+def main(rounds: int, output: Path) -> None:
     """Measure, print a table for each number of callers, and keep the samples."""
-    samples = compare(rounds, contestants)
-    for callers in CALLERS:
+    samples = compare(rounds)
+    for callers in CONTESTANTS:
         print_table(samples, callers)
     document = {
         "hardware": describe_hardware(),

@@ -12,7 +12,7 @@ import argparse
 import json
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from perf.workload import read_texts
 Screen = Callable[[str], Any]
 
 
-def raw_onnxruntime(models: Path) -> Screen:
-    """Both encoders on exact-length rows, one thread a call: the least that screening can cost."""
+def raw_onnxruntime(models: Path, names: Iterable[str] = ENCODERS) -> Screen:
+    """The encoders on exact-length rows, one thread a call: the least that screening can cost."""
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     encoders = []
-    for name in ENCODERS:
+    for name in names:
         tokenizer = Tokenizer.from_file(str(models / "tokenizer" / "1" / f"{name}.json"))
         tokenizer.no_padding()
         session = InferenceSession(
@@ -115,7 +115,9 @@ def open_peer(peer: str, checkpoints: Path, models: Path) -> Callable[[int], lis
             cores, multiprocessing.get_context("spawn"), _open_in_process, (models,)
         )
         return lambda _: list(pool.map(_timed_in_process, texts))
-    if peer == "raw-threads":
+    if peer == "raw-rejection":
+        screen, most = raw_onnxruntime(models, ["rejection"]), 1
+    elif peer == "raw-threads":
         screen, most = raw_onnxruntime(models), cores
     else:
         opened = {"transformers": transformers_pipelines, "optimum": optimum_pipelines}[peer]
@@ -127,7 +129,9 @@ def open_peer(peer: str, checkpoints: Path, models: Path) -> Callable[[int], lis
 def main() -> None:
     """Serve rounds until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m perf.peers", description=__doc__)
-    parser.add_argument("peer", choices=("raw-threads", "raw-processes", "transformers", "optimum"))
+    parser.add_argument(
+        "peer", choices=("raw-threads", "raw-processes", "raw-rejection", "transformers", "optimum")
+    )
     parser.add_argument("checkpoints", type=Path)
     parser.add_argument("models", type=Path)
     options = parser.parse_args()

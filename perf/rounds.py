@@ -85,6 +85,7 @@ class Peer:
     """A process of `perf.peers`, idle between its rounds."""
 
     def __init__(self, peer: str, checkpoints: Path, models: Path) -> None:
+        self._peer = peer
         self._process = subprocess.Popen(
             [sys.executable, "-m", "perf.peers", peer, str(checkpoints), str(models)],
             cwd=CHECKOUT,
@@ -114,5 +115,5 @@ class Peer:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args} ended")
+            raise RuntimeError(f"{self._peer} ended")
         return line.strip()

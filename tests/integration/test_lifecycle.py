@@ -141,7 +141,7 @@ def test_a_repository_without_exports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
-        ("aegis/1/model.onnx", "not a model", "aegis: .*Protobuf parsing failed"),
+        ("aegis/1/model.onnx", "not a model", r"aegis/1/model.onnx cannot be read: .*export it again"),
         ("tokenizer/1/rejection.json", "{", "tokenizer: .*EOF while parsing"),
         ("verdict/labels.txt", "One\nTwo\n", "verdict: .*labels.txt has 2 labels, but the config 14"),
         ("phi3/1/model.json", '{"model": "/nowhere"}', "phi3: .*/nowhere"),

@@ -45,43 +45,60 @@ class TritonPythonModel:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
-    def execute(self, requests: list[Any]) -> list[None]:
-        """Take the requests on; each is answered later, by itself.
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer the requests that ask nothing, and take the others on; each is answered by itself.
 
         Inputs are copied here: a request's memory is Triton's again once its answer is sent.
         """
+        responses = []
         for request in requests:
             inputs = {name: _input(request, name) for name in INPUTS}
-            answering = self._answer(inputs, request.get_response_sender())
-            asyncio.run_coroutine_threadsafe(answering, self.loop)
-        return [None] * len(requests)
+            try:
+                asked = self._asked(inputs)
+            except InvalidMode as error:
+                refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+                responses.append(pb_utils.InferenceResponse(error=refusal))
+                continue
+            if any(asked):
+                answering = self._answer(inputs, asked, request.get_response_sender())
+                asyncio.run_coroutine_threadsafe(answering, self.loop)
+                responses.append(None)
+            else:
+                responses.append(pb_utils.InferenceResponse(_tensors([SKIPPED] * len(asked))))
+        return responses
 
     def finalize(self) -> None:
         """Stop the loop."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
 
-    async def _answer(self, inputs: dict[str, Any], sender: Any) -> None:
+    def _asked(self, inputs: dict[str, Any]) -> list[bool]:
+        modes = inputs["judge"]
+        undecided = self.band.asks(inputs["aegis_logits"])
+        asked = []
+        for row in range(len(inputs["text"])):
+            mode = self.default_mode if modes is None else read_mode(modes[row, 0])
+            asked.append(mode == "always" or (mode == "auto" and bool(undecided[row])))
+        return asked
+
+    async def _answer(self, inputs: dict[str, Any], asked: list[bool], sender: Any) -> None:
         try:
-            response = pb_utils.InferenceResponse(_tensors(await self._judge(inputs)))
-        except InvalidMode as error:
-            refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
-            response = pb_utils.InferenceResponse(error=refusal)
+            response = pb_utils.InferenceResponse(_tensors(await self._judge(inputs, asked)))
         except Exception as error:  # noqa: BLE001 - an unanswered request would hang for ever
             pb_utils.Logger.log_error(f"judge: {error!r}")
             response = pb_utils.InferenceResponse(error=pb_utils.TritonError(repr(error)))
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-    async def _judge(self, inputs: dict[str, Any]) -> list[Judgement]:
-        texts = [raw.decode("utf-8") for raw in inputs["text"][:, 0]]
-        modes, explain = inputs["judge"], inputs["explain"]
-        undecided = self.band.asks(inputs["aegis_logits"])
-        judgements = []
-        for row, text in enumerate(texts):
-            mode = self.default_mode if modes is None else read_mode(modes[row, 0])
-            asked = mode == "always" or (mode == "auto" and undecided[row])
-            wants_reason = explain is None or bool(explain[row, 0])
-            judgements.append(self._judge_text(text, explain=wants_reason) if asked else _skip())
+    async def _judge(self, inputs: dict[str, Any], asked: list[bool]) -> list[Judgement]:
+        explain = inputs["explain"]
+        judgements = [
+            self._judge_text(
+                inputs["text"][row, 0].decode("utf-8"), explain=explain is None or bool(explain[row, 0])
+            )
+            if asks
+            else _skip()
+            for row, asks in enumerate(asked)
+        ]
         return list(await asyncio.gather(*judgements))
 
     async def _judge_text(self, text: str, *, explain: bool) -> Judgement:

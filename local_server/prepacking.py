@@ -1,0 +1,69 @@
+"""Lays an encoder's weights out for this processor, in a file that all its instances map into memory.
+
+ONNX Runtime otherwise packs the weights of matrix products anew in each process, beside a copy of
+the file: two instances then hold four times the weights, and start later.
+https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import onnxruntime
+
+from local_server.errors import StartError
+
+PACKED_MODEL = "local.onnx"
+PACKED_WEIGHTS = "local.data"
+PACKED_FOR = "local.json"
+SMALLEST_SHARED_BYTES = 1024
+
+
+def prepack_encoders(repository: Path) -> None:
+    """Prepack every ONNX model of `repository`; raises StartError where ONNX Runtime cannot read one."""
+    for model in sorted(repository.glob("*/1/model.onnx")):
+        prepack(model)
+
+
+def prepack(model: Path) -> None:
+    """Write PACKED_MODEL and PACKED_WEIGHTS beside `model`, unless they are of it and of this machine."""
+    folder = model.parent
+    packed_for = folder / PACKED_FOR
+    wanted = json.dumps(_fingerprint(model))
+    if packed_for.exists() and packed_for.read_text("utf-8") == wanted:
+        return
+    packed_for.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".packing-") as made:
+        options = onnxruntime.SessionOptions()
+        # It warns that the file is of use on this machine only.
+        options.log_severity_level = 3
+        options.optimized_model_filepath = str(Path(made) / PACKED_MODEL)
+        for name, value in {
+            "optimized_model_external_initializers_file_name": PACKED_WEIGHTS,
+            "optimized_model_external_initializers_min_size_in_bytes": str(SMALLEST_SHARED_BYTES),
+            "save_external_prepacked_constant_initializers": "1",
+        }.items():
+            options.add_session_config_entry(f"session.{name}", value)
+        try:
+            onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise StartError(f"{model} cannot be read: {reason}; export it again") from error
+        for name in (PACKED_WEIGHTS, PACKED_MODEL):
+            shutil.move(Path(made) / name, folder / name)
+    packed_for.write_text(wanted, "utf-8")
+
+
+def _fingerprint(model: Path) -> dict[str, str | int]:
+    """What the packed weights depend on: the model file, ONNX Runtime, and the processor's abilities."""
+    state = model.stat()
+    flags = next(
+        line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("flags")
+    )
+    return {
+        "size_bytes": state.st_size,
+        "modified_ns": state.st_mtime_ns,
+        "onnxruntime": onnxruntime.__version__,
+        "processor": flags,
+    }
