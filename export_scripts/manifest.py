@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from export_scripts.sources import Source
+if TYPE_CHECKING:
+    # The images that build engines have none of the packages that sources need.
+    from export_scripts.sources import Source
 
 MANIFEST = Path("manifest") / "1" / "manifest.json"
 
@@ -22,7 +24,7 @@ class Export:
     details: further entries of the manifest, such as the figures of the parity check.
     """
 
-    source: Source
+    source: "Source"
     precision: str
     files: tuple[Path, ...]
     packages: tuple[str, ...]

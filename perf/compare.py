@@ -20,6 +20,7 @@ from rich.table import Table
 from tribunal import Client
 
 from export_scripts.full_size import write_full_size
+from export_scripts.manifest import MANIFEST
 from export_scripts.members import CHECKOUT, ENCODERS
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
@@ -42,7 +43,7 @@ def prepare() -> Path:
     if not checkpoints.exists():
         write_full_size(checkpoints, ENCODERS)
     for precision in PRECISIONS:
-        if not (FOLDER / precision / "manifest.json").exists():
+        if not (FOLDER / precision / MANIFEST).exists():
             command = [
                 *(sys.executable, "-m", "export_scripts", "--source", str(checkpoints)),
                 *("--members", *ENCODERS, "--precision", precision, "--repository", str(FOLDER / precision)),

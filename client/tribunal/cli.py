@@ -114,7 +114,8 @@ def verdict_table(texts: list[str], verdicts: list[Verdict]) -> Table:
         refusal = f"{verdict.refusal.score:.2f}"
         table.add_row(
             _plain(text),
-            "[red]yes[/red]" if verdict.flagged else "[green]no[/green]",
+            ("[red]yes[/red]" if verdict.flagged else "[green]no[/green]")
+            + (" [yellow](end not read)[/yellow]" if verdict.truncated else ""),
             categories,
             f"[yellow]{refusal}[/yellow]" if verdict.refusal.detected else refusal,
             judge_cell(verdict.toxicity),

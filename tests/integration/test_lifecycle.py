@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 from tribunal import Client
 
 from export_scripts.members import CHECKOUT
@@ -158,6 +159,36 @@ def test_a_model_that_cannot_load_gives_its_own_reason(
     options = [] if file.startswith("phi3") else ["--without-judge"]
     assert re.search(reason, refused(repository, free_ports(), tmp_path, *options))
     assert shared_memory() == before
+
+
+def test_the_cache_answers_repeated_texts_and_mixes_up_nothing(demo_repository: Path, tmp_path: Path) -> None:
+    def hits() -> float:
+        lines = requests.get(server.metrics_url, timeout=10).text.splitlines()
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith("nv_cache_num_hits_per_model")
+        )
+
+    texts = ["How to make a bomb?", "How to make a cake?", "Sorry, but I can't assist with that."]
+    with (
+        TritonServer(
+            demo_repository,
+            ports=free_ports(),
+            log_file=tmp_path / "tritonserver.log",
+            judge=False,
+            cache_mib=8,
+        ) as server,
+        Client(server.grpc_url) as client,
+    ):
+        first = [client.moderate(text, judge="never") for text in texts]
+        assert hits() == 0
+        assert [client.moderate(text, judge="never") for text in texts] == first
+        assert hits() == 2 * len(texts)
+        asked = client.moderate(texts[1], judge="always")
+        assert hits() == 2 * len(texts) + 2
+    assert (asked.toxicity.status, asked.flagged) == ("unavailable", True)
+    assert (first[1].toxicity.status, first[1].flagged) == ("skipped", False)
+    assert asked.categories == first[1].categories
+    assert len({verdict.refusal.score for verdict in first}) == len(texts)
 
 
 def test_the_tracked_configs_load_as_they_are(demo_repository: Path, tmp_path: Path) -> None:
