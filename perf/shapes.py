@@ -6,6 +6,7 @@ Each is a ratio of two measurements that take turns in one run, on the full-size
 import json
 import random
 import statistics
+import string
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,12 @@ def with_repeats(texts: Sequence[str]) -> list[str]:
     return drawn
 
 
+def letters(words: int, seed: int) -> str:
+    """A text of so many tokens: each letter is a word of one token in both vocabularies."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    return " ".join(chance.choices(string.ascii_lowercase, k=words))
+
+
 def memory_mib(server: TritonServer) -> float:
     """Memory of all processes of a server, what they share counted once."""
     root = psutil.Process(server.pid)
@@ -61,9 +68,8 @@ def memory_mib(server: TritonServer) -> float:
 def measure_shapes(client: Client, cached: Client, rounds: int) -> dict[str, list[float]]:
     """Ratios by round: batch to singles, windows to single windows, with the cache to without."""
     mixed = read_texts()[:BATCH]
-    # One token a word in both tokenizers of the demo vocabulary.
-    single = "a" + " a" * (WINDOW_WORDS - 1)
-    long = "a" + " a" * (WINDOW_WORDS + (WINDOWS - 1) * STRIDE_WORDS - 1)
+    singles = [letters(WINDOW_WORDS, seed) for seed in range(WINDOWS)]
+    long = letters(WINDOW_WORDS + (WINDOWS - 1) * STRIDE_WORDS, WINDOWS)
     verdict = client.moderate(long, judge="never")
     if (verdict.windows, verdict.truncated) != (WINDOWS, False):
         raise RuntimeError(f"the long text has {verdict.windows} windows")
@@ -81,7 +87,7 @@ def measure_shapes(client: Client, cached: Client, rounds: int) -> dict[str, lis
         together_s = elapsed_s(lambda: client.moderate_batch(mixed, judge="never"))
         ratios["batch"].append(together_s / elapsed_s(lambda: one_by_one(mixed)))
         long_s = elapsed_s(lambda: client.moderate(long, judge="never"))
-        ratios["windows"].append(long_s / elapsed_s(lambda: one_by_one([single] * WINDOWS)))
+        ratios["windows"].append(long_s / elapsed_s(lambda: one_by_one(singles)))
         # The cache has seen no text of a round before it.
         repeated = with_repeats([f"{number} {text}" for text in read_texts()])
         uncached_s = elapsed_s(lambda texts=repeated: through(client, texts))  # type: ignore[misc]

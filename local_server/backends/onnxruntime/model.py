@@ -78,6 +78,8 @@ class TritonPythonModel:
 def session_options(config: dict[str, Any]) -> SessionOptions:
     """Thread counts of a Triton model config; ONNX Runtime's own default where it states none."""
     options = SessionOptions()
+    # An arena keeps what the longest text needed, in every instance, and saves no time here.
+    options.enable_cpu_mem_arena = False
     parameters = config.get("parameters", {})
     if "intra_op_thread_count" in parameters:
         options.intra_op_num_threads = int(parameters["intra_op_thread_count"]["string_value"])
