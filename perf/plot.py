@@ -80,7 +80,7 @@ def plot_latencies(samples: Path, image: Path) -> None:
             color=line.get_color(),
             label=f"{sweep['protocol']} p99",
         )
-    axes.set_xlabel("texts per second, from 1 caller to 8")
+    axes.set_xlabel("texts per second, from 2 callers to 8")
     axes.set_ylabel("latency, ms")
     axes.set_yscale("log")
     axes.legend()
