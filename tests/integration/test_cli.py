@@ -30,7 +30,7 @@ def test_json_is_one_verdict_a_line(url: str) -> None:
     bomb, bread = map(json.loads, ran.stdout.splitlines())
     assert bomb["flagged"]
     assert not bread["flagged"]
-    assert set(bread) == {"flagged", "refusal", "categories", "toxicity"}
+    assert set(bread) == {"flagged", "refusal", "categories", "toxicity", "windows", "truncated"}
     assert bread["toxicity"]["status"] == "answered"
 
 
@@ -83,6 +83,6 @@ def test_a_failure_is_one_line_on_standard_error() -> None:
 
 
 def test_bad_input_is_named(server: TritonServer) -> None:
-    ran = tribunal("moderate", "fine", "a " * 600, url=server.grpc_url)
+    ran = tribunal("moderate", "fine", "a " * 35_000, url=server.grpc_url)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "text[1] has" in ran.stderr
