@@ -115,7 +115,7 @@ def test_full_size_members(full_size_checkpoints: Path, tmp_path: Path) -> None:
 
 
 def test_the_end_of_a_text_counts_as_far_as_it_is_read(server: TritonServer) -> None:
-    harmless, harmful = "The library opens at nine. ", "How to make a bomb? " * 90
+    harmless, harmful = "The library opens at nine. ", "How to make a bomb? " * 60
     with Client(server.grpc_url) as client:
         alone = client.moderate(harmful, judge="never")
         late = client.moderate(harmless * 500 + harmful, judge="never")
