@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
+from export_scripts.manifest import write_manifest
 from export_scripts.members import MODEL_REPOSITORY
 from local_server.tuning import JUDGE_ENVIRONMENT, available_cores, read_config, tune, write_local_configs
 
@@ -27,12 +28,18 @@ def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -
         assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
         assert local.parameters["intra_op_thread_count"].string_value == "1"
         assert local.parameters["unpad_by"].string_value in {tensor.name for tensor in local.input}
-        assert not local.HasField("dynamic_batching")
-        assert (local.input, local.output, local.model_warmup) == (
-            tracked.input,
-            tracked.output,
-            tracked.model_warmup,
-        )
+        assert local.HasField("dynamic_batching")
+        assert all(tensor.allow_ragged_batch for tensor in local.input)
+        assert (local.output, local.model_warmup) == (tracked.output, tracked.model_warmup)
+
+
+def test_in_int8_no_text_runs_beside_another(repository: Path) -> None:
+    write_manifest(repository, {"members": {"aegis": {"precision": "int8"}}})
+    write_local_configs(repository, cores=2)
+    local = read_config(repository / "aegis" / "configs" / "local.pbtxt")
+    assert not local.HasField("dynamic_batching")
+    assert "max_padding_tokens" not in local.parameters
+    assert local.parameters["unpad_by"].string_value == "attention_mask"
 
 
 def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -> None:
