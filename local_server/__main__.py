@@ -36,6 +36,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
     parser.add_argument("--without-judge", action="store_true", help="leave the LLM out")
     parser.add_argument(
+        "--instances",
+        type=positive,
+        metavar="N",
+        help="of each encoder, with one thread each (default: as many as cores)",
+    )
+    parser.add_argument(
         "--cache-mib",
         type=int,
         default=0,
@@ -59,6 +65,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="after `--`: run it with TRIBUNAL_URL set, then stop and exit with its status",
     )
     return parser.parse_args(arguments)
+
+
+def positive(number: str) -> int:
+    """Parse a whole number from 1 on; raises ValueError otherwise."""
+    if int(number) < 1:
+        raise ValueError(number)
+    return int(number)
 
 
 def main() -> int:
@@ -87,6 +100,7 @@ def main() -> int:
                         ports=ports,
                         log_file=options.log_file,
                         judge=not options.without_judge,
+                        instances=options.instances,
                         cache_mib=options.cache_mib,
                         start_timeout_s=options.start_timeout,
                         on_wait=show_elapsed,

@@ -48,6 +48,7 @@ class TritonServer:
     start_timeout_s: how long the models may take to load.
     judge: False leaves the LLM out, whose verdicts are then `unavailable` or `skipped`.
     tuned: False serves the tracked configs as they are, without `configs/local.pbtxt`.
+    instances: how many of each encoder, with one thread each; by default as many as cores.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
     on_wait: called every POLL_INTERVAL_S seconds while the models load.
 
@@ -63,6 +64,7 @@ class TritonServer:
         start_timeout_s: float = 120.0,
         judge: bool = True,
         tuned: bool = True,
+        instances: int | None = None,
         cache_mib: int = 0,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
@@ -72,6 +74,7 @@ class TritonServer:
         self._start_timeout_s = start_timeout_s
         self._judge = judge
         self._tuned = tuned
+        self._instances = instances or available_cores()
         self._cache_mib = cache_mib
         self._on_wait = on_wait
         self._admin_key = secrets.token_urlsafe(24)
@@ -116,7 +119,7 @@ class TritonServer:
         installation = find_installation()
         if self._tuned:
             prepack_encoders(self.repository)
-            write_local_configs(self.repository, available_cores())
+            write_local_configs(self.repository, self._instances)
         self._folder = Path(tempfile.mkdtemp(prefix="tribunal-"))
         try:
             backends = self._folder / "backends"

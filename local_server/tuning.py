@@ -55,9 +55,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def tune(config: ModelConfig, cores: int, precision: str = "fp32") -> ModelConfig:
-    """Copy of a model's config for a CPU of `cores` cores.
+def tune(config: ModelConfig, instances: int, precision: str = "fp32") -> ModelConfig:
+    """Copy of a model's config for a CPU.
 
+    instances: how many of an encoder, one thread each.
     precision: what an encoder was exported in. The scales of int8 are those of a whole batch, in which
     one text would change another's scores, so there each window runs alone.
 
@@ -67,7 +68,7 @@ def tune(config: ModelConfig, cores: int, precision: str = "fp32") -> ModelConfi
     tuned.CopyFrom(config)
     if config.backend == "onnxruntime":
         del tuned.instance_group[:]
-        tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=cores)
+        tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=instances)
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
         tuned.parameters["unpad_by"].string_value = "attention_mask"
@@ -89,12 +90,12 @@ def tune(config: ModelConfig, cores: int, precision: str = "fp32") -> ModelConfi
     return tuned
 
 
-def write_local_configs(repository: Path, cores: int) -> None:
+def write_local_configs(repository: Path, instances: int) -> None:
     """Write `configs/local.pbtxt` for each model of `repository` that is tuned, replacing an older one."""
     members = read_manifest(repository)["members"]
     for path in sorted(repository.glob("*/config.pbtxt")):
         config = read_config(path)
-        tuned = tune(config, cores, members.get(path.parent.name, {}).get("precision", "fp32"))
+        tuned = tune(config, instances, members.get(path.parent.name, {}).get("precision", "fp32"))
         local = path.parent / "configs" / f"{CONFIG_NAME}.pbtxt"
         local.unlink(missing_ok=True)
         if tuned != config:
