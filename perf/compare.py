@@ -27,7 +27,7 @@ from local_server.server import TritonServer
 from perf.child import Child
 from perf.fastapi_peer import FastApiPeer
 from perf.hardware import describe_hardware
-from perf.llm_guard import find_llm_guard, write_llm_guard_checkpoint
+from perf.llm_guard_environment import find_llm_guard, write_llm_guard_checkpoint
 from perf.rounds import Figures, Round, call_tribunal
 from perf.workload import FILE
 
