@@ -1,0 +1,26 @@
+"""Reads what a server exposes to Prometheus."""
+
+from collections.abc import Mapping
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from local_server.server import TritonServer
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scrape(server: TritonServer) -> Samples:
+    """Every sample, by its name and labels; the parser raises ValueError where the format is broken."""
+    answer = requests.get(server.metrics_url, timeout=10)
+    answer.raise_for_status()
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    """The one sample of this name and exactly these labels; raises KeyError where there is none."""
+    return samples[name, frozenset(labels.items())]
