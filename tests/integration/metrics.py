@@ -15,7 +15,7 @@ def scrape(server: TritonServer) -> Samples:
     answer = requests.get(server.metrics_url, timeout=10)
     answer.raise_for_status()
     return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
+        (_exposed_name(sample.name), frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
@@ -24,3 +24,8 @@ def scrape(server: TritonServer) -> Samples:
 def value(samples: Samples, name: str, **labels: str) -> float:
     """The one sample of this name and exactly these labels; raises KeyError where there is none."""
     return samples[name, frozenset(labels.items())]
+
+
+def _exposed_name(parsed: str) -> str:
+    """Undo what the parser does to counters that do not end in `_total`, as Triton's own do not."""
+    return parsed.removesuffix("_total") if parsed.startswith("nv_") else parsed
