@@ -155,13 +155,13 @@ ROWS: dict[str, list[Chart]] = {
             "The slowest instance. Triton keeps these quantiles over a sliding window.",
         ),
         Chart(
-            "p99 of each step",
+            "p99 of each step's computation",
             SECONDS,
-            {"{{model}}": summary("0.99", "nv_inference_request_summary_us", NOT_ENSEMBLES)},
-            "Queue included. The judge and phi3 answer after Triton's clock has stopped: see the row Judge.",
+            {"{{model}}": summary("0.99", "nv_inference_compute_infer_summary_us", NOT_ENSEMBLES)},
+            "Without the queue. Judge and phi3 answer after Triton's clock has stopped: see the row Judge.",
         ),
         Chart(
-            "Mean of each step",
+            "Mean of each step, queue included",
             SECONDS,
             {
                 "{{model}}": f"{total('nv_inference_request_duration_us', NOT_ENSEMBLES, by='model')}"
