@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -49,6 +50,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="keep the encoders' answers to repeated texts in so many MiB (default: no cache)",
     )
     parser.add_argument(
+        "--trace-url",
+        type=trace_url,
+        metavar="URL",
+        help="send OpenTelemetry spans to this OTLP/HTTP endpoint, such as http://localhost:4318/v1/traces",
+    )
+    parser.add_argument(
+        "--trace-rate", type=positive, default=1, metavar="N", help="trace every Nth request (default: all)"
+    )
+    parser.add_argument(
         "--log-file",
         type=Path,
         default=CHECKOUT / "build" / "tritonserver.log",
@@ -72,6 +82,14 @@ def positive(number: str) -> int:
     if int(number) < 1:
         raise ValueError(number)
     return int(number)
+
+
+def trace_url(text: str) -> str:
+    """Parse the address of an OTLP/HTTP endpoint; without a path spans go nowhere."""
+    address = urlsplit(text)
+    if address.scheme not in ("http", "https") or not address.netloc or address.path in ("", "/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as http://localhost:4318/v1/traces")
+    return text
 
 
 def main() -> int:
@@ -102,6 +120,8 @@ def main() -> int:
                         judge=not options.without_judge,
                         instances=options.instances,
                         cache_mib=options.cache_mib,
+                        trace_url=options.trace_url,
+                        trace_rate=options.trace_rate,
                         start_timeout_s=options.start_timeout,
                         on_wait=show_elapsed,
                     )

@@ -43,12 +43,16 @@ def server_arguments(
     models: Collection[str],
     tuned: bool = True,
     cache_mib: int = 0,
+    trace_url: str | None = None,
+    trace_rate: int = 1,
 ) -> list[str]:
     """Arguments of tritonserver, the binary first; every address is loopback.
 
     models: names of those to load.
     tuned: serve `configs/local.pbtxt` where a model has one.
     cache_mib: size in MiB of the cache of the encoders' answers; 0 for none.
+    trace_url: OTLP/HTTP endpoint that spans are sent to, such as `http://host:4318/v1/traces`.
+    trace_rate: every how many requests one is traced.
     """
     restricted = f"{RESTRICTED_APIS}:{ADMIN_HEADER}={admin_key}"
     return [
@@ -65,6 +69,9 @@ def server_arguments(
         f"--http-port={ports.http}",
         f"--grpc-port={ports.grpc}",
         f"--metrics-port={ports.metrics}",
+        # Quantiles of each step's latency; the counters alone give means.
+        "--metrics-config=summary_latencies=true",
+        *(trace_arguments(trace_url, trace_rate) if trace_url else []),
         f"--http-restricted-api={restricted}",
         f"--grpc-restricted-protocol={restricted}",
         # A server whose models failed to load stays up just long enough to be asked why.
@@ -75,6 +82,12 @@ def server_arguments(
         "--model-control-mode=explicit",
         *(f"--load-model={model}" for model in sorted(models)),
     ]
+
+
+def trace_arguments(url: str, rate: int) -> list[str]:
+    """Arguments that send the spans of every `rate`-th request to the OTLP/HTTP endpoint `url`."""
+    settings = ("mode=opentelemetry", "level=TIMESTAMPS", f"rate={rate}", f"opentelemetry,url={url}")
+    return [f"--trace-config={setting}" for setting in settings]
 
 
 def server_environment(installation: Installation, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -50,6 +50,7 @@ class TritonServer:
     tuned: False serves the tracked configs as they are, without `configs/local.pbtxt`.
     instances: how many of each encoder, with one thread each; by default as many as cores.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
+    trace_url: OTLP/HTTP endpoint that gets the spans of every `trace_rate`-th request; None for no traces.
     on_wait: called every POLL_INTERVAL_S seconds while the models load.
 
     Entering raises StartError, after which nothing of the server is left.
@@ -66,6 +67,8 @@ class TritonServer:
         tuned: bool = True,
         instances: int | None = None,
         cache_mib: int = 0,
+        trace_url: str | None = None,
+        trace_rate: int = 1,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.repository = repository.resolve()
@@ -76,6 +79,8 @@ class TritonServer:
         self._tuned = tuned
         self._instances = instances or available_cores()
         self._cache_mib = cache_mib
+        self._trace_url = trace_url
+        self._trace_rate = trace_rate
         self._on_wait = on_wait
         self._admin_key = secrets.token_urlsafe(24)
 
@@ -134,6 +139,8 @@ class TritonServer:
                 models=self.models,
                 tuned=self._tuned,
                 cache_mib=self._cache_mib,
+                trace_url=self._trace_url,
+                trace_rate=self._trace_rate,
             )
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
             with self.log_file.open("wb") as log:

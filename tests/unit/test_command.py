@@ -1,8 +1,12 @@
 """The command line of tritonserver."""
 
+import argparse
 from pathlib import Path
 
-from local_server.command import Ports, server_arguments, server_environment
+import pytest
+
+from local_server.__main__ import parse_arguments, trace_url
+from local_server.command import Ports, server_arguments, server_environment, trace_arguments
 from local_server.installation import find_installation
 
 ARGUMENTS = server_arguments(
@@ -29,6 +33,31 @@ def test_every_endpoint_is_on_loopback() -> None:
 def test_administrative_apis_ask_for_the_key() -> None:
     restricted = "shared-memory,model-repository,logging,trace:tribunal-admin-key=secret"
     assert option("http-restricted-api") == option("grpc-restricted-protocol") == restricted
+
+
+def test_spans_are_sent_only_where_an_endpoint_is_named() -> None:
+    assert not [argument for argument in ARGUMENTS if argument.startswith("--trace-config")]
+    assert trace_arguments("http://host:4318/v1/traces", 10) == [
+        "--trace-config=mode=opentelemetry",
+        "--trace-config=level=TIMESTAMPS",
+        "--trace-config=rate=10",
+        "--trace-config=opentelemetry,url=http://host:4318/v1/traces",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost:4318", "http://localhost:4318", "ftp://host/v1/traces", "http:///x"]
+)
+def test_an_address_without_a_path_is_no_endpoint_of_traces(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no URL such as"):
+        trace_url(text)
+
+
+def test_the_options_of_traces() -> None:
+    options = parse_arguments(["--trace-url", "http://host:4318/v1/traces", "--trace-rate", "7"])
+    assert (options.trace_url, options.trace_rate) == ("http://host:4318/v1/traces", 7)
+    with pytest.raises(SystemExit):
+        parse_arguments(["--trace-rate", "0"])
 
 
 def test_the_interpreters_own_libpython_comes_first() -> None:
