@@ -20,6 +20,8 @@ VLLM_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
+    # It would compile a helper with the C++ compiler of the host, which need not have one.
+    "TORCHDYNAMO_DISABLE": "1",
 }
 
 
