@@ -99,7 +99,8 @@ def evaluate(
         from tribunal.evaluation.report import to_json, write_report
         from tribunal.evaluation.scored import score
     except ModuleNotFoundError as error:
-        raise InvalidInput(f"evaluate needs {error.name}: pip install 'tribunal[cli,evaluate]'") from error
+        package = (error.name or "").partition(".")[0]
+        raise InvalidInput(f"evaluate needs {package}: pip install 'tribunal[cli,evaluate]'") from error
 
     goal = None
     if recommend:
@@ -174,11 +175,8 @@ def _print_evaluation(evaluation: "Evaluation") -> None:
         print_table(_figures_table(evaluation, evaluation.answered_alone))
     if evaluation.weights_are_demo:
         typer.echo("\nThe server runs weights for demonstration; the card describes other weights.")
-    recommendation = evaluation.recommendation
-    if recommendation:
-        typer.echo(f"\n{recommendation.verdict_config}")
-        if recommendation.judge_config:
-            typer.echo(f"\n{recommendation.judge_config}")
+    if evaluation.recommendation:
+        typer.echo(f"\n{evaluation.recommendation.config}")
 
 
 def _figures_table(evaluation: "Evaluation", measures: "Measures") -> Table:

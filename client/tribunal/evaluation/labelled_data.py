@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -83,10 +84,11 @@ def read_labelled(source: Source, target: Target, categories: Sequence[str]) -> 
         rows = list(islice(dataset, source.limit))
     except Exception as error:
         # `datasets` raises what its readers raise: pyarrow's, pandas', the hub's and its own.
-        reason = str(error.__cause__ or error).strip() or type(error).__name__
-        raise InvalidInput(f"{source.location} cannot be read: {reason}") from error
+        cause = error.__cause__ or error
+        reason = "it has no rows" if isinstance(cause, StopIteration) else str(cause).strip()
+        raise InvalidInput(f"{source.location} cannot be read: {reason or type(cause).__name__}") from error
     if not rows:
-        raise InvalidInput(f"{source.location} has no rows")
+        raise InvalidInput(f"{source.location} cannot be read: it has no rows")
     columns = tuple(rows[0])
     text_field = _field("text", source.text_field, TEXT_FIELDS, columns, source.location)
     names, label_of = _label_reader(source, target, categories, columns, dataset.features or {})
@@ -110,8 +112,8 @@ def _open(source: Source) -> Any:
     """The rows of `source` as an iterable dataset, read as they are asked for."""
     # What fails is raised, and told once.
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
-    huggingface_hub.utils.logging.set_verbosity_error()
+    datasets.logging.set_verbosity(logging.CRITICAL)
+    huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)
     path = Path(source.location)
     suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
     builder = BUILDERS.get(suffixes[-1].lower()) if suffixes else None

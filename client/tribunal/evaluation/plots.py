@@ -14,6 +14,7 @@ from tribunal.evaluation.measures import Curves, Figures
 BLUE, ORANGE, GREEN, GREY = "#2563a8", "#d9741a", "#2e8b57", "#8a8f98"
 SIZE_INCHES = (4.6, 3.6)
 STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": "#c9cdd3",
     "axes.grid": True,
     "axes.spines.right": False,
@@ -67,16 +68,9 @@ def _precision_recall(curves: Curves, figures: Figures, evaluation: Evaluation) 
         axes.plot(figures.recall, figures.precision, "o", color=BLUE, label="this server's decisions")
     published = evaluation.card.figures[0]
     axes.plot(published.recall, published.precision, "D", color=ORANGE, label="model card, on its own data")
-    for other in evaluation.card.comparison:
-        axes.plot(other.recall, other.precision, ".", color=GREY)
-        axes.annotate(
-            other.name,
-            (other.recall, other.precision),
-            (0, -11),
-            textcoords="offset points",
-            ha="center",
-            color=GREY,
-            fontsize=7,
+    for other, marker in zip(evaluation.card.comparison, "sv^P", strict=False):
+        axes.plot(
+            other.recall, other.precision, marker, color=GREY, markersize=5, label=f"card: {other.name}"
         )
     _unit_square(axes, "recall", "precision")
     axes.legend(loc="lower left")

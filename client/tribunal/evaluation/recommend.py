@@ -65,6 +65,11 @@ class Recommendation:
     verdict_config: str
     judge_config: str | None
 
+    @property
+    def config(self) -> str:
+        """The lines for both configs, each under the name of its file."""
+        return "\n\n".join(filter(None, (self.verdict_config, self.judge_config)))
+
 
 def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
     """Thresholds for every label of `scored`, and for toxicity the band of `auto`."""
