@@ -15,8 +15,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tribunal.client import DEFAULT_TIMEOUT_S, DEFAULT_URL, Client, ServerInfo
+from tribunal.client import Client
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL
 from tribunal.errors import TribunalError
+from tribunal.server_info import ServerInfo
 from tribunal.verdict import Toxicity, Verdict
 
 app = typer.Typer(
