@@ -13,11 +13,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tribunal.client import DEFAULT_TIMEOUT_S, DEFAULT_URL, Client, ServerInfo
+from tribunal.client import Client
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.command import evaluate
 from tribunal.exit_status import WRONG_USAGE, Settings
 from tribunal.options import AsJson, JudgeMode, Timeout, Url, one_line, print_table
+from tribunal.server_info import ServerInfo
 from tribunal.verdict import Toxicity, Verdict
 
 EXIT_STATUS = """\b

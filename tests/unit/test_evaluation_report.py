@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tribunal import Categories, Refusal, Toxicity, Verdict, Weights
-from tribunal.client import ServerInfo
+from tribunal import Categories, Refusal, ServerInfo, Toxicity, Verdict, Weights
 from tribunal.evaluation.answers import Refused
 from tribunal.evaluation.evaluation import Evaluation, evaluate_answers
 from tribunal.evaluation.labelled_data import LabelledTexts

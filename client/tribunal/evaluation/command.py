@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tribunal.client import DEFAULT_TIMEOUT_S, DEFAULT_URL, Client
+from tribunal.client import Client
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.target import Target
 from tribunal.options import Timeout, Url, one_line, print_table

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tribunal.client import ServerInfo
 from tribunal.evaluation.answers import Refused
 from tribunal.evaluation.measures import Measures, measure
 from tribunal.evaluation.published import CARDS, ModelCard
 from tribunal.evaluation.recommend import Goal, Recommendation, recommend
 from tribunal.evaluation.scored import Scored
 from tribunal.evaluation.target import Target
+from tribunal.server_info import ServerInfo
 
 NEGATIVE_NAMES = {Target.rejection: "NORMAL", Target.aegis: None, Target.toxicity: "non-toxic"}
 DECISIONS = {
