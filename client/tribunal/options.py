@@ -10,7 +10,11 @@ from rich.table import Table
 WIDTH_PIPED = 200
 
 Url = Annotated[
-    str, typer.Option(envvar="TRIBUNAL_URL", help="host:port for gRPC, http://host:port for HTTP.")
+    str,
+    typer.Option(
+        envvar="TRIBUNAL_URL",
+        help="host:port or grpcs://host:port for gRPC, http:// or https://host:port for HTTP.",
+    ),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]

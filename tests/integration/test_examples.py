@@ -93,7 +93,7 @@ def test_the_batch_job_writes_what_a_person_should_see(server: TritonServer, tmp
 
 def test_the_notebook_runs(server: TritonServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIBUNAL_URL", server.grpc_url)
-    notebook = nbformat.read(EXAMPLES / "explore.ipynb", as_version=4)
+    notebook = nbformat.reads((EXAMPLES / "explore.ipynb").read_text("utf-8"), as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     ran = nbclient.NotebookClient(notebook, timeout=120).execute()
     shown = [output for cell in ran.cells for output in cell.get("outputs", [])]

@@ -51,6 +51,8 @@ def test_every_field_and_option_is_explained_where_its_name_leaves_doubt(name: s
     kind = PUBLIC[name]
     parameters = inspect.signature(kind).parameters if not issubclass(kind, Exception) else {}
     documentation = " ".join((kind.__doc__ or "").split())
+    if "are those of `Client`" in documentation:
+        documentation += " ".join((tribunal.Client.__doc__ or "").split())
     for parameter in parameters:
         for suffix, word in UNITS.items():
             if parameter.endswith(suffix):
@@ -90,6 +92,8 @@ def test_the_reference_names_everything_public(name: str) -> None:
     if dataclasses.is_dataclass(kind):
         for field in dataclasses.fields(kind):
             assert f"`{field.name}`" in README, field.name
+            if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+                assert f"| `{field.name}` | `{field.default}` |" in README
 
 
 @pytest.mark.parametrize(("kind", "method"), METHODS)
