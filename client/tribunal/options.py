@@ -28,12 +28,15 @@ class JudgeMode(str, Enum):
     never = "never"
 
 
+def output_width() -> int:
+    """Columns of standard output: those of the terminal, or WIDTH_PIPED where there is none."""
+    console = Console()
+    return console.width if console.is_terminal else WIDTH_PIPED
+
+
 def print_table(table: Table) -> None:
-    """Print `table` on standard output, as wide as the terminal, or WIDTH_PIPED where there is none."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_PIPED)
-    console.print(table)
+    """Print `table` on standard output, as wide as it is."""
+    Console(highlight=False, width=output_width()).print(table)
 
 
 def one_line(text: str) -> str:
