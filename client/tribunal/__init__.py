@@ -1,12 +1,25 @@
 """Client of Tribunal, LLM-safety moderation served by NVIDIA Triton."""
 
-from tribunal.client import Client, ServerInfo, Weights
-from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, ServerUnavailable, TribunalError
+from tribunal.async_client import AsyncClient
+from tribunal.client import Client
+from tribunal.connection import Connection
+from tribunal.errors import (
+    AccessDenied,
+    DeadlineExceeded,
+    InvalidInput,
+    ServerError,
+    ServerUnavailable,
+    TribunalError,
+)
+from tribunal.server_info import ServerInfo, Weights
 from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
 __all__ = [
+    "AccessDenied",
+    "AsyncClient",
     "Categories",
     "Client",
+    "Connection",
     "DeadlineExceeded",
     "InvalidInput",
     "Refusal",

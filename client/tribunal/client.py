@@ -1,67 +1,68 @@
 """The synchronous client."""
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from types import TracebackType
+from typing import TypeVar
 
-import numpy as np
+from tenacity import Retrying
 
-from tribunal.errors import InvalidInput, ServerError
-from tribunal.transport import Tensor, open_transport
+from tribunal.connection import (
+    DEFAULT_TIMEOUT_S,
+    DEFAULT_URL,
+    Connection,
+    check_deadline,
+    parse_address,
+)
+from tribunal.faults import retry_policy, sorted_by_fault
+from tribunal.messages import (
+    ENSEMBLE,
+    JUDGE,
+    MANIFEST,
+    Tensor,
+    Tensors,
+    judgement_request,
+    moderation_requests,
+    read_piece,
+    read_server_info,
+    read_verdicts,
+    require_size,
+)
+from tribunal.server_info import ServerInfo
+from tribunal.transport import open_transport
 from tribunal.verdict import Verdict
 
-DEFAULT_URL = "localhost:8001"
-DEFAULT_TIMEOUT_S = 30.0
-ENSEMBLE = "moderation"
-JUDGE = "toxicity_judge"
-# Every Tribunal server takes at least this many texts in one request.
-MAX_BATCH_SIZE = 32
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Where the weights of one member come from.
-
-    source: `demo`, `hub:OWNER/MODEL` or `dir:PATH`.
-    revision: commit on the hub, None for other sources.
-    """
-
-    source: str
-    revision: str | None
-    precision: str
-
-    @property
-    def are_demo(self) -> bool:
-        """Whether they are for demonstration only."""
-        return self.source == "demo"
-
-
-@dataclass(frozen=True)
-class ServerInfo:
-    """What a server runs: Triton's version, its models with their readiness, and the members' weights."""
-
-    triton_version: str
-    models: dict[str, bool]
-    weights: dict[str, Weights]
+Result = TypeVar("Result")
 
 
 class Client:
     """Asks a Tribunal server for verdicts; a context manager.
 
-    url: `host:port` for gRPC, `http://host:port` for HTTP.
-    timeout_s: deadline of each call, in seconds.
+    url: `host:port` or `grpcs://host:port` for gRPC, `http://host:port` or `https://host:port` for HTTP.
+    timeout_s: deadline of each call in seconds, all waiting and trying again included.
+    connection: TLS, headers, compression, retries and limits.
 
     Over gRPC it may be shared between threads, and over HTTP each thread has its own connection.
-    Every method raises a TribunalError: InvalidInput, ServerUnavailable, DeadlineExceeded or
-    ServerError.
+    Every method raises a TribunalError: InvalidInput, AccessDenied, ServerUnavailable, DeadlineExceeded
+    or ServerError.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        if not 0 < timeout_s < float("inf"):
-            raise InvalidInput(f"timeout_s is {timeout_s}; it must be positive and finite")
-        self._timeout_s = timeout_s
-        self._transport = open_transport(url)
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        connection: Connection | None = None,
+    ) -> None:
+        self._url = url
+        self._timeout_s = check_deadline(timeout_s)
+        self._connection = connection or Connection()
+        self._transport = open_transport(parse_address(url, self._connection), self._connection)
+        self._in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
 
     def __enter__(self) -> "Client":
         return self
@@ -91,64 +92,77 @@ class Client:
         leaves it to the server's config.
         explain: False for the LLM's label and score without its reason, which is faster.
 
-        Sent as requests of at most 32 texts, each with a deadline of its own. A text that breaks a
-        limit fails the call with InvalidInput.
+        Sent as requests of at most 32 texts, one after the other, each with a deadline of its own. A
+        text that breaks a limit fails the call with InvalidInput.
         """
-        encoded = encode_texts(texts)
-        verdicts: list[Verdict] = []
-        for start in range(0, len(encoded), MAX_BATCH_SIZE):
-            batch = encoded[start : start + MAX_BATCH_SIZE]
-            inputs: dict[str, Tensor] = {"text": batch, "explain": np.full(batch.shape, explain)}
-            if judge is not None:
-                inputs["judge"] = np.full(batch.shape, judge.encode(), dtype=np.object_)
-            documents = self._transport.infer(ENSEMBLE, inputs, "verdict", self._timeout_s)
-            if len(documents) != len(batch):
-                raise ServerError(f"{len(batch)} texts were sent and {len(documents)} verdicts came back")
-            verdicts.extend(Verdict.from_json(document) for document in documents[:, 0])
-        return verdicts
+        return [
+            verdict
+            for request in moderation_requests(texts, judge, explain)
+            for verdict in read_verdicts(request, self._infer(ENSEMBLE, request, "verdict"))
+        ]
 
     def stream_judgement(self, text: str) -> Iterator[str]:
-        """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only."""
-        inputs = {"text": encode_texts([text])[0], "stream": np.array([True])}
-        for piece in self._transport.stream(JUDGE, inputs, "text_output", self._timeout_s):
-            yield piece[0].decode("utf-8")
+        """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
+
+        It is tried again only before its first piece.
+        """
+        request = judgement_request(text)
+        require_size(request, self._connection.max_message_bytes)
+        deadline_s = time.monotonic() + self._timeout_s
+
+        def begin() -> tuple[list[Tensor], Generator[Tensor]]:
+            pieces = self._transport.stream(JUDGE, request, "text_output", remaining_s(deadline_s))
+            return list(itertools.islice(pieces, 1)), pieces
+
+        with sorted_by_fault(self._url, self._timeout_s), self._place(deadline_s):
+            first, others = self._retrying(begin)
+            with contextlib.closing(others):
+                for piece in itertools.chain(first, others):
+                    yield read_piece(piece)
 
     def is_ready(self) -> bool:
         """Whether the server gives verdicts now; False, not an error, where it still loads."""
-        return self._transport.is_ready(ENSEMBLE, self._timeout_s)
+        return self._call(lambda timeout_s: self._transport.is_ready(ENSEMBLE, timeout_s))
 
     def info(self) -> ServerInfo:
         """What the server runs, and from which weights."""
-        models = {name: self._transport.is_ready(name, self._timeout_s) for name in self._model_names()}
-        manifest = json.loads(self._transport.infer("manifest", {}, "manifest", self._timeout_s)[0])
-        return ServerInfo(
-            triton_version=self._transport.version(self._timeout_s),
-            models=models,
-            weights={
-                name: Weights(member["source"], member["revision"], member["precision"])
-                for name, member in manifest["members"].items()
-            },
-        )
+        names = sorted(self._call(self._transport.models))
+        models = {name: self._call(partial(self._transport.is_ready, name)) for name in names}
+        version = self._call(self._transport.version)
+        return read_server_info(version, models, self._infer(MANIFEST, {}, "manifest"))
 
-    def _model_names(self) -> list[str]:
-        return sorted(self._transport.models(self._timeout_s))
+    def _infer(self, model: str, inputs: Tensors, output: str) -> Tensor:
+        require_size(inputs, self._connection.max_message_bytes)
+        return self._call(lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s))
 
+    def _call(self, call: Callable[[float], Result]) -> Result:
+        """Make `call` with the time that it has, once there is a place for it, and again where that helps."""
+        deadline_s = time.monotonic() + self._timeout_s
 
-def encode_texts(texts: Sequence[str]) -> Tensor:
-    """`texts` as the tensor `text` BYTES [batch, 1], UTF-8.
+        def attempt() -> Result:
+            with self._place(deadline_s):
+                return call(remaining_s(deadline_s))
 
-    Raises InvalidInput for a value that is no string, or one with a lone surrogate.
-    """
-    if isinstance(texts, str):
-        raise InvalidInput("texts is a single string; give a list of strings, or use moderate()")
-    rows = np.empty((len(texts), 1), dtype=np.object_)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InvalidInput(f"texts[{row}] is a {type(text).__name__}, not a string")
+        return self._retrying(attempt)
+
+    def _retrying(self, attempt: Callable[[], Result]) -> Result:
+        def sorted_attempt() -> Result:
+            with sorted_by_fault(self._url, self._timeout_s):
+                return attempt()
+
+        return Retrying(**retry_policy(self._connection.retries, self._timeout_s))(sorted_attempt)
+
+    @contextlib.contextmanager
+    def _place(self, deadline_s: float) -> Iterator[None]:
+        """Hold one of the places in flight; raises TimeoutError where none comes free in time."""
+        if not self._in_flight.acquire(timeout=remaining_s(deadline_s)):
+            raise TimeoutError
         try:
-            rows[row, 0] = text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InvalidInput(
-                f"texts[{row}] is not valid Unicode: character {error.start} {error.reason}"
-            ) from error
-    return rows
+            yield
+        finally:
+            self._in_flight.release()
+
+
+def remaining_s(deadline_s: float) -> float:
+    """Seconds until `deadline_s` of the monotonic clock, and a millisecond where it is over."""
+    return max(deadline_s - time.monotonic(), 0.001)

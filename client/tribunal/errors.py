@@ -2,6 +2,7 @@
 
 TribunalError
 ├── InvalidInput       the caller's: the request can never succeed as it is
+├── AccessDenied       the caller's: the server, or a gateway before it, wants other credentials
 ├── ServerUnavailable  nobody answers at the address, or the server went away; trying again may help
 ├── DeadlineExceeded   no answer came within the deadline
 └── ServerError        the server's own
@@ -14,6 +15,10 @@ class TribunalError(Exception):
 
 class InvalidInput(TribunalError):
     """The text or an option is not acceptable; the message names the field and the limit."""
+
+
+class AccessDenied(TribunalError):
+    """The credentials are missing or not accepted: a header, or the client's certificate."""
 
 
 class ServerUnavailable(TribunalError):

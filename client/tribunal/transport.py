@@ -1,101 +1,93 @@
-"""Carries named tensors to one model and back, over gRPC or HTTP, and sorts failures by fault."""
+"""Carries named tensors to one model and back, over gRPC or HTTP, for the synchronous client."""
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 import gevent
-import numpy.typing as npt
 import tritonclient.grpc
 import tritonclient.http
-from geventhttpclient.response import HTTPConnectionClosed
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, ServerUnavailable, TribunalError
+from tribunal.connection import Address, Connection
+from tribunal.messages import Tensor, Tensors
+from tribunal.wire import (
+    STREAM_HEADERS,
+    grpc_inference,
+    grpc_options,
+    http_inference,
+    no_stream,
+    output_tensor,
+    tls_context,
+)
 
-Tensor = npt.NDArray[Any]
 Result = TypeVar("Result")
-
-FAULTS: dict[str | None, type[TribunalError]] = {
-    "StatusCode.INVALID_ARGUMENT": InvalidInput,
-    "400": InvalidInput,
-    "StatusCode.UNAVAILABLE": ServerUnavailable,
-    "502": ServerUnavailable,
-    "503": ServerUnavailable,
-    "StatusCode.DEADLINE_EXCEEDED": DeadlineExceeded,
-    "504": DeadlineExceeded,
-}
 
 
 class Transport(Protocol):
-    """A connection to one server; every call ends within its `timeout_s` or raises DeadlineExceeded."""
+    """A connection to one server.
 
-    def infer(self, model: str, inputs: Mapping[str, Tensor], output: str, timeout_s: float) -> Tensor:
-        """Send `inputs` to `model` and return its tensor `output`; raises TribunalError."""
+    Every call ends within its `timeout_s`, and raises its protocol's own errors: see faults.py.
+    """
 
-    def stream(
-        self, model: str, inputs: Mapping[str, Tensor], output: str, timeout_s: float
-    ) -> Iterator[Tensor]:
-        """Send `inputs` to the decoupled `model` and give its tensors `output`; raises TribunalError."""
+    def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
+        """Send `inputs` to `model` and return its tensor `output`."""
+
+    def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
+        """Send `inputs` to the decoupled `model` and give its tensors `output`."""
 
     def version(self, timeout_s: float) -> str:
-        """Triton's version; raises TribunalError."""
+        """Triton's version."""
 
     def models(self, timeout_s: float) -> list[str]:
-        """Names of the models that are loaded; raises TribunalError."""
+        """Names of the models that are loaded."""
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
-        """Whether the server takes requests for `model`; raises TribunalError where none answers."""
+        """Whether the server takes requests for `model`."""
 
     def close(self) -> None:
         """Release the connection."""
 
 
-def open_transport(url: str) -> Transport:
-    """Transport for `host:port` (gRPC) or `http://host:port` (HTTP); raises InvalidInput for others."""
-    scheme, separator, address = url.rpartition("://")
-    if scheme == "http":
-        return HttpTransport(url, address.rstrip("/"))
-    if separator:
-        raise InvalidInput(f"url {url!r} is neither host:port (gRPC) nor http://host:port (HTTP)")
-    return GrpcTransport(url)
+def open_transport(address: Address, connection: Connection) -> Transport:
+    """Transport by the protocol of `address`; raises InvalidInput where a file for TLS cannot be read."""
+    if address.is_http:
+        return HttpTransport(address, connection)
+    return GrpcTransport(address, connection)
 
 
 class GrpcTransport:
     """gRPC; one channel, safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._client = tritonclient.grpc.InferenceServerClient(url)
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._options = grpc_options(address, connection)
+        self._common = {"headers": connection.lowercase_headers}
+        self._streamed = {"headers": {**connection.lowercase_headers, **STREAM_HEADERS}}
+        self._compression = {"compression_algorithm": connection.compression}
+        self._client = self._connect()
 
-    def infer(self, model: str, inputs: Mapping[str, Tensor], output: str, timeout_s: float) -> Tensor:
+    def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         """See Transport."""
-        with _sorted_by_fault(self._url, timeout_s):
-            answer = self._client.infer(
-                model,
-                _input_tensors(tritonclient.grpc.InferInput, inputs),
-                outputs=[tritonclient.grpc.InferRequestedOutput(output)],
-                client_timeout=timeout_s,
-            )
-        return _present(answer.as_numpy(output), output)
+        answer = self._client.infer(
+            **grpc_inference(model, inputs, output),
+            **self._common,
+            **self._compression,
+            client_timeout=timeout_s,
+        )
+        return output_tensor(answer, output)
 
-    def stream(
-        self, model: str, inputs: Mapping[str, Tensor], output: str, timeout_s: float
-    ) -> Iterator[Tensor]:
+    def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
         """See Transport. A stream has a channel of its own, which ends with it."""
         answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-        with (
-            _sorted_by_fault(self._url, timeout_s),
-            tritonclient.grpc.InferenceServerClient(self._url) as client,
-        ):
-            client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=timeout_s)
+        with self._connect() as client:
+            client.start_stream(
+                lambda result, error: answers.put((result, error)),
+                stream_timeout=timeout_s,
+                **self._streamed,
+                **self._compression,
+            )
             client.async_stream_infer(
-                model,
-                _input_tensors(tritonclient.grpc.InferInput, inputs),
-                outputs=[tritonclient.grpc.InferRequestedOutput(output)],
-                enable_empty_final_response=True,
+                **grpc_inference(model, inputs, output), enable_empty_final_response=True
             )
             try:
                 while True:
@@ -104,7 +96,7 @@ class GrpcTransport:
                         raise error
                     response = result.get_response()
                     if response.outputs:
-                        yield _present(result.as_numpy(output), output)
+                        yield output_tensor(result, output)
                     if response.parameters["triton_final_response"].bool_param:
                         return
             finally:
@@ -112,62 +104,66 @@ class GrpcTransport:
 
     def version(self, timeout_s: float) -> str:
         """See Transport."""
-        with _sorted_by_fault(self._url, timeout_s):
-            return str(self._client.get_server_metadata(client_timeout=timeout_s).version)
+        return str(self._client.get_server_metadata(client_timeout=timeout_s, **self._common).version)
 
     def models(self, timeout_s: float) -> list[str]:
         """See Transport."""
-        with _sorted_by_fault(self._url, timeout_s):
-            statistics = self._client.get_inference_statistics(client_timeout=timeout_s)
+        statistics = self._client.get_inference_statistics(client_timeout=timeout_s, **self._common)
         return [model.name for model in statistics.model_stats]
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """See Transport."""
-        with _sorted_by_fault(self._url, timeout_s):
-            return bool(self._client.is_model_ready(model, client_timeout=timeout_s))
+        return bool(self._client.is_model_ready(model, client_timeout=timeout_s, **self._common))
 
     def close(self) -> None:
         """See Transport."""
         self._client.close()
 
+    def _connect(self) -> Any:
+        return tritonclient.grpc.InferenceServerClient(**self._options)
+
 
 class HttpTransport:
     """HTTP; a connection for each thread that calls, for gevent's sockets belong to one thread."""
 
-    def __init__(self, url: str, address: str) -> None:
-        self._url = url
+    def __init__(self, address: Address, connection: Connection) -> None:
         self._address = address
+        self._connection = connection
+        self._common = {"headers": connection.lowercase_headers}
         self._local = threading.local()
+        if address.is_tls:
+            tls_context(connection)
 
-    def infer(self, model: str, inputs: Mapping[str, Tensor], output: str, timeout_s: float) -> Tensor:
+    def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         """See Transport."""
-        tensors = _input_tensors(tritonclient.http.InferInput, inputs)
-        wanted = [tritonclient.http.InferRequestedOutput(output)]
-        answer = self._call(lambda client: client.infer(model, tensors, outputs=wanted), timeout_s)
-        return _present(answer.as_numpy(output), output)
+        arguments = http_inference(model, inputs, output, self._connection)
+        answer = self._call(lambda client: client.infer(**arguments), timeout_s)
+        return output_tensor(answer, output)
 
     def stream(
         self,
         model: str,  # noqa: ARG002
-        inputs: Mapping[str, Tensor],  # noqa: ARG002
+        inputs: Tensors,  # noqa: ARG002
         output: str,  # noqa: ARG002
         timeout_s: float,  # noqa: ARG002
-    ) -> Iterator[Tensor]:
+    ) -> Generator[Tensor]:
         """Raise InvalidInput: only the gRPC client streams."""
-        raise InvalidInput(f"streaming needs gRPC, and {self._url} is HTTP: give host:port")
+        raise no_stream(self._address.url)
+        yield
 
     def version(self, timeout_s: float) -> str:
         """See Transport."""
-        return str(self._call(lambda client: client.get_server_metadata(), timeout_s)["version"])
+        metadata = self._call(lambda client: client.get_server_metadata(**self._common), timeout_s)
+        return str(metadata["version"])
 
     def models(self, timeout_s: float) -> list[str]:
         """See Transport."""
-        statistics = self._call(lambda client: client.get_inference_statistics(), timeout_s)
+        statistics = self._call(lambda client: client.get_inference_statistics(**self._common), timeout_s)
         return [model["name"] for model in statistics["model_stats"]]
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """See Transport."""
-        return self._call(lambda client: bool(client.is_model_ready(model)), timeout_s)
+        return self._call(lambda client: bool(client.is_model_ready(model, **self._common)), timeout_s)
 
     def close(self) -> None:
         """Release the calling thread's connection; those of other threads go with their threads."""
@@ -176,46 +172,19 @@ class HttpTransport:
             client.close()
 
     def _call(self, call: Callable[[Any], Result], timeout_s: float) -> Result:
-        with _sorted_by_fault(self._url, timeout_s), gevent.Timeout(timeout_s):
+        with gevent.Timeout(timeout_s):
             if not hasattr(self._local, "client"):
-                # The deadline is gevent.Timeout's; the client's own limits must not come before it.
-                self._local.client = tritonclient.http.InferenceServerClient(
-                    self._address, connection_timeout=timeout_s, network_timeout=None
-                )
+                self._local.client = self._connect()
             return call(self._local.client)
 
-
-def _input_tensors(kind: type[Any], inputs: Mapping[str, Tensor]) -> list[Any]:
-    tensors = []
-    for name, values in inputs.items():
-        tensor = kind(name, list(values.shape), np_to_triton_dtype(values.dtype))
-        tensor.set_data_from_numpy(values)
-        tensors.append(tensor)
-    return tensors
-
-
-def _present(values: Tensor | None, output: str) -> Tensor:
-    if values is None:
-        raise ServerError(f"the server's answer lacks {output}; are client and server of the same version?")
-    return values
-
-
-@contextmanager
-def _sorted_by_fault(url: str, timeout_s: float) -> Iterator[None]:
-    try:
-        yield
-    except (gevent.Timeout, TimeoutError) as error:
-        raise DeadlineExceeded(f"no answer from {url} within {timeout_s:g} s") from error
-    except (OSError, HTTPConnectionClosed) as error:
-        raise ServerUnavailable(_unavailable(url, error)) from error
-    except InferenceServerException as error:
-        fault = FAULTS.get(error.status(), ServerError)
-        if fault is ServerUnavailable:
-            raise ServerUnavailable(_unavailable(url, error.message())) from error
-        if fault is DeadlineExceeded:
-            raise DeadlineExceeded(f"no answer from {url} within {timeout_s:g} s") from error
-        raise fault(error.message()) from error
-
-
-def _unavailable(url: str, reason: object) -> str:
-    return f"no server answers at {url} ({reason}): check that it runs and that the address is right"
+    def _connect(self) -> Any:
+        files = self._connection.tls_files
+        names = {"ca_file": "ca_certs", "cert_file": "certfile", "key_file": "keyfile"}
+        # The deadline is gevent.Timeout's; the client's own limits must not come before it.
+        return tritonclient.http.InferenceServerClient(
+            self._address.host,
+            connection_timeout=None,
+            network_timeout=None,
+            ssl=self._address.is_tls,
+            ssl_options={names[name]: str(path) for name, path in files.items()},
+        )

@@ -14,7 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from tribunal import Client, DeadlineExceeded, ServerUnavailable, TribunalError
-from tribunal.client import ENSEMBLE, encode_texts
+from tribunal.messages import ENSEMBLE, encode_texts
 
 from export_scripts.members import MODEL_REPOSITORY, category_labels
 from local_server.preconditions import free_ports

@@ -4,11 +4,12 @@ import copy
 import dataclasses
 import json
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tribunal import Client, InvalidInput, ServerError, Toxicity, TribunalError, Verdict
-from tribunal.client import encode_texts
+from tribunal import AsyncClient, Client, InvalidInput, ServerError, Toxicity, TribunalError, Verdict
+from tribunal.messages import encode_texts
 
 DOCUMENT: dict[str, Any] = {
     "flagged": True,
@@ -68,14 +69,16 @@ def test_a_deadline_is_finite(timeout_s: float) -> None:
         Client(timeout_s=timeout_s)
 
 
-def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"ftp://host.*neither host:port"):
-        Client("ftp://host")
+@pytest.mark.parametrize("url", ["ftp://host", "", "://host", "grpcs://"])
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_an_unknown_scheme_is_refused(client: Callable[[str], object], url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"none of host:port"):
+        client(url)
 
 
 def test_every_error_has_one_base() -> None:
     from tribunal import errors
 
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    assert len(kinds) == 5
+    assert len(kinds) == 6
     assert all(issubclass(kind, TribunalError) for kind in kinds)

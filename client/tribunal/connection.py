@@ -1,0 +1,112 @@
+"""How a client reaches its server: the address, and the options that both clients share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tribunal.errors import InvalidInput
+
+DEFAULT_URL = "localhost:8001"
+DEFAULT_TIMEOUT_S = 30.0
+DEFAULT_RETRIES = 3
+DEFAULT_MAX_IN_FLIGHT = 64
+# A request of 32 texts of the largest size that a server reads has 2 MiB.
+DEFAULT_MAX_MESSAGE_BYTES = 64 * 2**20
+
+Compression = Literal["gzip", "deflate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Options of a connection; each holds for gRPC and HTTP alike.
+
+    ca_file: PEM certificates of the authorities to trust; None trusts the usual public ones.
+    cert_file, key_file: the client's own certificate and key, PEM, for mutual TLS; both or neither.
+    headers: sent with every request, as `{"authorization": "Bearer ..."}`.
+    compression: of what is sent: `gzip`, `deflate` or None. Answers come as the server chooses over
+    gRPC, and compressed alike over HTTP.
+    retries: how often a call is sent again when the server is unavailable, after a random pause of at
+    most 0.1 s, 0.2 s, 0.4 s ... 5 s, and never past the call's deadline. No other error is retried.
+    max_in_flight: the most calls at a time; others wait, and their deadline runs while they do.
+    max_message_bytes: the largest request, and over gRPC the largest answer.
+
+    Raises InvalidInput that names the option.
+    """
+
+    ca_file: str | Path | None = None
+    cert_file: str | Path | None = None
+    key_file: str | Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    compression: Compression | None = None
+    retries: int = DEFAULT_RETRIES
+    max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+
+    def __post_init__(self) -> None:
+        for name, path in self.tls_files.items():
+            if not Path(path).is_file():
+                raise InvalidInput(f"{name} {str(path)!r} is not a file")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise InvalidInput("cert_file and key_file need each other: give both or neither")
+        if self.compression not in (None, "gzip", "deflate"):
+            raise InvalidInput(f"compression is {self.compression!r}; it must be gzip, deflate or None")
+        for name, least in (("retries", 0), ("max_in_flight", 1), ("max_message_bytes", 1)):
+            if getattr(self, name) < least:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name, value in self.headers.items():
+            # The value may be a secret, so the message does not show it.
+            if not (name and f"{name}{value}".isascii() and f"{name}{value}".isprintable()):
+                raise InvalidInput(f"header {name!r}: name and value must be printable ASCII")
+
+    @property
+    def lowercase_headers(self) -> dict[str, str]:
+        """A copy of the headers with names in lower case, which gRPC asks for."""
+        return {name.lower(): value for name, value in self.headers.items()}
+
+    @property
+    def tls_files(self) -> dict[str, str | Path]:
+        """The files that are given, by option."""
+        files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
+        return {name: path for name, path in files.items() if path is not None}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens.
+
+    url: as the caller gave it.
+    host: `host:port`, over HTTP perhaps with a path.
+    """
+
+    url: str
+    host: str
+    is_http: bool
+    is_tls: bool
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Read `host:port` or one of the four schemes; raises InvalidInput for others."""
+        scheme, separator, host = url.rpartition("://")
+        if (scheme or not separator) and host and scheme in ("", "grpc", "grpcs", "http", "https"):
+            return cls(url, host.rstrip("/"), is_http=scheme.startswith("http"), is_tls=scheme.endswith("s"))
+        raise InvalidInput(
+            f"url {url!r} is none of host:port (gRPC), grpcs://host:port (gRPC with TLS), "
+            "http://host:port and https://host:port"
+        )
+
+
+def check_deadline(timeout_s: float) -> float:
+    """Give `timeout_s` back; raises InvalidInput unless it is positive and finite."""
+    if not 0 < timeout_s < float("inf"):
+        raise InvalidInput(f"timeout_s is {timeout_s}; it must be positive and finite")
+    return timeout_s
+
+
+def parse_address(url: str, connection: Connection) -> Address:
+    """Where to connect; raises InvalidInput also where files for TLS are given to a URL without it."""
+    address = Address.parse(url)
+    if connection.tls_files and not address.is_tls:
+        name = next(iter(connection.tls_files))
+        raise InvalidInput(f"{name} is for TLS, which {url!r} does not use: give grpcs:// or https://")
+    return address

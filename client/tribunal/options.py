@@ -1,0 +1,45 @@
+"""Options and output that several commands of `tribunal` share."""
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+WIDTH_PIPED = 200
+
+Url = Annotated[
+    str,
+    typer.Option(
+        envvar="TRIBUNAL_URL",
+        help="host:port or grpcs://host:port for gRPC, http:// or https://host:port for HTTP.",
+    ),
+]
+Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
+
+
+class JudgeMode(str, Enum):
+    """When the LLM is asked."""
+
+    always = "always"
+    auto = "auto"
+    never = "never"
+
+
+def output_width() -> int:
+    """Columns of standard output: those of the terminal, or WIDTH_PIPED where there is none."""
+    console = Console()
+    return console.width if console.is_terminal else WIDTH_PIPED
+
+
+def print_table(table: Table) -> None:
+    """Print `table` on standard output, as wide as it is."""
+    Console(highlight=False, width=output_width()).print(table)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without control characters, and safe from rich's markup."""
+    visible = "".join(character if character.isprintable() else " " for character in text)
+    return visible.replace("[", "\\[")
