@@ -20,6 +20,7 @@ from local_server.errors import StartError
 from local_server.exposure import LOOPBACK, Exposure, Tls
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
+from local_server.supervisor import Supervisor
 
 CHECKOUT = Path(__file__).parent.parent
 console = Console(stderr=True, highlight=False)
@@ -180,6 +181,7 @@ def main() -> int:
                     )
                 )
             print_banner(server, time.monotonic() - started_s)
+            stack.enter_context(Supervisor(server, on_event=console.print))
             return run(server, options.command)
         except StartError as error:
             console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)

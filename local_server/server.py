@@ -27,7 +27,7 @@ from local_server.preconditions import (
     require_judge_environment,
 )
 from local_server.prepacking import prepack_encoders
-from local_server.tuning import available_cores, write_local_configs
+from local_server.tuning import available_cores, read_config, write_local_configs
 from local_server.verification import verify
 from local_server.work_folder import link_repository
 
@@ -203,6 +203,30 @@ class TritonServer:
             region.unlink()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def unready_models(self) -> list[str]:
+        """Models that should be served and are not, those that others are made of first.
+
+        Raises OSError or http.client.HTTPException where the server does not answer.
+        """
+        index = {model["name"]: model.get("state") for model in self._index()}
+        unready = [name for name in self.models if index.get(name) != "READY"]
+        return sorted(unready, key=lambda name: (self._is_ensemble(name), name))
+
+    def load(self, model: str) -> None:
+        """Load a model, or leave it as it is where it is loaded; raises as `unready_models` does."""
+        self._ask("POST", f"/v2/repository/models/{model}/load", timeout_s=self._start_timeout_s)
+
+    def unload(self, model: str) -> None:
+        """Unload a model once its requests are done; raises as `unready_models` does."""
+        self._ask("POST", f"/v2/repository/models/{model}/unload", timeout_s=self._start_timeout_s)
+
+    def _is_ensemble(self, model: str) -> bool:
+        return read_config(self.repository / model / "config.pbtxt").platform == "ensemble"
+
+    def _index(self) -> list[dict[str, str]]:
+        index: list[dict[str, str]] = json.loads(self._ask("POST", "/v2/repository/index"))
+        return index
+
     def _prepare(self) -> Path:
         """Make what this host needs; returns the folder of models to serve."""
         served = self.repository
@@ -234,8 +258,9 @@ class TritonServer:
             self._on_wait()
             time.sleep(POLL_INTERVAL_S)
         models = self.models
-        index = json.loads(self._ask("POST", "/v2/repository/index"))
-        failed = [model for model in index if model["name"] in models and model.get("state") != "READY"]
+        failed = [
+            model for model in self._index() if model["name"] in models and model.get("state") != "READY"
+        ]
         if failed:
             # An ensemble that only waits for a failed model has no reason of its own.
             reasons = "; ".join(
@@ -252,16 +277,16 @@ class TritonServer:
             return False
         return True
 
-    def _ask(self, method: str, path: str) -> bytes:
+    def _ask(self, method: str, path: str, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
         """Body of the answer over HTTP, which is plain whatever gRPC is; OSError, HTTPException."""
         connection = http.client.HTTPConnection(
-            self.exposure.reached_at("http"), self.ports.http, timeout=PROBE_TIMEOUT_S
+            self.exposure.reached_at("http"), self.ports.http, timeout=timeout_s
         )
         with contextlib.closing(connection):
             connection.request(method, path, headers={ADMIN_HEADER: self._admin_key})
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
-                raise http.client.HTTPException(f"{path}: {response.status} {response.reason}")
+                raise http.client.HTTPException(f"{path}: {response.status} {response.read()[:500]!r}")
             return response.read()
 
     def _last_error(self) -> str:

@@ -1,0 +1,69 @@
+"""A model whose process dies comes back by itself."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tribunal import Client, TribunalError
+
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+from local_server.supervisor import STUB, Supervisor, model_of
+
+
+@pytest.fixture(scope="module")
+def screening(demo_repository: Path) -> Iterator[TritonServer]:
+    """The demo encoders, served apart from the other tests."""
+    log_file = demo_repository.parent / "supervised.log"
+    with TritonServer(demo_repository, ports=free_ports(), log_file=log_file, judge=False) as running:
+        yield running
+
+
+def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
+    """Processes of the instances of a model."""
+    return [
+        process
+        for process in psutil.Process(server.pid).children(recursive=True)
+        if process.status() != psutil.STATUS_ZOMBIE
+        and process.cmdline()[0].endswith(STUB)
+        and model_of(process.cmdline()[-2]) == model
+    ]
+
+
+@pytest.mark.parametrize("model", ["tokenizer", "aegis", "judge"])
+def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None:
+    events: list[str] = []
+    instances = len(stubs(screening, model))
+    with Client(screening.grpc_url, timeout_s=10) as client, Supervisor(screening, events.append):
+        before = client.moderate("How to make a bomb?", judge="never")
+        stubs(screening, model)[0].kill()
+        deadline_s = time.monotonic() + 60
+        while not any(event.startswith(f"{model} is back") for event in events):
+            assert time.monotonic() < deadline_s, f"{model} did not come back: {events}"
+            time.sleep(0.05)
+        while len(stubs(screening, model)) != instances:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        for _ in range(4):
+            assert client.moderate("How to make a bomb?", judge="never") == before
+        assert client.is_ready()
+        assert client.info().weights
+    assert screening.unready_models() == []
+
+
+def test_without_it_the_dead_stay_dead_as_triton_leaves_them(screening: TritonServer) -> None:
+    with Client(screening.grpc_url, timeout_s=10) as client:
+        stubs(screening, "verdict")[0].kill()
+        time.sleep(0.5)
+        with pytest.raises(TribunalError, match="verdict"):
+            client.moderate("a text", judge="never")
+
+
+def test_the_model_of_an_instance() -> None:
+    assert [model_of(name) for name in ("aegis_0_1", "judge_prompt_0", "manifest_0_0")] == [
+        "aegis",
+        "judge_prompt",
+        "manifest",
+    ]
