@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def documents(text: str) -> list[Document]:
     return [document for document in yaml.safe_load_all(text) if document]
 
 
+@cache
 def rendered(overlay: str) -> dict[str, Document]:
     """What `kustomize build` makes of the overlay, by kind and name."""
     if shutil.which("kustomize"):
