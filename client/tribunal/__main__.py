@@ -7,9 +7,12 @@ def main() -> None:
     """Run the command line, or say how to install what it needs."""
     try:
         from tribunal.cli import app
+        from tribunal.exit_status import run
     except ModuleNotFoundError as error:
         sys.exit(f"tribunal: the command line needs {error.name}: pip install 'tribunal[cli]'")
-    app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(run(app))
 
 
 if __name__ == "__main__":

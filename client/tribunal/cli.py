@@ -1,51 +1,76 @@
 """The command `tribunal`: data on standard output, everything else on standard error.
 
-Exit status: 0 done; 1 the server or the input failed, or `ready` found it not ready; 2 wrong usage.
+Exit status: 0 done; 1 the server or the input failed, or `ready` found it not ready; 2 wrong usage;
+3 `scan` wrote all records and some failed; 130 interrupted by Ctrl-C.
 """
 
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import Enum
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tribunal.client import Client
-from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL
-from tribunal.errors import TribunalError
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
+from tribunal.connection_options import connecting
+from tribunal.errors import InvalidInput
+from tribunal.evaluation.command import evaluate
+from tribunal.exit_status import WRONG_USAGE, Settings
+from tribunal.options import AsJson, JudgeMode, Timeout, Url, one_line, print_table
+from tribunal.scan.command import scan
 from tribunal.server_info import ServerInfo
 from tribunal.verdict import Toxicity, Verdict
 
+EXIT_STATUS = """\b
+Exit status:
+  0    done
+  1    the server or the input failed, or `ready` found it not ready
+  2    wrong usage
+  3    `scan` wrote all records, and some of them failed
+  130  interrupted by Ctrl-C
+"""
+
+# Plain help: examples keep their lines, and square brackets are no markup.
 app = typer.Typer(
-    help="Ask a Tribunal server what it thinks of a text.",
-    no_args_is_help=True,
+    epilog=EXIT_STATUS,
+    invoke_without_command=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Url = Annotated[
-    str, typer.Option(envvar="TRIBUNAL_URL", help="host:port for gRPC, http://host:port for HTTP.")
-]
-Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
 
-WIDTH_PIPED = 200
 MAX_TEXT_WIDTH = 46
 
 
-class JudgeMode(str, Enum):
-    """When the LLM is asked."""
+@app.callback()
+def tribunal(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version, and end.")] = False,
+) -> None:
+    """Ask a Tribunal server what it thinks of a text.
 
-    always = "always"
-    auto = "auto"
-    never = "never"
+    \b
+    Examples:
+      tribunal moderate "How to make a bomb?"
+      tribunal --debug info --url http://localhost:8000
+      tribunal --install-completion
+    """
+    settings = context.ensure_object(Settings)
+    settings.debug = debug
+    if show_version:
+        typer.echo(version("tribunal"))
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(WRONG_USAGE)
 
 
 @app.command()
+@connecting
 def moderate(
     texts: Annotated[
         list[str] | None,
@@ -59,14 +84,20 @@ def moderate(
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+    *,
+    connection: Connection,
 ) -> None:
     """Give the verdict of each TEXT.
 
-    Example: tribunal moderate "How to make a bomb?" --json
+    \b
+    Examples:
+      tribunal moderate "How to make a bomb?"
+      tribunal moderate --json --judge never < texts.txt
+      tribunal moderate --stream "I could strangle him"
     """
     if not texts:
-        texts = sys.stdin.read().splitlines()
-    with _open(url, timeout_s) as client:
+        texts = _lines_of_standard_input()
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         if stream:
             for text in texts:
                 for piece in client.stream_judgement(text):
@@ -78,24 +109,48 @@ def moderate(
         for verdict in verdicts:
             typer.echo(json.dumps(dataclasses.asdict(verdict)))
     else:
-        _print(verdict_table(texts, verdicts))
+        print_table(verdict_table(texts, verdicts))
+
+
+app.command()(evaluate)
+app.command()(scan)
 
 
 @app.command()
-def info(as_json: AsJson = False, url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
-    """Say what the server runs, and from which weights."""
-    with _open(url, timeout_s) as client:
+@connecting
+def info(
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+    *,
+    connection: Connection,
+) -> None:
+    """Say what the server runs, and from which weights.
+
+    \b
+    Examples:
+      tribunal info
+      tribunal info --json --url http://localhost:8000
+    """
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         server = client.info()
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(server)))
     else:
-        _print(info_table(url, server))
+        print_table(info_table(url, server))
 
 
 @app.command()
-def ready(url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
-    """Exit with 0 where the server gives verdicts now, else with 1."""
-    with _open(url, timeout_s) as client:
+@connecting
+def ready(url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S, *, connection: Connection) -> None:
+    """Exit with 0 where the server gives verdicts now, else with 1.
+
+    \b
+    Examples:
+      tribunal ready
+      until tribunal ready --timeout 2; do sleep 1; done
+    """
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         is_ready = client.is_ready()
     typer.echo("ready" if is_ready else "not ready")
     raise typer.Exit(0 if is_ready else 1)
@@ -115,7 +170,7 @@ def verdict_table(texts: list[str], verdicts: list[Verdict]) -> Table:
         )
         refusal = f"{verdict.refusal.score:.2f}"
         table.add_row(
-            _plain(text),
+            one_line(text),
             ("[red]yes[/red]" if verdict.flagged else "[green]no[/green]")
             + (" [yellow](end not read)[/yellow]" if verdict.truncated else ""),
             categories,
@@ -129,7 +184,7 @@ def judge_cell(toxicity: Toxicity) -> str:
     """The judge's label, P(toxic) and reason, or why there is none."""
     if toxicity.score is None:
         return "" if toxicity.status == "skipped" else f"[yellow]{toxicity.status}[/yellow]"
-    reason = f": {_plain(toxicity.reason)}" if toxicity.reason else ""
+    reason = f": {one_line(toxicity.reason)}" if toxicity.reason else ""
     return f"{toxicity.label} {toxicity.score:.2f}{reason}"
 
 
@@ -146,24 +201,8 @@ def info_table(url: str, server: ServerInfo) -> Table:
     return table
 
 
-def _plain(text: str) -> str:
-    """`text` on one line, without control characters, and safe from rich's markup."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    return visible.replace("[", "\\[")
-
-
-def _print(table: Table) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_PIPED)
-    console.print(table)
-
-
-@contextmanager
-def _open(url: str, timeout_s: float) -> Iterator[Client]:
+def _lines_of_standard_input() -> list[str]:
     try:
-        with Client(url, timeout_s=timeout_s) as client:
-            yield client
-    except TribunalError as error:
-        typer.echo(f"tribunal: {error}", err=True)
-        raise typer.Exit(1) from error
+        return sys.stdin.read().splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"standard input is not UTF-8 at byte {error.start}") from error

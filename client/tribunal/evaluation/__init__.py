@@ -1,0 +1,1 @@
+"""How good a server is on labelled texts; needs the extra `evaluate`."""

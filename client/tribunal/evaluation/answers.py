@@ -1,0 +1,75 @@
+"""Asks a running server about every text."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tribunal.client import Client
+from tribunal.errors import InvalidInput, ServerUnavailable
+from tribunal.evaluation.target import Target
+from tribunal.verdict import Verdict
+
+TEXTS_PER_REQUEST = 8
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A text that the server takes in no circumstances, such as one that is too long.
+
+    row: its place in the data, counted from 1.
+    """
+
+    row: int
+    error: str
+
+
+def ask(
+    client: Client,
+    texts: Sequence[str],
+    target: Target,
+    *,
+    concurrency: int,
+    on_answers: Callable[[int], None] = lambda _texts: None,
+) -> tuple[list[Verdict | None], list[Refused]]:
+    """Verdicts of `texts` in their order, None for each of those that the server refuses.
+
+    For `toxicity` the judge is always asked, without its reason; for the encoders never.
+    concurrency: requests of up to 8 texts in flight.
+    on_answers: called with the number of texts that were answered.
+    Raises TribunalError where the server fails: half an evaluation is none.
+    """
+    judge = "always" if target is Target.toxicity else "never"
+    refused: list[Refused] = []
+
+    def ask_batch(start: int) -> list[Verdict | None]:
+        batch = texts[start : start + TEXTS_PER_REQUEST]
+        try:
+            return list(client.moderate_batch(batch, judge=judge, explain=False))
+        except InvalidInput:
+            return [ask_alone(start + offset, text) for offset, text in enumerate(batch)]
+
+    def ask_alone(index: int, text: str) -> Verdict | None:
+        try:
+            return client.moderate(text, judge=judge, explain=False)
+        except InvalidInput as error:
+            refused.append(Refused(index + 1, str(error)))
+            return None
+
+    verdicts: list[Verdict | None] = []
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        for answered in pool.map(ask_batch, range(0, len(texts), TEXTS_PER_REQUEST)):
+            verdicts.extend(answered)
+            on_answers(len(answered))
+    finally:
+        # After a failure or Ctrl-C nothing more is asked.
+        pool.shutdown(wait=False, cancel_futures=True)
+    if target is Target.toxicity and not any(
+        verdict and verdict.toxicity.score is not None for verdict in verdicts
+    ):
+        statuses = sorted({verdict.toxicity.status for verdict in verdicts if verdict})
+        raise ServerUnavailable(
+            f"the judge answered none of {len(verdicts)} texts ({', '.join(statuses) or 'all refused'}): "
+            "check that the server has its judge"
+        )
+    return verdicts, sorted(refused, key=lambda text: text.row)

@@ -1,0 +1,216 @@
+"""Proposes thresholds, and the band in which `auto` asks the judge, for a wanted recall or precision."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from google.protobuf import text_format
+from sklearn.metrics import precision_recall_curve
+from tritonclient.grpc import model_config_pb2
+
+from tribunal.evaluation.scored import Bools, Floats, Scored
+from tribunal.evaluation.target import Target
+
+PARAMETERS = {Target.rejection: "rejection_threshold", Target.toxicity: "toxicity_threshold"}
+# Scores come rounded to 6 digits; a band that ends above the highest of all takes it in.
+ABOVE_EVERY_SCORE = 1.000001
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The recall, or the precision, that each threshold is to reach; the other one is None."""
+
+    recall: float | None = None
+    precision: float | None = None
+
+    def __str__(self) -> str:
+        if self.recall is not None:
+            return f"recall of at least {self.recall:g}"
+        return f"precision of at least {self.precision:g}"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A threshold for one label, with what it gives on the data; None where the goal is out of reach."""
+
+    name: str
+    threshold: float | None
+    precision: float | None
+    recall: float | None
+    flagged: float | None
+
+
+@dataclass(frozen=True)
+class Band:
+    """`auto` asks where the highest category score is in [low, high).
+
+    wanted_recall: what it was to keep; recall: of all flagged texts, by the categories or the judge.
+    asked: share of the texts that the judge is asked about.
+    """
+
+    low: float
+    high: float
+    wanted_recall: float
+    recall: float
+    asked: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Thresholds, and for toxicity the band, with the lines for the configs of `verdict` and `judge`."""
+
+    goal: str
+    proposals: tuple[Proposal, ...]
+    band: Band | None
+    verdict_config: str
+    judge_config: str | None
+
+    @property
+    def config(self) -> str:
+        """The lines for both configs, each under the name of its file."""
+        return "\n\n".join(filter(None, (self.verdict_config, self.judge_config)))
+
+
+def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
+    """Thresholds for every label of `scored`, and for toxicity the band of `auto`."""
+    proposals = tuple(
+        propose(name, scored.labels[:, place], scored.scores[:, place], goal)
+        for place, name in enumerate(scored.names)
+    )
+    band = None
+    if target is Target.toxicity and proposals[0].threshold is not None:
+        band = narrowest_band(
+            scored.labels[:, 0],
+            highest_category=scored.highest_category,
+            category_flagged=scored.category_flagged,
+            judge_flags=scored.scores[:, 0] >= proposals[0].threshold,
+            recall=goal.recall,
+        )
+    return Recommendation(
+        goal=str(goal),
+        proposals=proposals,
+        band=band,
+        verdict_config=_verdict_config(target, proposals, goal),
+        judge_config=_judge_config(band) if band else None,
+    )
+
+
+def propose(name: str, labels: Bools, scores: Floats, goal: Goal) -> Proposal:
+    """The highest threshold with the wanted recall, or the lowest with the wanted precision.
+
+    labels BOOL [texts], scores FP64 [texts]. Of all thresholds that decide these texts alike, it is
+    the one midway between two scores: new texts fall to either side of it.
+    """
+    if not labels.any():
+        return Proposal(name, None, None, None, None)
+    precision, recall, thresholds = precision_recall_curve(labels, scores)
+    if goal.recall is not None:
+        # The thresholds ascend, and the recall falls.
+        place = int(np.flatnonzero(recall[:-1] >= goal.recall)[-1])
+    else:
+        reached = np.flatnonzero(precision[:-1] >= goal.precision)
+        if not len(reached):
+            return Proposal(name, None, None, None, None)
+        place = int(reached[0])
+    chosen = float(thresholds[place])
+    below = scores[scores < chosen]
+    threshold = _midway(float(below.max()) if len(below) else 0.0, chosen)
+    return Proposal(
+        name,
+        threshold,
+        precision=float(precision[place]),
+        recall=float(recall[place]),
+        flagged=float((scores >= threshold).mean()),
+    )
+
+
+def narrowest_band(
+    labels: Bools,
+    *,
+    highest_category: Floats,
+    category_flagged: Bools,
+    judge_flags: Bools,
+    recall: float | None,
+) -> Band:
+    """The band that asks about the fewest texts and keeps the recall; all arguments but it [texts].
+
+    A text is flagged by its categories, or by the judge where the band has it asked. recall: None for
+    all that asking always would reach; more than that cannot be reached, and is then the aim.
+    """
+    positives = int(labels.sum())
+    by_category = int((labels & category_flagged).sum())
+    gained = labels & judge_flags & ~category_flagged
+    best = by_category + int(gained.sum())
+    needed = best if recall is None else min(best, _least_count(recall, positives))
+    # Texts of the same score are in the band together, or not at all.
+    values, places = np.unique(highest_category, return_inverse=True)
+    texts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(values)))])
+    gains = np.concatenate([[0], np.cumsum(np.bincount(places, weights=gained, minlength=len(values)))])
+    first = last = 0
+    if by_category < needed:
+        # For each end the latest start that still gains enough; of these the band with fewest texts.
+        ends = np.arange(1, len(values) + 1)
+        starts = np.searchsorted(gains, gains[ends] - (needed - by_category), side="right") - 1
+        asked = np.where(starts >= 0, texts[ends] - texts[np.maximum(starts, 0)], len(labels) + 1)
+        last = int(ends[asked.argmin()])
+        first = int(starts[asked.argmin()])
+    edges = np.concatenate(
+        [[0.0], (values[:-1] + values[1:]) / 2, [1.0 if values[-1] < 1 else ABOVE_EVERY_SCORE]]
+    )
+    found = by_category + int(gains[last] - gains[first])
+    return Band(
+        low=_rounded(edges[first]),
+        high=_rounded(edges[last]),
+        wanted_recall=needed / positives if recall is None else recall,
+        recall=found / positives,
+        asked=float(texts[last] - texts[first]) / len(labels),
+    )
+
+
+def _least_count(recall: float, positives: int) -> int:
+    """The smallest count of `positives` that is at least the share `recall`, as the division says it."""
+    counts = np.arange(positives + 1)
+    return int(np.flatnonzero(counts / positives >= recall)[0])
+
+
+def _midway(below: float, above: float) -> float:
+    return _rounded((below + above) / 2)
+
+
+def _rounded(value: float) -> float:
+    """To 7 digits: midway between two scores of 6 digits, exactly."""
+    return round(float(value), 7)
+
+
+def _verdict_config(target: Target, proposals: tuple[Proposal, ...], goal: Goal) -> str:
+    lines = [f"# model_repository/verdict/config.pbtxt: {goal}"]
+    found = {proposal.name: proposal.threshold for proposal in proposals if proposal.threshold is not None}
+    for proposal in proposals:
+        if proposal.threshold is None:
+            lines.append(f"# {proposal.name}: the data cannot tell, keep its threshold")
+    if target is Target.aegis:
+        lines.append(_parameter("category_thresholds", json.dumps(found)))
+    elif found:
+        lines.append(_parameter(PARAMETERS[target], _decimal(*found.values())))
+    return "\n".join(lines)
+
+
+def _judge_config(band: Band) -> str:
+    return "\n".join(
+        [
+            f"# model_repository/judge/config.pbtxt: auto asks about {band.asked:.1%} of the texts",
+            _parameter("auto_low", _decimal(band.low)),
+            _parameter("auto_high", _decimal(band.high)),
+        ]
+    )
+
+
+def _decimal(value: float) -> str:
+    return np.format_float_positional(value, trim="-")
+
+
+def _parameter(name: str, value: str) -> str:
+    """One parameter as protobuf text."""
+    config = model_config_pb2.ModelConfig()
+    config.parameters[name].string_value = value
+    return text_format.MessageToString(config, as_one_line=True).strip()

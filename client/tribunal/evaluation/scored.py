@@ -1,0 +1,85 @@
+"""Labels, scores and decisions side by side, as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tribunal.evaluation.labelled_data import LabelledTexts
+from tribunal.evaluation.target import Target
+from tribunal.verdict import Verdict
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+# A text that the judge was asked about and gave no answer to counts as toxic: the default policy of
+# the server fails closed, and so does an evaluation.
+FAIL_CLOSED_SCORE = 1.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is known of each text that the server answered.
+
+    rows: INT [texts], places in the data, counted from 1.
+    names: what the columns stand for.
+    labels: BOOL [texts, names], what is true.
+    scores: FP64 [texts, names], in [0, 1]; 1 where the judge gave no answer.
+    decided: BOOL [texts, names], what the server says at its own thresholds; for toxicity the judge's
+    label, and True where it gave none.
+    answered: BOOL [texts], False where the judge was unavailable, or its answer had no label.
+    highest_category: FP64 [texts], the highest category score, which the band of `auto` looks at.
+    category_flagged: BOOL [texts], whether any category is at or above its threshold.
+    """
+
+    rows: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    labels: Bools
+    scores: Floats
+    decided: Bools
+    answered: Bools
+    highest_category: Floats
+    category_flagged: Bools
+
+    def where(self, kept: Bools) -> "Scored":
+        """Only the texts for which `kept` BOOL [texts] holds."""
+        return Scored(
+            self.rows[kept],
+            self.names,
+            self.labels[kept],
+            self.scores[kept],
+            self.decided[kept],
+            self.answered[kept],
+            self.highest_category[kept],
+            self.category_flagged[kept],
+        )
+
+
+def score(data: LabelledTexts, verdicts: Sequence[Verdict | None], target: Target) -> Scored:
+    """Labels and verdicts side by side, without the texts that the server refused (None)."""
+    kept = [index for index, verdict in enumerate(verdicts) if verdict is not None]
+    given = [verdict for verdict in verdicts if verdict is not None]
+    if target is Target.rejection:
+        scores = [[verdict.refusal.score] for verdict in given]
+        decided = [[verdict.refusal.detected] for verdict in given]
+    elif target is Target.aegis:
+        scores = [[verdict.categories.scores[name] for name in data.names] for verdict in given]
+        decided = [[name in verdict.categories.flagged for name in data.names] for verdict in given]
+    else:
+        scores = [
+            [FAIL_CLOSED_SCORE if verdict.toxicity.score is None else verdict.toxicity.score]
+            for verdict in given
+        ]
+        decided = [[verdict.toxicity.label != "non-toxic"] for verdict in given]
+    return Scored(
+        rows=np.array(kept, dtype=np.int64) + 1,
+        names=data.names,
+        labels=data.labels[kept],
+        scores=np.array(scores, dtype=np.float64),
+        decided=np.array(decided, dtype=np.bool_),
+        answered=np.array(
+            [target is not Target.toxicity or verdict.toxicity.score is not None for verdict in given]
+        ),
+        highest_category=np.array([max(verdict.categories.scores.values()) for verdict in given]),
+        category_flagged=np.array([bool(verdict.categories.flagged) for verdict in given]),
+    )

@@ -1,0 +1,70 @@
+"""Runs the command line: what goes wrong becomes one line on standard error and an exit status."""
+
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import cast
+
+import typer
+
+from tribunal.errors import TribunalError
+
+DONE = 0
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+# What typer raises for wrong usage; it exports only this subclass of it.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+@dataclass
+class Settings:
+    """The options of `tribunal` itself, which its commands share.
+
+    debug: show the traceback of a failure.
+    """
+
+    debug: bool = False
+
+
+def run(app: typer.Typer) -> int:
+    """Run `app` on the arguments of this process, and return the exit status.
+
+    Ctrl-C ends it without a traceback, as does a reader of the output that goes away (`| head`).
+    """
+    settings = Settings()
+    try:
+        status = app(standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _without_reader()
+    except UsageError as error:
+        _report(_usage(cast(typer.BadParameter, error)), settings)
+        return WRONG_USAGE
+    except (TribunalError, OSError) as error:
+        _report(str(error), settings)
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - a user gets one line; --debug shows the rest
+        _report(f"unexpected {type(error).__name__}: {error}; --debug shows where", settings)
+        return FAILED
+    return status if isinstance(status, int) else DONE
+
+
+def _usage(error: typer.BadParameter) -> str:
+    hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+    return f"{error.format_message().rstrip('.')}{hint}"
+
+
+def _report(message: str, settings: Settings) -> None:
+    if settings.debug:
+        traceback.print_exc()
+    typer.echo(f"tribunal: {' '.join(message.split())}", err=True)
+
+
+def _without_reader() -> int:
+    """Nobody reads standard output: nothing more can be written, not even by the interpreter's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
