@@ -8,7 +8,7 @@ import lzma
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,13 @@ def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
     lines = "\n".join(TEXTS).encode()
     yield "in.txt", lines, []
     yield "in.log", lines + b"\r\n", ["--format", "lines"]
-    for suffix, compress in {
+    compressors: dict[str, Callable[[bytes], bytes]] = {
         "gz": gzip.compress,
         "bz2": bz2.compress,
         "xz": lzma.compress,
         "zst": partial(pyarrow.Codec("zstd").compress, asbytes=True),
-    }.items():
+    }
+    for suffix, compress in compressors.items():
         yield f"in.jsonl.{suffix}", compress(as_jsonl(RECORDS)), []
     for suffix, delimiter in {"csv": ",", "tsv": "\t"}.items():
         rows = [["id", "body"], *([str(number), text] for number, text in enumerate(TEXTS))]

@@ -9,7 +9,7 @@ import json
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -155,7 +155,7 @@ class Input:
             raise InvalidInput(f"cannot read {self._source}: {error}") from error
 
 
-def read_lines(lines: Iterator[bytes]) -> Iterator[Row]:
+def read_lines(lines: Iterable[bytes]) -> Iterator[Row]:
     """Each line as the field `text`, empty ones too."""
     for number, line in enumerate(lines, start=1):
         try:
@@ -164,7 +164,7 @@ def read_lines(lines: Iterator[bytes]) -> Iterator[Row]:
             yield _unreadable(line, f"line {number} is not UTF-8: {error.reason} at byte {error.start}")
 
 
-def read_jsonl(lines: Iterator[bytes]) -> Iterator[Row]:
+def read_jsonl(lines: Iterable[bytes]) -> Iterator[Row]:
     """A JSON object a line; empty lines are no rows."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
