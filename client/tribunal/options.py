@@ -13,7 +13,7 @@ Url = Annotated[
     str,
     typer.Option(
         envvar="TRIBUNAL_URL",
-        help="host:port for gRPC, http://host:port for HTTP; with TLS grpcs:// or https://.",
+        help="host:port or grpcs://host:port for gRPC, http:// or https://host:port for HTTP.",
     ),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
@@ -28,12 +28,15 @@ class JudgeMode(str, Enum):
     never = "never"
 
 
+def output_width() -> int:
+    """Columns of standard output: those of the terminal, or WIDTH_PIPED where there is none."""
+    console = Console()
+    return console.width if console.is_terminal else WIDTH_PIPED
+
+
 def print_table(table: Table) -> None:
-    """Print `table` on standard output, as wide as the terminal, or WIDTH_PIPED where there is none."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_PIPED)
-    console.print(table)
+    """Print `table` on standard output, as wide as it is."""
+    Console(highlight=False, width=output_width()).print(table)
 
 
 def one_line(text: str) -> str:

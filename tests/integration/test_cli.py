@@ -86,3 +86,21 @@ def test_bad_input_is_named(server: TritonServer) -> None:
     ran = tribunal("moderate", "fine", "a " * 35_000, url=server.grpc_url)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "text[1] has" in ran.stderr
+
+
+def test_a_reader_that_goes_away_ends_it_without_a_traceback(server: TritonServer) -> None:
+    with subprocess.Popen(
+        [TRIBUNAL, "moderate", "--json", "--judge", "never", "--url", server.grpc_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdin
+        assert running.stdout
+        assert running.stderr
+        running.stdout.close()
+        running.stdin.write("one\ntwo\nthree\n")
+        running.stdin.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 1

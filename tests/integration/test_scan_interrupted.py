@@ -27,7 +27,8 @@ SEED = int(os.environ.get("SEED", "7"))
 RECORDS = 1500
 LONGEST_PAUSE_S = 6.0
 STARTS = 3
-KINDS = ("kill -9 of the client", "Ctrl-C", "kill -9 of the server", "stop of the server")
+CLIENT_KINDS = ("kill -9 of the client", "Ctrl-C")
+KINDS = (*CLIENT_KINDS, "kill -9 of the server", "stop of the server")
 
 
 @pytest.mark.timeout(3600)
@@ -87,8 +88,9 @@ def test_nothing_is_missing_and_nothing_twice(demo_repository: Path, tmp_path: P
                             server.stop()
                             server = start()
                     _, said = client.communicate()
-                assert client.returncode in (3, -signal.SIGKILL, 130, -signal.SIGINT), said
                 finished = client.returncode == 3
+                # A server that goes and comes back does not end a scan.
+                assert finished or kind in CLIENT_KINDS, said
             assert output.read_bytes() == expected
             assert not list(tmp_path.glob("*.part"))
     print(f"{number} scans of {RECORDS} records, interrupted: {dict(seen)}")  # noqa: T201

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import pytest
 import typer
 from tribunal.cli import app
@@ -159,9 +160,14 @@ def test_ctrl_c_is_status_130_without_a_traceback(
     with subprocess.Popen(
         [TRIBUNAL, *arguments, "--url", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
-        silent.accept()
-        running.send_signal(signal.SIGINT)
-        assert running.communicate(timeout=30) == (b"", b"")
+        asked, _ = silent.accept()
+        with asked:
+            assert asked.recv(1)
+            # Ctrl-C comes while it waits for the answer.
+            while psutil.Process(running.pid).status() != psutil.STATUS_SLEEPING:
+                pass
+            running.send_signal(signal.SIGINT)
+            assert running.communicate(timeout=30) == (b"", b"")
     assert running.returncode == 130
 
 

@@ -1,5 +1,6 @@
 """Recommended thresholds and bands, applied by the server's own policy to the same scores."""
 
+import dataclasses
 import math
 from itertools import combinations_with_replacement
 
@@ -176,8 +177,27 @@ def test_a_category_that_no_text_has_keeps_its_threshold() -> None:
     data = scored(("Threat", "Violence"))
     data.labels[:, 1] = False
     found = recommend(data, Target.aegis, Goal(recall=0.9))
-    assert "# Violence: the data cannot tell, keep its threshold" in found.config
+    assert "# Violence: no text has it, keep its threshold" in found.config
     assert "Violence" not in parse(found.config)["category_thresholds"]
+
+
+def test_a_precision_that_no_threshold_has_keeps_the_present_one() -> None:
+    data = scored(("toxic",))
+    worst = dataclasses.replace(data, scores=1 - data.labels.astype(np.float64))
+    found = recommend(worst, Target.toxicity, Goal(precision=0.9))
+    assert "# toxic: no threshold has that precision, keep its threshold" in found.config
+    assert (parse(found.config), found.band) == ({}, None)
+
+
+def test_a_recall_beyond_what_asking_always_reaches_is_told() -> None:
+    never = narrowest_band(
+        np.ones(4, dtype=np.bool_),
+        highest_category=np.array([0.1, 0.2, 0.3, 0.4]),
+        category_flagged=np.zeros(4, dtype=np.bool_),
+        judge_flags=np.array([True, False, True, False]),
+        recall=0.9,
+    )
+    assert (never.recall, never.wanted_recall) == (0.5, 0.9)
 
 
 def test_categories_that_find_everything_need_no_judge() -> None:

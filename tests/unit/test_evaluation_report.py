@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tribunal import Categories, Refusal, Toxicity, Verdict, Weights
+from tribunal import Categories, Refusal, ServerInfo, Toxicity, Verdict, Weights
 from tribunal.evaluation.answers import Refused
 from tribunal.evaluation.evaluation import Evaluation, evaluate_answers
 from tribunal.evaluation.labelled_data import LabelledTexts
@@ -18,7 +18,6 @@ from tribunal.evaluation.recommend import Goal
 from tribunal.evaluation.report import write_report
 from tribunal.evaluation.scored import score
 from tribunal.evaluation.target import Target
-from tribunal.server_info import ServerInfo
 
 ATTACK = "<script>alert('from the data')</script>"
 SERVER = ServerInfo("2.51.0", {}, {"judge": Weights("demo", None, "float32")})

@@ -11,10 +11,14 @@ import pytest
 from export_scripts.members import CHECKOUT
 
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "optimum", "pytriton", "rich", "typer")
+EVALUATION = ("datasets", "jinja2", "matplotlib", "pandas", "pyarrow", "sklearn")
 
 
-def test_the_client_imports_without_anything_heavy() -> None:
-    check = f"import sys, tribunal; print([name for name in {HEAVY!r} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("module", "unwanted"), [("tribunal", HEAVY + EVALUATION), ("tribunal.cli", EVALUATION)]
+)
+def test_it_imports_without_what_it_does_not_need(module: str, unwanted: tuple[str, ...]) -> None:
+    check = f"import sys, {module}; print([name for name in {unwanted!r} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
 
@@ -34,7 +38,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_only_the_client(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"tribunal", "tribunal-0.1.0.dist-info"}
-    assert "tribunal/py.typed" in names
+    assert {"tribunal/py.typed", "tribunal/evaluation/report.html.jinja"} <= set(names)
 
 
 def test_the_wheel_installs_and_runs_on_its_own(wheel: Path, tmp_path: Path) -> None:

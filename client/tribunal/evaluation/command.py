@@ -14,7 +14,7 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.target import Target
-from tribunal.options import Timeout, Url, one_line, print_table
+from tribunal.options import Timeout, Url, one_line, output_width, print_table
 
 if TYPE_CHECKING:
     from tribunal.evaluation.evaluation import Evaluation
@@ -24,6 +24,17 @@ DEFAULT_RECALL = 0.95
 # Texts of eight in a request keep the encoders and the judge busy, and no text waits long.
 DEFAULT_CONCURRENCY = 2
 PROBE = "hello"
+FIGURES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "F1": "f1"}
+COUNTS_AND_RANKING = {
+    "TP": "true_positives",
+    "TN": "true_negatives",
+    "FP": "false_positives",
+    "FN": "false_negatives",
+    "ROC-AUC": "roc_auc",
+    "avg. prec.": "average_precision",
+    "Brier": "brier",
+}
+WIDTH_OF_ONE_TABLE = 140
 
 
 @connecting
@@ -171,80 +182,49 @@ def _progress() -> Progress:
 
 
 def _print_evaluation(evaluation: "Evaluation") -> None:
-    print_table(_figures_table(evaluation, evaluation.measures))
+    _print_figures(evaluation, evaluation.measures)
     if evaluation.answered_alone and len(evaluation.statuses) > 1:
         counts = ", ".join(f"{count} {status}" for status, count in evaluation.statuses.items())
-        typer.echo(
-            f"\nThe judge's answers: {counts}. Above, no answer counts as toxic; the answered alone:\n"
-        )
-        print_table(_figures_table(evaluation, evaluation.answered_alone))
+        typer.echo(f"\nThe judge's answers: {counts}. No answer counts above as toxic; without these:\n")
+        _print_figures(evaluation, evaluation.answered_alone)
     if evaluation.weights_are_demo:
         typer.echo("\nThe server runs weights for demonstration; the card describes other weights.")
     if evaluation.recommendation:
         typer.echo(f"\n{evaluation.recommendation.config}")
 
 
-def _figures_table(evaluation: "Evaluation", measures: "Measures") -> Table:
-    """The figures of each label, their averages, and below them those of the model card."""
+def _print_figures(evaluation: "Evaluation", measures: "Measures") -> None:
+    """The figures as one table, or as two where the terminal is too narrow for it."""
+    if output_width() >= WIDTH_OF_ONE_TABLE:
+        print_table(_figures_table(evaluation, measures, {**FIGURES, **COUNTS_AND_RANKING}))
+        return
+    print_table(_figures_table(evaluation, measures, FIGURES))
+    typer.echo()
+    print_table(_figures_table(evaluation, measures, COUNTS_AND_RANKING))
+
+
+def _figures_table(evaluation: "Evaluation", measures: "Measures", columns: dict[str, str]) -> Table:
+    """The figures of each label, their averages, and below them those of the model card.
+
+    columns: headings and the figures that stand under them.
+    """
     table = Table(show_edge=False, pad_edge=False)
     table.add_column(f"{evaluation.target.value}, {measures.texts} texts")
-    headings = (
-        "TP",
-        "TN",
-        "FP",
-        "FN",
-        "accuracy",
-        "precision",
-        "recall",
-        "F1",
-        "ROC-AUC",
-        "avg. precision",
-        "Brier",
-    )
-    for heading in headings:
+    for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     micro = [measures.micro] if "micro" in measures.curves else []
     for label in [*measures.labels, *micro]:
-        table.add_row(
-            one_line(label.name),
-            *(
-                str(count)
-                for count in (
-                    label.true_positives,
-                    label.true_negatives,
-                    label.false_positives,
-                    label.false_negatives,
-                )
-            ),
-            *_cells(
-                label.accuracy,
-                label.precision,
-                label.recall,
-                label.f1,
-                label.roc_auc,
-                label.average_precision,
-                label.brier,
-            ),
-        )
-    macro = measures.macro
-    table.add_row(
-        "macro",
-        *[""] * 5,
-        *_cells(macro.precision, macro.recall, macro.f1, macro.roc_auc, macro.average_precision),
-        end_section=True,
-    )
+        table.add_row(one_line(label.name), *_cells(label, columns))
+    table.add_row("macro", *_cells(measures.macro, columns), end_section=True)
     for row in (*evaluation.card.figures, *evaluation.card.comparison):
-        counts = (row.true_positives, row.true_negatives, row.false_positives, row.false_negatives)
-        table.add_row(
-            f"card: {row.name}",
-            *("" if count is None else str(count) for count in counts),
-            *(
-                "" if figure is None else f"{figure:.4f}"
-                for figure in (row.accuracy, row.precision, row.recall, row.f1)
-            ),
-        )
+        table.add_row(f"card: {row.name}", *_cells(row, columns))
     return table
 
 
-def _cells(*figures: float | None) -> tuple[str, ...]:
-    return tuple("–" if figure is None else f"{figure:.4f}" for figure in figures)
+def _cells(row: object, columns: dict[str, str]) -> list[str]:
+    """Figures to 4 digits and whole counts; a dash for what is undefined, or not on the card."""
+    cells = []
+    for name in columns.values():
+        value = getattr(row, name, "")
+        cells.append("–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value))
+    return cells

@@ -31,13 +31,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A threshold for one label, with what it gives on the data; None where the goal is out of reach."""
+    """A threshold for one label, with what it gives on the data.
+
+    keep_because: why there is none, and the present threshold stays; else None.
+    """
 
     name: str
-    threshold: float | None
-    precision: float | None
-    recall: float | None
-    flagged: float | None
+    threshold: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    flagged: float | None = None
+    keep_because: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def propose(name: str, labels: Bools, scores: Floats, goal: Goal) -> Proposal:
     the one midway between two scores: new texts fall to either side of it.
     """
     if not labels.any():
-        return Proposal(name, None, None, None, None)
+        return Proposal(name, keep_because="no text has it")
     precision, recall, thresholds = precision_recall_curve(labels, scores)
     if goal.recall is not None:
         # The thresholds ascend, and the recall falls.
@@ -110,7 +114,7 @@ def propose(name: str, labels: Bools, scores: Floats, goal: Goal) -> Proposal:
     else:
         reached = np.flatnonzero(precision[:-1] >= goal.precision)
         if not len(reached):
-            return Proposal(name, None, None, None, None)
+            return Proposal(name, keep_because="no threshold has that precision")
         place = int(reached[0])
     chosen = float(thresholds[place])
     below = scores[scores < chosen]
@@ -187,7 +191,7 @@ def _verdict_config(target: Target, proposals: tuple[Proposal, ...], goal: Goal)
     found = {proposal.name: proposal.threshold for proposal in proposals if proposal.threshold is not None}
     for proposal in proposals:
         if proposal.threshold is None:
-            lines.append(f"# {proposal.name}: the data cannot tell, keep its threshold")
+            lines.append(f"# {proposal.name}: {proposal.keep_because}, keep its threshold")
     if target is Target.aegis:
         lines.append(_parameter("category_thresholds", json.dumps(found)))
     elif found:
@@ -196,9 +200,12 @@ def _verdict_config(target: Target, proposals: tuple[Proposal, ...], goal: Goal)
 
 
 def _judge_config(band: Band) -> str:
+    found = f"auto asks about {band.asked:.1%} of the texts, recall {band.recall:.4g}"
+    if band.recall < band.wanted_recall:
+        found += f", the most there is (wanted: {band.wanted_recall:g})"
     return "\n".join(
         [
-            f"# model_repository/judge/config.pbtxt: auto asks about {band.asked:.1%} of the texts",
+            f"# model_repository/judge/config.pbtxt: {found}",
             _parameter("auto_low", _decimal(band.low)),
             _parameter("auto_high", _decimal(band.high)),
         ]
