@@ -59,8 +59,10 @@ serve: setup  ## serve model_repository until Ctrl-C
 
 bench: setup  ## measure against every alternative, on full-size random weights
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
-	$(RUN) -m perf compare
-	$(RUN) -m perf shapes
+	for benchmark in compare shapes scaling start judge; do $(RUN) -m perf $$benchmark || exit 1; done
+	-$(RUN) -m perf sweep
+	$(RUN) -m perf plot
+	$(RUN) -m perf summary
 
 load: setup  ## a minute of mixed load by Locust, with its report in build/
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)

@@ -69,6 +69,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     adapted.add_argument("--judge-adapter", metavar="MODEL", help="LoRA adapter of it, named likewise")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, metavar="DIR")
     parser.add_argument(
+        "--served-from",
+        type=Path,
+        metavar="DIR",
+        help="where the server will see the repository, as /models in a container (default: where it is)",
+    )
+    parser.add_argument(
         "--revision",
         action="append",
         type=member_revision,
@@ -131,7 +137,11 @@ def export_member(name: str, source: Source, options: argparse.Namespace, staged
         return export_encoder(MEMBERS[name], source, options.precision, staged, fused=not options.unfused)
     with console.status(f"judge: copying {source.name}"):
         return export_judge(
-            source, staged, options.repository, options.judge_target, options.tensor_parallel_size
+            source,
+            staged,
+            options.served_from or options.repository,
+            options.judge_target,
+            options.tensor_parallel_size,
         )
 
 

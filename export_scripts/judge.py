@@ -24,9 +24,9 @@ ENGINE_ARGUMENTS: dict[Target, dict[str, Any]] = {
 
 
 def export_judge(
-    source: Source, staged: Path, repository: Path, target: Target, tensor_parallel_size: int = 1
+    source: Source, staged: Path, served_from: Path, target: Target, tensor_parallel_size: int = 1
 ) -> Export:
-    """Write the judge's files below `staged`, for serving from `repository`.
+    """Write the judge's files below `staged`; the server will see them below `served_from`.
 
     Raises SourceError where the checkpoint is damaged, or no Phi-3 with a chat template.
     """
@@ -50,7 +50,7 @@ def export_judge(
         shutil.copy(file, folder)
     served.save_pretrained(folder)
     arguments = {
-        "model": str((repository / WEIGHTS).resolve()),
+        "model": str((served_from / WEIGHTS).resolve()),
         **ENGINE_ARGUMENTS[target],
         "tensor_parallel_size": tensor_parallel_size,
     }

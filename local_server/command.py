@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_server.exposure import Exposure, Tls
 from local_server.installation import Installation
 from local_server.tuning import CONFIG_NAME
 
-LOOPBACK = "127.0.0.1"
 # Triton 24.10 has published vulnerabilities that are reached through the shared-memory API, and
 # the others change what is served.
 RESTRICTED_APIS = "shared-memory,model-repository,logging,trace"
@@ -20,12 +20,14 @@ VLLM_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
+    # It would compile a helper with the C++ compiler of the host, which need not have one.
+    "TORCHDYNAMO_DISABLE": "1",
 }
 
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP ports on the loopback address."""
+    """TCP ports of the three endpoints."""
 
     http: int = 8000
     grpc: int = 8001
@@ -38,17 +40,22 @@ def server_arguments(
     repository: Path,
     backends: Path,
     ports: Ports,
+    exposure: Exposure,
     admin_key: str,
     shm_prefix: str,
     models: Collection[str],
     tuned: bool = True,
     cache_mib: int = 0,
+    trace_url: str | None = None,
+    trace_rate: int = 1,
 ) -> list[str]:
-    """Arguments of tritonserver, the binary first; every address is loopback.
+    """Arguments of tritonserver, the binary first.
 
     models: names of those to load.
     tuned: serve `configs/local.pbtxt` where a model has one.
     cache_mib: size in MiB of the cache of the encoders' answers; 0 for none.
+    trace_url: OTLP/HTTP endpoint that spans are sent to, such as `http://host:4318/v1/traces`.
+    trace_rate: every how many requests one is traced.
     """
     restricted = f"{RESTRICTED_APIS}:{ADMIN_HEADER}={admin_key}"
     return [
@@ -59,14 +66,18 @@ def server_arguments(
         f"--cache-directory={installation.caches}",
         *([f"--cache-config=local,size={cache_mib * 2**20}"] if cache_mib else []),
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
-        f"--http-address={LOOPBACK}",
-        f"--grpc-address={LOOPBACK}",
-        f"--metrics-address={LOOPBACK}",
+        f"--http-address={exposure.listens_on('http')}",
+        f"--grpc-address={exposure.listens_on('grpc')}",
+        f"--metrics-address={exposure.listens_on('metrics')}",
         f"--http-port={ports.http}",
         f"--grpc-port={ports.grpc}",
         f"--metrics-port={ports.metrics}",
+        # Quantiles of each step's latency; the counters alone give means.
+        "--metrics-config=summary_latencies=true",
+        *(trace_arguments(trace_url, trace_rate) if trace_url else []),
         f"--http-restricted-api={restricted}",
         f"--grpc-restricted-protocol={restricted}",
+        *_tls_arguments(exposure.tls),
         # A server whose models failed to load stays up just long enough to be asked why.
         "--exit-on-error=false",
         "--strict-readiness=true",
@@ -74,6 +85,23 @@ def server_arguments(
         # Explicit control lets a model that lost its engine unload itself.
         "--model-control-mode=explicit",
         *(f"--load-model={model}" for model in sorted(models)),
+    ]
+
+
+def trace_arguments(url: str, rate: int) -> list[str]:
+    """Arguments that send the spans of every `rate`-th request to the OTLP/HTTP endpoint `url`."""
+    settings = ("mode=opentelemetry", "level=TIMESTAMPS", f"rate={rate}", f"opentelemetry,url={url}")
+    return [f"--trace-config={setting}" for setting in settings]
+
+
+def _tls_arguments(tls: Tls | None) -> list[str]:
+    if tls is None:
+        return []
+    return [
+        "--grpc-use-ssl=true",
+        f"--grpc-server-cert={tls.certificate}",
+        f"--grpc-server-key={tls.key}",
+        *(["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={tls.client_ca}"] if tls.client_ca else []),
     ]
 
 

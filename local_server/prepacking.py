@@ -12,11 +12,13 @@ from pathlib import Path
 
 import onnxruntime
 
+from export_scripts.manifest import sha256
 from local_server.errors import StartError
 
 PACKED_MODEL = "local.onnx"
 PACKED_WEIGHTS = "local.data"
 PACKED_FOR = "local.json"
+PACKED_FILES = (PACKED_WEIGHTS, PACKED_MODEL, PACKED_FOR)
 SMALLEST_SHARED_BYTES = 1024
 
 
@@ -27,11 +29,13 @@ def prepack_encoders(repository: Path) -> None:
 
 
 def prepack(model: Path) -> None:
-    """Write PACKED_MODEL and PACKED_WEIGHTS beside `model`, unless they are of it and of this machine."""
+    """Write PACKED_MODEL and PACKED_WEIGHTS beside `model`, unless they are of it and of this machine.
+
+    PACKED_FOR holds their checksums: files that are no longer what was packed are packed anew.
+    """
     folder = model.parent
     packed_for = folder / PACKED_FOR
-    wanted = json.dumps(_fingerprint(model))
-    if packed_for.exists() and packed_for.read_text("utf-8") == wanted:
+    if packed_for.exists() and packed_for.read_text("utf-8") == _record(model):
         return
     packed_for.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".packing-") as made:
@@ -52,7 +56,14 @@ def prepack(model: Path) -> None:
             raise StartError(f"{model} cannot be read: {reason}; export it again") from error
         for name in (PACKED_WEIGHTS, PACKED_MODEL):
             shutil.move(Path(made) / name, folder / name)
-    packed_for.write_text(wanted, "utf-8")
+    packed_for.write_text(_record(model), "utf-8")
+
+
+def _record(model: Path) -> str:
+    """What was packed for what: the fingerprint, and the checksum of each packed file that is there."""
+    packed = [model.parent / name for name in (PACKED_WEIGHTS, PACKED_MODEL)]
+    checksums = {path.name: sha256(path) for path in packed if path.exists()}
+    return json.dumps({**_fingerprint(model), "sha256": checksums})
 
 
 def _fingerprint(model: Path) -> dict[str, str | int]:

@@ -1,23 +1,24 @@
 """Runs one tritonserver: start, wait until every model is ready, stop and leave nothing behind."""
 
 import contextlib
+import http.client
+import json
 import os
 import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
-
 from local_server.backends_directory import assemble_backends
-from local_server.command import GRPC_ADMIN_HEADER, LOOPBACK, Ports, server_arguments, server_environment
+from local_server.command import ADMIN_HEADER, GRPC_ADMIN_HEADER, Ports, server_arguments, server_environment
 from local_server.errors import StartError
+from local_server.exposure import ON_LOOPBACK, Exposure
 from local_server.installation import find_installation
 from local_server.preconditions import (
     listening,
@@ -27,28 +28,30 @@ from local_server.preconditions import (
 )
 from local_server.prepacking import prepack_encoders
 from local_server.tuning import available_cores, write_local_configs
+from local_server.verification import verify
+from local_server.work_folder import link_repository
 
 # The models that need vLLM.
 LLM_MODELS = {"judge_prompt", "phi3", "toxicity_judge"}
 POLL_INTERVAL_S = 0.1
-# gRPC otherwise waits longer and longer before it tries a server again that was not there yet.
-PROMPT_RECONNECTION = [
-    ("grpc.max_reconnect_backoff_ms", 100),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-]
+PROBE_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 20.0
 
 
 class TritonServer:
-    """A tritonserver on loopback, as a context manager.
+    """A tritonserver, as a context manager.
 
-    repository: a model repository that the export has filled.
-    log_file: receives Triton's own log; replaced at each start.
+    repository: a model repository that the export has filled; its files are verified.
+    exposure: where it listens, on loopback only unless it says otherwise.
+    log_file: receives Triton's own log; replaced at each start. None: it goes to standard error.
+    work_folder: receives what is made for this host; None: `repository` and the system's folder do.
+    manifest_sha256: checksum that the repository's manifest must have.
     start_timeout_s: how long the models may take to load.
     judge: False leaves the LLM out, whose verdicts are then `unavailable` or `skipped`.
     tuned: False serves the tracked configs as they are, without `configs/local.pbtxt`.
+    instances: how many of each encoder, with one thread each; by default as many as cores.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
+    trace_url: OTLP/HTTP endpoint that gets the spans of every `trace_rate`-th request; None for no traces.
     on_wait: called every POLL_INTERVAL_S seconds while the models load.
 
     Entering raises StartError, after which nothing of the server is left.
@@ -59,37 +62,54 @@ class TritonServer:
         repository: Path,
         *,
         ports: Ports | None = None,
-        log_file: Path,
+        exposure: Exposure = ON_LOOPBACK,
+        log_file: Path | None,
+        work_folder: Path | None = None,
+        manifest_sha256: str | None = None,
         start_timeout_s: float = 120.0,
         judge: bool = True,
         tuned: bool = True,
+        instances: int | None = None,
         cache_mib: int = 0,
+        trace_url: str | None = None,
+        trace_rate: int = 1,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.repository = repository.resolve()
         self.ports = ports or Ports()
+        self.exposure = exposure
         self.log_file = log_file
+        self._work_folder = work_folder
+        self._manifest_sha256 = manifest_sha256
         self._start_timeout_s = start_timeout_s
         self._judge = judge
         self._tuned = tuned
+        self._instances = instances or available_cores()
         self._cache_mib = cache_mib
+        self._trace_url = trace_url
+        self._trace_rate = trace_rate
         self._on_wait = on_wait
         self._admin_key = secrets.token_urlsafe(24)
 
     @property
     def grpc_url(self) -> str:
         """Address of the gRPC endpoint, `host:port`."""
-        return f"{LOOPBACK}:{self.ports.grpc}"
+        return f"{self.exposure.reached_at('grpc')}:{self.ports.grpc}"
 
     @property
     def http_url(self) -> str:
         """Address of the HTTP endpoint, with its scheme."""
-        return f"http://{LOOPBACK}:{self.ports.http}"
+        return f"http://{self.exposure.reached_at('http')}:{self.ports.http}"
 
     @property
     def metrics_url(self) -> str:
         """Address of the Prometheus metrics."""
-        return f"http://{LOOPBACK}:{self.ports.metrics}/metrics"
+        return f"http://{self.exposure.reached_at('metrics')}:{self.ports.metrics}/metrics"
+
+    @property
+    def log_name(self) -> str:
+        """Where Triton's own log is, in words."""
+        return str(self.log_file or "standard error")
 
     @property
     def admin_headers(self) -> dict[str, str]:
@@ -112,34 +132,40 @@ class TritonServer:
         require_exported(self.repository)
         if LLM_MODELS & self.models:
             require_judge_environment()
-        require_free(self.ports)
+        require_free(self.ports, self.exposure)
+        if self.exposure.tls:
+            self.exposure.tls.require_usable()
+        verify(self.repository, self._manifest_sha256)
         installation = find_installation()
-        if self._tuned:
-            prepack_encoders(self.repository)
-            write_local_configs(self.repository, available_cores())
-        self._folder = Path(tempfile.mkdtemp(prefix="tribunal-"))
+        served = self._prepare()
+        self._folder = Path(tempfile.mkdtemp(prefix="tribunal-", dir=self._work_folder))
         try:
             backends = self._folder / "backends"
             assemble_backends(backends, installation)
             arguments = server_arguments(
                 installation,
-                repository=self.repository,
+                repository=served,
                 backends=backends,
                 ports=self.ports,
+                exposure=self.exposure,
                 admin_key=self._admin_key,
                 shm_prefix=self._folder.name,
                 models=self.models,
                 tuned=self._tuned,
                 cache_mib=self._cache_mib,
+                trace_url=self._trace_url,
+                trace_rate=self._trace_rate,
             )
-            self.log_file.parent.mkdir(parents=True, exist_ok=True)
-            with self.log_file.open("wb") as log:
+            with contextlib.ExitStack() as stack:
+                if self.log_file:
+                    self.log_file.parent.mkdir(parents=True, exist_ok=True)
+                log = stack.enter_context(self.log_file.open("wb")) if self.log_file else sys.stderr
                 self._process = subprocess.Popen(
                     arguments,
                     env=server_environment(installation, os.environ),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
-                    stderr=subprocess.STDOUT,
+                    stderr=log,
                     start_new_session=True,
                 )
         except BaseException:
@@ -177,40 +203,71 @@ class TritonServer:
             region.unlink()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _prepare(self) -> Path:
+        """Make what this host needs; returns the folder of models to serve."""
+        served = self.repository
+        try:
+            if self._work_folder:
+                self._work_folder.mkdir(parents=True, exist_ok=True)
+                served = link_repository(self.repository, self._work_folder.resolve())
+            if self._tuned:
+                prepack_encoders(served)
+                write_local_configs(served, self._instances)
+        except OSError as error:
+            raise StartError(
+                f"cannot write what is made for this host ({error}): name a folder with --work-folder"
+            ) from error
+        return served
+
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self._start_timeout_s
-        with triton.InferenceServerClient(self.grpc_url, channel_args=PROMPT_RECONNECTION) as client:
-            while not (_is_live(client) and listening(self.ports)):
-                if self._process.poll() is not None:
-                    raise StartError(
-                        f"tritonserver ended with status {self._process.returncode}: "
-                        f"{last_error(self.log_file)} (the whole log: {self.log_file})"
-                    )
-                if time.monotonic() > deadline_s:
-                    raise StartError(
-                        f"the models did not load within {self._start_timeout_s:g} s: see {self.log_file}, "
-                        "or allow more with --start-timeout"
-                    )
-                self._on_wait()
-                time.sleep(POLL_INTERVAL_S)
-            models = self.models
-            index = client.get_model_repository_index(headers=self.admin_headers)
-        failed = [model for model in index.models if model.name in models and model.state != "READY"]
+        while not (self._is_live() and listening(self.ports, self.exposure)):
+            if self._process.poll() is not None:
+                raise StartError(
+                    f"tritonserver ended with status {self._process.returncode}: {self._last_error()}"
+                )
+            if time.monotonic() > deadline_s:
+                raise StartError(
+                    f"the models did not load within {self._start_timeout_s:g} s: allow more with "
+                    f"--start-timeout, or see {self.log_name}"
+                )
+            self._on_wait()
+            time.sleep(POLL_INTERVAL_S)
+        models = self.models
+        index = json.loads(self._ask("POST", "/v2/repository/index"))
+        failed = [model for model in index if model["name"] in models and model.get("state") != "READY"]
         if failed:
             # An ensemble that only waits for a failed model has no reason of its own.
             reasons = "; ".join(
-                f"{model.name}: {one_line(model.reason)}"
+                f"{model['name']}: {one_line(model.get('reason', ''))}"
                 for model in failed
-                if model.reason or len(failed) == 1
+                if model.get("reason") or len(failed) == 1
             )
-            raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_file})")
+            raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_name})")
 
+    def _is_live(self) -> bool:
+        try:
+            self._ask("GET", "/v2/health/live")
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
 
-def _is_live(client: triton.InferenceServerClient) -> bool:
-    try:
-        return bool(client.is_server_live(client_timeout=1.0))
-    except InferenceServerException:
-        return False
+    def _ask(self, method: str, path: str) -> bytes:
+        """Body of the answer over HTTP, which is plain whatever gRPC is; OSError, HTTPException."""
+        connection = http.client.HTTPConnection(
+            self.exposure.reached_at("http"), self.ports.http, timeout=PROBE_TIMEOUT_S
+        )
+        with contextlib.closing(connection):
+            connection.request(method, path, headers={ADMIN_HEADER: self._admin_key})
+            response = connection.getresponse()
+            if response.status != http.HTTPStatus.OK:
+                raise http.client.HTTPException(f"{path}: {response.status} {response.reason}")
+            return response.read()
+
+    def _last_error(self) -> str:
+        if self.log_file is None:
+            return f"see {self.log_name}"
+        return f"{last_error(self.log_file)} (the whole log: {self.log_name})"
 
 
 def one_line(reason: str) -> str:

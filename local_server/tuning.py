@@ -1,8 +1,8 @@
 """Fits the tracked configs to this host, as `configs/local.pbtxt` beside each of them.
 
-On a CPU a batch of n costs n times a batch of one, and one thread for each of several instances
-does more than several threads for one: as many instances as cores, one thread each, no batching,
-and no padding computed.
+On a CPU one thread for each of several instances does more than several threads for one, and a batch
+saves only what a run costs by itself: as many instances as cores, one thread each, and no padding
+computed but the little that lets windows of nearly the same length share a run.
 """
 
 import os
@@ -11,10 +11,13 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup
 
+from export_scripts.manifest import read_manifest
 from local_server.errors import StartError
 from local_server.prepacking import PACKED_MODEL
 
 CONFIG_NAME = "local"
+# A run of an encoder costs as much as about 7 more tokens (8 in int8) would.
+MAX_PADDING_TOKENS = 4
 # vLLM needs transformers 5 and the exporter transformers 4, so `make setup` makes two environments.
 JUDGE_ENVIRONMENT = Path(__file__).parent.parent / ".venv-judge"
 # https://github.com/triton-inference-server/vllm_backend, `auto_complete_config` in src/model.py.
@@ -52,8 +55,12 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def tune(config: ModelConfig, cores: int) -> ModelConfig:
-    """Copy of a model's config for a CPU of `cores` cores.
+def tune(config: ModelConfig, instances: int, precision: str = "fp32") -> ModelConfig:
+    """Copy of a model's config for a CPU.
+
+    instances: how many of an encoder, one thread each.
+    precision: what an encoder was exported in. The scales of int8 are those of a whole batch, in which
+    one text would change another's scores, so there each window runs alone.
 
     The LLM gets its own environment, and the tensors that NVIDIA's backend would add by itself.
     """
@@ -61,12 +68,17 @@ def tune(config: ModelConfig, cores: int) -> ModelConfig:
     tuned.CopyFrom(config)
     if config.backend == "onnxruntime":
         del tuned.instance_group[:]
-        tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=cores)
+        tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=instances)
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
         tuned.parameters["unpad_by"].string_value = "attention_mask"
         tuned.default_model_filename = PACKED_MODEL
-        tuned.ClearField("dynamic_batching")
+        if precision == "int8":
+            tuned.ClearField("dynamic_batching")
+        else:
+            tuned.parameters["max_padding_tokens"].string_value = str(MAX_PADDING_TOKENS)
+            for tensor in tuned.input:
+                tensor.allow_ragged_batch = True
     if "pad_to_multiple_of" in config.parameters:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"
     if config.backend == "vllm":
@@ -78,11 +90,12 @@ def tune(config: ModelConfig, cores: int) -> ModelConfig:
     return tuned
 
 
-def write_local_configs(repository: Path, cores: int) -> None:
+def write_local_configs(repository: Path, instances: int) -> None:
     """Write `configs/local.pbtxt` for each model of `repository` that is tuned, replacing an older one."""
+    members = read_manifest(repository)["members"]
     for path in sorted(repository.glob("*/config.pbtxt")):
         config = read_config(path)
-        tuned = tune(config, cores)
+        tuned = tune(config, instances, members.get(path.parent.name, {}).get("precision", "fp32"))
         local = path.parent / "configs" / f"{CONFIG_NAME}.pbtxt"
         local.unlink(missing_ok=True)
         if tuned != config:

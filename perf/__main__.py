@@ -3,26 +3,38 @@
 import argparse
 from pathlib import Path
 
-from perf import compare, plot, scan, shapes, sweep
+from perf import compare, judge, plot, scaling, scan, shapes, start, summary, sweep
 
 
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for module in (compare, scan, shapes, sweep):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (compare, shapes, scaling, sweep, scan, start, judge):
         name = module.__name__.split(".")[-1]
-        command = commands.add_parser(name, description=module.__doc__)
+        command = _add(commands, name, module.__doc__)
         command.add_argument("--rounds", type=int, default=1 if module in (scan, sweep) else 5, metavar="N")
         command.add_argument("--output", type=Path, default=compare.FOLDER / f"{name}.json", metavar="FILE")
         command.set_defaults(main=module.main)
-    drawing = commands.add_parser("plot", description=plot.__doc__)
-    drawing.add_argument("--folder", type=Path, default=compare.FOLDER, metavar="DIR")
-    options = parser.parse_args()
-    if options.command == "plot":
-        plot.main(options.folder)
-    else:
-        options.main(options.rounds, options.output)
+        if module is judge:
+            command.add_argument("--repository", type=Path, metavar="DIR", help="serve its judge instead")
+            command.add_argument(
+                "--texts", type=int, default=16, metavar="N", dest="number_of_texts", help="in each round"
+            )
+    for drawing in (plot, summary):
+        command = _add(commands, drawing.__name__.split(".")[-1], drawing.__doc__)
+        command.add_argument("--folder", type=Path, default=compare.FOLDER, metavar="DIR")
+        command.set_defaults(main=drawing.main)
+    options = vars(parser.parse_args())
+    del options["command"]
+    options.pop("main")(**options)
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str | None
+) -> argparse.ArgumentParser:
+    summary_line = (text or "").splitlines()[0].split(": ", 1)[1]
+    return commands.add_parser(name, help=summary_line, description=text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The judge's engine alone: runs in the judge's environment, driven over standard input.
 
 Takes the engine arguments and the prompts as files. Each line of standard input is a JSON object of
-sampling parameters; the answer is a line with the seconds that all prompts took together, at most
-`concurrency` of them at once.
+sampling parameters; the answer is a line of JSON with the seconds that all prompts took together, at most
+`concurrency` of them at once. An empty object says that it is ready.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ async def serve(arguments: dict[str, Any], prompts: list[str], concurrency: int)
             async for _ in engine.generate(prompts[index], sampling, f"{time.monotonic_ns()}-{index}"):
                 pass
 
-    print("ready", flush=True)  # noqa: T201
+    print("{}", flush=True)  # noqa: T201
     while line := await asyncio.to_thread(sys.stdin.readline):
         parameters = json.loads(line)
         started_s = time.perf_counter()
         await asyncio.gather(*(generate(index, parameters) for index in range(len(prompts))))
-        print(time.perf_counter() - started_s, flush=True)  # noqa: T201
+        print(json.dumps({"elapsed_s": time.perf_counter() - started_s}), flush=True)  # noqa: T201
     engine.shutdown()
 
 

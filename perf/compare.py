@@ -10,7 +10,7 @@ import functools
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,16 +24,23 @@ from export_scripts.manifest import MANIFEST
 from export_scripts.members import CHECKOUT, ENCODERS
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
+from perf.child import Child
 from perf.fastapi_peer import FastApiPeer
 from perf.hardware import describe_hardware
-from perf.rounds import Figures, Peer, Round, call_tribunal
+from perf.llm_guard_environment import find_llm_guard, write_llm_guard_checkpoint
+from perf.rounds import Figures, Round, call_tribunal
+from perf.workload import FILE
 
 FOLDER = CHECKOUT / "build" / "perf"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 RAW = ("raw-threads", "raw-processes")
 PRECISIONS = ("fp32", "int8")
 SERVED = tuple(f"tribunal {precision}" for precision in PRECISIONS)
 # One caller shows latency, against the slower encoder alone; eight show throughput.
-CONTESTANTS = {1: ("raw-rejection", *SERVED), 8: (*RAW, "transformers", "optimum", "fastapi", *SERVED)}
+CONTESTANTS = {
+    1: ("raw-rejection", "llm-guard", *SERVED),
+    8: (*RAW, "transformers", "optimum", "fastapi", *SERVED),
+}
 console = Console()
 
 
@@ -44,12 +51,22 @@ def prepare() -> Path:
         write_full_size(checkpoints, ENCODERS)
     for precision in PRECISIONS:
         if not (FOLDER / precision / MANIFEST).exists():
-            command = [
-                *(sys.executable, "-m", "export_scripts", "--source", str(checkpoints)),
-                *("--members", *ENCODERS, "--precision", precision, "--repository", str(FOLDER / precision)),
-            ]
-            subprocess.run(command, cwd=CHECKOUT, check=True)
+            export(checkpoints, FOLDER / precision, ENCODERS, precision)
     return checkpoints
+
+
+def export(checkpoints: Path, repository: Path, members: Iterable[str], precision: str = "fp32") -> None:
+    """Fill `repository` as a user would."""
+    command = [
+        *(sys.executable, "-m", "export_scripts", "--source", str(checkpoints)),
+        *("--members", *members, "--precision", precision, "--repository", str(repository)),
+    ]
+    subprocess.run(command, cwd=CHECKOUT, check=True)
+
+
+def ask_child(child: Child, callers: int) -> Round:
+    """One pass of a peer over the workload."""
+    return Round(**child.ask(str(callers)))
 
 
 def compare(rounds: int) -> dict[str, list[Round]]:
@@ -58,8 +75,15 @@ def compare(rounds: int) -> dict[str, list[Round]]:
     samples: dict[str, list[Round]] = {}
     with contextlib.ExitStack() as stack:
         contestants: dict[str, Callable[[int], Round]] = {}
-        for peer in ("raw-rejection", *RAW, "transformers", "optimum"):
-            contestants[peer] = stack.enter_context(Peer(peer, checkpoints, FOLDER / "fp32")).round
+        commands: dict[str, list[str | Path]] = {
+            peer: [sys.executable, "-m", "perf.peers", peer, checkpoints, FOLDER / "fp32"]
+            for peer in ("raw-rejection", *RAW, "transformers", "optimum")
+        }
+        script = Path(__file__).parent / "llm_guard_peer.py"
+        commands["llm-guard"] = [find_llm_guard(), script, write_llm_guard_checkpoint(FOLDER), FILE]
+        for peer, command in commands.items():
+            child = stack.enter_context(Child(command, OFFLINE))
+            contestants[peer] = functools.partial(ask_child, child)
         contestants["fastapi"] = stack.enter_context(FastApiPeer(checkpoints)).round
         for precision, name in zip(PRECISIONS, SERVED, strict=True):
             log_file = FOLDER / f"{precision}.log"

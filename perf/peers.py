@@ -2,7 +2,7 @@
 
 `python -m perf.peers PEER CHECKPOINTS MODELS` reads the number of callers from each line of standard
 input, screens every text of the workload with both encoders, and writes a line of JSON: the seconds
-that all of them took, and the milliseconds of each.
+that all of them took, and the milliseconds of each. An empty object says that it is ready.
 
 CHECKPOINTS has a folder for each encoder with its PyTorch weights, MODELS one with its ONNX files in
 the layout of a Triton repository.
@@ -137,7 +137,7 @@ def main() -> None:
     options = parser.parse_args()
     run = open_peer(options.peer, options.checkpoints, options.models)
     run(1)
-    print("ready", flush=True)  # noqa: T201
+    print("{}", flush=True)  # noqa: T201
     try:
         while True:
             callers = int(input())

@@ -1,6 +1,7 @@
-"""`python -m perf plot`: the figures of `compare` and `sweep` as PNG, in the folder of their samples."""
+"""`python -m perf plot`: what has been measured as PNG, in the folder of the samples."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from perf.compare import CONTESTANTS, RAW, SERVED
 from perf.rounds import Figures, Round
+from perf.sweep import CALLERS
 
 matplotlib.use("Agg")
 pyplot.rcParams.update(
@@ -80,7 +82,7 @@ def plot_latencies(samples: Path, image: Path) -> None:
             color=line.get_color(),
             label=f"{sweep['protocol']} p99",
         )
-    axes.set_xlabel("texts per second, from 2 callers to 8")
+    axes.set_xlabel(f"texts per second, from {CALLERS[0]} callers to {CALLERS[1]}")
     axes.set_ylabel("latency, ms")
     axes.set_yscale("log")
     axes.legend()
@@ -89,9 +91,25 @@ def plot_latencies(samples: Path, image: Path) -> None:
     figure.savefig(image)
 
 
+def plot_scaling(samples: Path, image: Path) -> None:
+    """Latency by the length of a text, and throughput by the instances of each encoder."""
+    document = json.loads(samples.read_text("utf-8"))
+    figure, (by_length, by_instances) = pyplot.subplots(ncols=2)
+    lengths_ms = {int(tokens): statistics.median(of) for tokens, of in document["lengths_ms"].items()}
+    by_length.plot(list(lengths_ms), list(lengths_ms.values()), "o-", color=OURS)
+    by_length.set(xscale="log", yscale="log", xlabel="tokens of a text", ylabel="latency at one caller, ms")
+    rates = {number: statistics.median(of) for number, of in document["instances_texts_per_s"].items()}
+    bars = by_instances.bar(list(rates), list(rates.values()), color=OURS, width=0.6)
+    by_instances.bar_label(bars, [f"{rate:.1f}" for rate in rates.values()], padding=2)
+    by_instances.set(xlabel="instances of each encoder, one thread each", ylabel="texts/s at 8 callers")
+    figure.suptitle(hardware_line(document["hardware"]), fontsize=9)
+    figure.tight_layout()
+    figure.savefig(image)
+
+
 def main(folder: Path) -> None:
     """Draw what has been measured in `folder`."""
-    for name, draw in (("compare", plot_ratios), ("sweep", plot_latencies)):
+    for name, draw in (("compare", plot_ratios), ("sweep", plot_latencies), ("scaling", plot_scaling)):
         samples = folder / f"{name}.json"
         if samples.exists():
             draw(samples, samples.with_suffix(".png"))

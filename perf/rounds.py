@@ -1,24 +1,16 @@
 """Rounds of the workload through one way of screening, and the figures of a run of rounds."""
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import requests
 from tribunal import Client, TribunalError
 
-from export_scripts.members import CHECKOUT
 from perf.workload import read_texts
-
-STOP_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -79,41 +71,3 @@ def call_with(screen: Callable[[str], object], callers: int) -> Round:
 def call_tribunal(client: Client, callers: int) -> Round:
     """The workload through `moderation`, without the judge."""
     return call_with(lambda text: client.moderate(text, judge="never"), callers)
-
-
-class Peer:
-    """A process of `perf.peers`, idle between its rounds."""
-
-    def __init__(self, peer: str, checkpoints: Path, models: Path) -> None:
-        self._peer = peer
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "perf.peers", peer, str(checkpoints), str(models)],
-            cwd=CHECKOUT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def __enter__(self) -> "Peer":
-        while self._read() != "ready":
-            pass
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=STOP_TIMEOUT_S)
-
-    def round(self, callers: int) -> Round:
-        """One pass over the workload."""
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        self._process.stdin.write(f"{callers}\n")
-        self._process.stdin.flush()
-        return Round(**json.loads(self._read()))
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self._peer} ended")
-        return line.strip()

@@ -33,7 +33,7 @@ SEED = 11
 LOADS = ((8, 1), (16, 1), (4, 16))
 SAMPLE_INTERVAL_S = 1.0
 # perf_analyzer repeats the texts of its file, so it gets a sample of them, and measures so many.
-MEASURED_TEXTS = 1_000
+MEASURED_TEXTS = 3_000
 console = Console()
 
 

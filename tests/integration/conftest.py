@@ -1,5 +1,6 @@
 """Real servers, each started once: on the demo members, and on full-size random ones."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,9 +49,13 @@ def server(demo_repository: Path) -> Iterator[TritonServer]:
 
 
 @pytest.fixture(params=["grpc_url", "http_url"])
-def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
-    """Address of the demo server over each protocol."""
-    return str(getattr(server, request.param))
+def url(request: pytest.FixtureRequest) -> str:
+    """Address of the demo server over each protocol.
+
+    TRIBUNAL_TEST_GRPC_URL and TRIBUNAL_TEST_HTTP_URL name one that runs elsewhere, as in a container.
+    """
+    elsewhere = os.environ.get(f"TRIBUNAL_TEST_{request.param.upper()}")
+    return elsewhere or str(getattr(request.getfixturevalue("server"), request.param))
 
 
 @pytest.fixture(scope="module")

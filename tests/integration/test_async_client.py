@@ -91,6 +91,7 @@ def test_a_stream_that_is_left_stops_its_generation(server: TritonServer) -> Non
     }
 
     def stops() -> int:
+        assert server.log_file is not None
         return server.log_file.read_text("utf-8").count("its caller went away")
 
     async def leave() -> None:

@@ -127,6 +127,7 @@ def test_a_caller_that_goes_away_stops_its_generation(server: TritonServer) -> N
         return tensor
 
     def stops() -> int:
+        assert server.log_file is not None
         return server.log_file.read_text("utf-8").count("its caller went away")
 
     inputs = [

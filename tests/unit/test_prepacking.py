@@ -1,5 +1,6 @@
 """Weights laid out for this machine."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,13 @@ def test_a_damaged_model_is_named(model: Path) -> None:
     with pytest.raises(StartError, match=r"model.onnx cannot be read: .*export it again"):
         prepack(model)
     assert [path.name for path in model.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("harm", [lambda file: file.write_bytes(b"x"), lambda file: file.unlink()])
+def test_packed_files_that_were_touched_are_packed_anew(model: Path, harm: Callable[[Path], None]) -> None:
+    prepack(model)
+    packed = model.parent / PACKED_WEIGHTS
+    content = packed.read_bytes()
+    harm(packed)
+    prepack(model)
+    assert packed.read_bytes() == content

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
+from export_scripts.manifest import write_manifest
 from export_scripts.members import MODEL_REPOSITORY
 from local_server.tuning import JUDGE_ENVIRONMENT, available_cores, read_config, tune, write_local_configs
 
@@ -19,7 +20,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -> None:
-    write_local_configs(repository, cores=5)
+    write_local_configs(repository, instances=5)
     for name in ("rejection", "aegis"):
         local = read_config(repository / name / "configs" / "local.pbtxt")
         tracked = read_config(repository / name / "config.pbtxt")
@@ -27,19 +28,25 @@ def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -
         assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
         assert local.parameters["intra_op_thread_count"].string_value == "1"
         assert local.parameters["unpad_by"].string_value in {tensor.name for tensor in local.input}
-        assert not local.HasField("dynamic_batching")
-        assert (local.input, local.output, local.model_warmup) == (
-            tracked.input,
-            tracked.output,
-            tracked.model_warmup,
-        )
+        assert local.HasField("dynamic_batching")
+        assert all(tensor.allow_ragged_batch for tensor in local.input)
+        assert (local.output, local.model_warmup) == (tracked.output, tracked.model_warmup)
+
+
+def test_in_int8_no_text_runs_beside_another(repository: Path) -> None:
+    write_manifest(repository, {"members": {"aegis": {"precision": "int8"}}})
+    write_local_configs(repository, instances=2)
+    local = read_config(repository / "aegis" / "configs" / "local.pbtxt")
+    assert not local.HasField("dynamic_batching")
+    assert "max_padding_tokens" not in local.parameters
+    assert local.parameters["unpad_by"].string_value == "attention_mask"
 
 
 def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -> None:
     stale = repository / "verdict" / "configs" / "local.pbtxt"
     stale.parent.mkdir()
     stale.write_text("max_batch_size: 1")
-    write_local_configs(repository, cores=2)
+    write_local_configs(repository, instances=2)
     tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
     assert tuned == {"tokenizer", "rejection", "aegis", "phi3"}
     tokenizer = read_config(repository / "tokenizer" / "configs" / "local.pbtxt")
@@ -47,7 +54,7 @@ def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -
 
 
 def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository: Path) -> None:
-    write_local_configs(repository, cores=2)
+    write_local_configs(repository, instances=2)
     local = read_config(repository / "phi3" / "configs" / "local.pbtxt")
     assert local.parameters["EXECUTION_ENV_PATH"].string_value == str(JUDGE_ENVIRONMENT)
     assert [tensor.name for tensor in local.input if not tensor.optional] == ["text_input"]
@@ -57,7 +64,7 @@ def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository:
 def test_tuning_leaves_the_tracked_config_alone() -> None:
     config = read_config(MODEL_REPOSITORY / "aegis" / "config.pbtxt")
     before = config.SerializeToString()
-    assert tune(config, cores=2) != config
+    assert tune(config, instances=2) != config
     assert config.SerializeToString() == before
 
 

@@ -11,7 +11,7 @@ from local_server.tuning import read_config, tune
 
 # The vLLM backend adds its own tensors to the config of phi3, as tuning does here.
 CONFIGS = {
-    path.parent.name: tune(config, cores=2) if (config := read_config(path)).backend == "vllm" else config
+    path.parent.name: tune(config, instances=2) if (config := read_config(path)).backend == "vllm" else config
     for path in sorted(MODEL_REPOSITORY.glob("*/config.pbtxt"))
 }
 MODERATION = CONFIGS["moderation"]

@@ -2,7 +2,8 @@
 
 Honours `default_model_filename` and the parameters `intra_op_thread_count` and
 `inter_op_thread_count`; the CPU is its only device. The parameter `unpad_by`, its own, names the
-mask by which inputs [batch, windows, tokens] are run window by window without their padding.
+mask by which inputs [batch, windows, tokens] are run without their padding, and `max_padding_tokens`
+how much of it may be left where windows of nearly the same length then share a run.
 """
 
 import json
@@ -18,7 +19,7 @@ from unpadding import run_unpadded
 
 
 class TritonPythonModel:
-    """Runs the waiting requests of one shape as one batch."""
+    """Runs the waiting requests together."""
 
     @staticmethod
     def auto_complete_config(config: Any) -> Any:
@@ -30,7 +31,10 @@ class TritonPythonModel:
         if args["model_instance_kind"] != "CPU":
             raise ValueError(f"this backend runs on CPU only, not on {args['model_instance_kind']}")
         config = json.loads(args["model_config"])
-        self.unpad_by = config.get("parameters", {}).get("unpad_by", {}).get("string_value")
+        parameters = {name: value["string_value"] for name, value in config.get("parameters", {}).items()}
+        self.unpad_by = parameters.get("unpad_by")
+        joined = parameters.get("max_padding_tokens")
+        self.max_padding_tokens = None if joined is None else int(joined)
         self.input_names = [tensor["name"] for tensor in config["input"]]
         self.output_names = [tensor["name"] for tensor in config["output"]]
         filename = config["default_model_filename"] or "model.onnx"
@@ -44,31 +48,32 @@ class TritonPythonModel:
             for request in requests
         ]
         responses: list[Any] = [None] * len(requests)
-        for group in group_by_shape(inputs):
-            for index, response in zip(group, self._run([inputs[i] for i in group]), strict=True):
+        groups = group_by_shape(inputs) if self.unpad_by is None else [list(range(len(inputs)))]
+        for group in groups:
+            for index, response in zip(group, self._respond([inputs[i] for i in group]), strict=True):
                 responses[index] = response
         return responses
 
-    def _run(self, group: Sequence[Tensors]) -> list[Any]:
+    def _respond(self, group: Sequence[Tensors]) -> list[Any]:
         try:
-            outputs = self._outputs(join(group))
+            outputs = self._outputs(group)
         except InvalidArgument as error:
             if len(group) > 1:
-                return [response for tensors in group for response in self._run([tensors])]
+                return [response for tensors in group for response in self._respond([tensors])]
             refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return [pb_utils.InferenceResponse(error=refusal)]
-        batch_sizes = [len(tensors[self.input_names[0]]) for tensors in group]
         return [
             pb_utils.InferenceResponse(
-                [pb_utils.Tensor(name, piece) for name, piece in zip(self.output_names, pieces, strict=True)]
+                [pb_utils.Tensor(name, output) for name, output in zip(self.output_names, one, strict=True)]
             )
-            for pieces in split(outputs, batch_sizes)
+            for one in outputs
         ]
 
-    def _outputs(self, tensors: Tensors) -> Sequence[Any]:
-        if self.unpad_by is None:
-            return self._session_run(tensors)
-        return run_unpadded(self._session_run, tensors, self.unpad_by)
+    def _outputs(self, group: Sequence[Tensors]) -> Sequence[Sequence[Any]]:
+        if self.unpad_by is not None:
+            return run_unpadded(self._session_run, group, self.unpad_by, self.max_padding_tokens)
+        batch_sizes = [len(tensors[self.input_names[0]]) for tensors in group]
+        return split(self._session_run(join(group)), batch_sizes)
 
     def _session_run(self, tensors: Tensors) -> Sequence[Any]:
         outputs: Sequence[Any] = self.session.run(self.output_names, dict(tensors))

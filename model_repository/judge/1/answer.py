@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LABELS = ("toxic", "non-toxic")
+# What can become of a question to the judge.
+ASKED_STATUSES = ("answered", "unavailable", "unparsed")
 # Markdown, quotes, brackets, list marks and a leading "Classification:" may stand before the label.
 LABEL = re.compile(
     r"[\W_]*(?:(?:classification|label|answer)[\W_]*)?(?P<label>non[\s\-\u2010-\u2015_]*toxic|toxic)(?![^\W_])",

@@ -7,6 +7,7 @@ is answered through its response sender when its last text is judged.
 import asyncio
 import json
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from answer import Judgement, read_answer, worst
+from answer import ASKED_STATUSES, Judgement, read_answer, worst
 from asking import Band, InvalidMode, read_mode, text_splitter
 
 LLM = "toxicity_judge"
 # Each call of the LLM holds one thread of this process until its answer is complete.
 MAX_CALLS_IN_FLIGHT = 64
 INPUTS = ("text", "judge", "explain", "aegis_logits")
+# Up to the time limit of the config, and beyond it for what it cut off.
+DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
 SKIPPED = Judgement("skipped")
 UNAVAILABLE = Judgement("unavailable")
 
@@ -40,6 +43,7 @@ class TritonPythonModel:
         # Triton 24.10 drops its own references to the answers of a decoupled model in a thread that
         # does not hold the GIL. Were they the last, the process's memory would be corrupted.
         self.kept: deque[list[Any]] = deque(maxlen=4 * MAX_CALLS_IN_FLIGHT)
+        self._create_metrics()
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT))
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -56,6 +60,7 @@ class TritonPythonModel:
             try:
                 asked = self._asked(inputs)
             except InvalidMode as error:
+                self.invalid_modes.increment(1)
                 refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
                 responses.append(pb_utils.InferenceResponse(error=refusal))
                 continue
@@ -71,6 +76,24 @@ class TritonPythonModel:
         """Stop the loop."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
+
+    def _create_metrics(self) -> None:
+        families = pb_utils.MetricFamily
+        self.duration_family = families(
+            name="tribunal_judge_duration_seconds",
+            description="Time from asking the judge about a text to its answer, by what became of it.",
+            kind=families.HISTOGRAM,
+        )
+        self.invalid_family = families(
+            name="tribunal_invalid_requests_total",
+            description="Requests refused for what a caller sent, by the input that was wrong.",
+            kind=families.COUNTER,
+        )
+        self.durations = {
+            status: self.duration_family.Metric(labels={"status": status}, buckets=DURATION_BUCKETS_S)
+            for status in ASKED_STATUSES
+        }
+        self.invalid_modes = self.invalid_family.Metric(labels={"input": "judge"})
 
     def _asked(self, inputs: dict[str, Any]) -> list[bool]:
         modes = inputs["judge"]
@@ -102,6 +125,12 @@ class TritonPythonModel:
         return list(await asyncio.gather(*judgements))
 
     async def _judge_text(self, text: str, *, explain: bool) -> Judgement:
+        started_s = time.monotonic()
+        judgement = await self._judge_pieces(text, explain=explain)
+        self.durations[judgement.status].observe(time.monotonic() - started_s)
+        return judgement
+
+    async def _judge_pieces(self, text: str, *, explain: bool) -> Judgement:
         pieces = self.split(text)
         asking = asyncio.gather(*(self._ask(piece, explain=explain) for piece in pieces))
         try:

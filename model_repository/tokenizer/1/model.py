@@ -11,6 +11,8 @@ from tokenizers import Tokenizer
 from windows import lay_out
 
 ENCODERS = ("rejection", "aegis")
+TEXT_BYTES_BUCKETS = [64, 256, 1024, 4096, 16384, 65536]
+WINDOWS_BUCKETS = [1, 2, 4, 8, 16, 32]
 
 
 class TritonPythonModel:
@@ -32,6 +34,28 @@ class TritonPythonModel:
             )
             for name in ENCODERS
         }
+        self._create_metrics()
+
+    def _create_metrics(self) -> None:
+        families = pb_utils.MetricFamily
+        self.text_bytes_family = families(
+            name="tribunal_text_bytes",
+            description="Length of the texts that were read, in bytes of UTF-8.",
+            kind=families.HISTOGRAM,
+        )
+        self.windows_family = families(
+            name="tribunal_text_windows",
+            description="Windows of up to 512 tokens that a text is read in.",
+            kind=families.HISTOGRAM,
+        )
+        self.invalid_family = families(
+            name="tribunal_invalid_requests_total",
+            description="Requests refused for what a caller sent, by the input that was wrong.",
+            kind=families.COUNTER,
+        )
+        self.text_bytes = self.text_bytes_family.Metric(labels={}, buckets=TEXT_BYTES_BUCKETS)
+        self.text_windows = self.windows_family.Metric(labels={}, buckets=WINDOWS_BUCKETS)
+        self.invalid_texts = self.invalid_family.Metric(labels={"input": "text"})
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request, or refuse it with INVALID_ARG where its text breaks a limit."""
@@ -42,6 +66,7 @@ class TritonPythonModel:
         try:
             texts = decode_texts(raw, self.max_text_bytes)
         except InvalidText as error:
+            self.invalid_texts.increment(1)
             refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=refusal)
         windows = np.zeros((len(texts), 1), dtype=np.int32)
@@ -58,6 +83,9 @@ class TritonPythonModel:
             outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
             windows = np.maximum(windows, [[len(text.windows)] for text in encoded], dtype=np.int32)
             truncated |= [[text.truncated] for text in encoded]
+        for content, count in zip(raw[:, 0], windows[:, 0].tolist(), strict=True):
+            self.text_bytes.observe(len(content))
+            self.text_windows.observe(count)
         outputs.append(pb_utils.Tensor("windows", windows))
         outputs.append(pb_utils.Tensor("truncated", truncated))
         return pb_utils.InferenceResponse(outputs)

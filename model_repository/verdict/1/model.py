@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+from decision_metrics import COUNTERS, all_series, increments
 from policy import Policy, Toxicity
 from scores import category_scores, rejection_scores
 
@@ -24,6 +25,14 @@ class TritonPythonModel:
             raise ValueError(f"labels.txt has {len(labels)} labels, but the config {categories} categories")
         thresholds = {name: value["string_value"] for name, value in config["parameters"].items()}
         self.policy = Policy.from_parameters(thresholds, labels)
+        self.families = {
+            name: pb_utils.MetricFamily(name=name, description=help_text, kind=pb_utils.MetricFamily.COUNTER)
+            for name, help_text in COUNTERS.items()
+        }
+        self.counters = {
+            series: self.families[series.counter].Metric(labels=series.labels)
+            for series in all_series(labels)
+        }
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request, or fail it alone where its logits are not finite."""
@@ -53,6 +62,8 @@ class TritonPythonModel:
         ]
         flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
         documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)
+        for series, count in increments(verdicts).items():
+            self.counters[series].increment(count)
         return pb_utils.InferenceResponse(
             [
                 pb_utils.Tensor("rejection_score", rejection),

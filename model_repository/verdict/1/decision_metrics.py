@@ -1,0 +1,66 @@
+"""What verdicts add to the counters of decisions; never anything of the text itself."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+# As in the judge's `answer.py` and in `verdict.schema.json`.
+STATUSES = ("answered", "skipped", "unavailable", "unparsed")
+# Name of each counter and its help text.
+COUNTERS = {
+    "tribunal_verdicts_total": "Verdicts given, by whether they flag the text.",
+    "tribunal_categories_flagged_total": "Verdicts that flag the text for a category, by category.",
+    "tribunal_refusals_total": "Verdicts on texts that are an LLM's refusal.",
+    "tribunal_judge_answers_total": "Verdicts, by what became of the judge's answer.",
+    "tribunal_truncated_texts_total": "Verdicts on texts whose end was not read.",
+}
+
+
+class Series(NamedTuple):
+    """One counter of a family; `label` is empty where the family has a single counter."""
+
+    counter: str
+    label: str = ""
+    value: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels as Triton's custom metrics take them."""
+        return {self.label: self.value} if self.label else {}
+
+
+def all_series(categories: Sequence[str]) -> list[Series]:
+    """Every series there can be, so that each is reported as 0 before its first event."""
+    return [
+        *(_flagged(flagged) for flagged in (False, True)),
+        *(_category(category) for category in categories),
+        *(_status(status) for status in STATUSES),
+        Series("tribunal_refusals_total"),
+        Series("tribunal_truncated_texts_total"),
+    ]
+
+
+def increments(verdicts: Iterable[Mapping[str, Any]]) -> Counter[Series]:
+    """By how much each series grows by these verdict documents."""
+    counts: Counter[Series] = Counter()
+    for verdict in verdicts:
+        counts[_flagged(verdict["flagged"])] += 1
+        counts.update(_category(category) for category in verdict["categories"]["flagged"])
+        counts[_status(verdict["toxicity"]["status"])] += 1
+        if verdict["refusal"]["detected"]:
+            counts[Series("tribunal_refusals_total")] += 1
+        if verdict["truncated"]:
+            counts[Series("tribunal_truncated_texts_total")] += 1
+    return counts
+
+
+def _flagged(flagged: bool) -> Series:
+    return Series("tribunal_verdicts_total", "flagged", "true" if flagged else "false")
+
+
+def _category(category: str) -> Series:
+    return Series("tribunal_categories_flagged_total", "category", category)
+
+
+def _status(status: str) -> Series:
+    return Series("tribunal_judge_answers_total", "status", status)

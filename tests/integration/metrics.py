@@ -1,0 +1,31 @@
+"""Reads what a server exposes to Prometheus."""
+
+from collections.abc import Mapping
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from local_server.server import TritonServer
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scrape(server: TritonServer) -> Samples:
+    """Every sample, by its name and labels; the parser raises ValueError where the format is broken."""
+    answer = requests.get(server.metrics_url, timeout=10)
+    answer.raise_for_status()
+    return {
+        (_exposed_name(sample.name), frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    """The one sample of this name and exactly these labels; raises KeyError where there is none."""
+    return samples[name, frozenset(labels.items())]
+
+
+def _exposed_name(parsed: str) -> str:
+    """Undo what the parser does to counters that do not end in `_total`, as Triton's own do not."""
+    return parsed.removesuffix("_total") if parsed.startswith("nv_") else parsed

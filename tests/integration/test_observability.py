@@ -1,0 +1,124 @@
+"""The dashboard and the alerts against a running server, and against a real Prometheus where there is one."""
+
+import math
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from tribunal import Client, InvalidInput
+
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+from tests.integration.metrics import scrape
+from tests.promql import ALERTS, Query, alert_queries, alerts, dashboard_queries, selectors
+
+PROMETHEUS = shutil.which("prometheus")
+# Triton exposes these only where there is a GPU.
+GPU_METRICS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes"}
+TIMEOUT_S = 30.0
+
+
+def test_every_metric_and_label_that_is_asked_for_is_exposed(demo_repository: Path, tmp_path: Path) -> None:
+    with (
+        TritonServer(
+            demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, cache_mib=8
+        ) as server,
+        Client(server.grpc_url) as client,
+    ):
+        client.moderate("The bread is fresh.", judge="never")
+        exposed: dict[str, set[str]] = {}
+        for name, labels in scrape(server):
+            exposed.setdefault(name, set()).update(label for label, _ in labels)
+    for owner, expression in [*dashboard_queries(), *alert_queries()]:
+        for selector in selectors(expression):
+            if selector.metric not in GPU_METRICS | {"up"}:
+                assert selector.metric in exposed, owner
+                assert selector.labels <= exposed[selector.metric], owner
+
+
+@pytest.fixture(scope="module")
+def prometheus(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a Prometheus that scrapes the server by our configuration, every second."""
+    if PROMETHEUS is None:
+        pytest.skip("Prometheus is not installed: `apt-get install prometheus` as root")
+    folder = tmp_path_factory.mktemp("prometheus")
+    config = yaml.safe_load((ALERTS.parent / "prometheus.yml").read_text("utf-8"))
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{server.ports.metrics}"]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+    shutil.copy(ALERTS, folder)
+    address = f"127.0.0.1:{free_ports().http}"
+    command = [
+        PROMETHEUS,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+    ]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        with suppress(requests.ConnectionError):
+            if holds():
+                return
+        time.sleep(0.2)
+    pytest.fail(f"{what}: not within {TIMEOUT_S:g} s")
+
+
+def ask(prometheus: str, path: str, **parameters: str) -> Any:
+    answer = requests.get(f"{prometheus}/api/v1/{path}", params=parameters, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def numbers(prometheus: str, expression: str) -> list[float]:
+    """The finite samples that an expression gives now."""
+    samples = ask(prometheus, "query", query=expression)["result"]
+    values = [float(sample["value"][1]) for sample in samples]
+    return [value for value in values if math.isfinite(value)]
+
+
+def test_prometheus_answers_every_query_after_real_traffic(server: TritonServer, prometheus: str) -> None:
+    def scrapes() -> float:
+        return sum(numbers(prometheus, 'count_over_time(up{job="tribunal"}[1m])'))
+
+    wait_until(lambda: scrapes() >= 1, "first scrape")
+    with Client(server.grpc_url, timeout_s=60) as client, ThreadPoolExecutor(8) as callers:
+        texts = ["I could strangle him.", "Sorry, but I can't assist with that.", "The bread is fresh."] * 8
+        list(callers.map(client.moderate, texts))
+        list(callers.map(lambda text: client.moderate(text, judge="never"), texts))
+        with pytest.raises(InvalidInput):
+            client.moderate("x" * 65537)
+    seen = scrapes()
+    wait_until(lambda: scrapes() >= seen + 3, "scrapes after the traffic")
+
+    # This server has neither a GPU nor a cache; the names of the cache's metrics are tested above.
+    absent = GPU_METRICS | {"nv_cache_num_hits_per_model", "nv_cache_num_misses_per_model"}
+    empty: list[Query] = [
+        query
+        for query in [*dashboard_queries(), *alert_queries()]
+        if not {selector.metric for selector in selectors(query.expression)} & absent
+        and not numbers(prometheus, query.expression)
+    ]
+    assert empty == []
+
+    (group,) = ask(prometheus, "rules")["groups"]
+    assert {rule["name"] for rule in group["rules"]} == {rule["alert"] for rule in alerts()}
+    assert {rule["health"] for rule in group["rules"]} == {"ok"}
+    states = {rule["name"]: rule["state"] for rule in group["rules"]}
+    assert states.pop("TribunalDemoWeights") == "pending"
+    assert set(states.values()) == {"inactive"}

@@ -1,0 +1,55 @@
+"""Spans of requests at an OTLP endpoint."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tribunal import Client
+
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+from tests.integration.trace_collector import TraceCollector
+
+# Triton exports its spans every 5 s.
+EXPORT_TIMEOUT_S = 30.0
+STEPS = {"tokenizer", "rejection", "aegis", "judge", "verdict"}
+
+
+def test_spans_of_every_second_request_show_each_step(demo_repository: Path, tmp_path: Path) -> None:
+    with TraceCollector() as collector:
+        with (
+            TritonServer(
+                demo_repository,
+                ports=free_ports(),
+                log_file=tmp_path / "log",
+                judge=False,
+                trace_url=collector.url,
+                trace_rate=2,
+            ) as server,
+            Client(server.grpc_url) as client,
+        ):
+            for _ in range(4):
+                client.moderate("How to make a bomb?", judge="always")
+            collector.wait_for_traces(2, EXPORT_TIMEOUT_S)
+        spans = collector.spans
+    requests = [span for span in spans if span.name == "moderation"]
+    assert len(requests) == 2
+    for request in requests:
+        check_request(request, [span for span in spans if span.trace_id == request.trace_id])
+    assert b"bomb" not in b"".join(span.SerializeToString() for span in spans)
+
+
+def check_request(request: Span, spans: Sequence[Span]) -> None:
+    """One root, below it the ensemble, below that each step once with its own time of computing."""
+    (root,) = [span for span in spans if not span.parent_span_id]
+    assert request.parent_span_id == root.span_id
+    steps = [span for span in spans if span.parent_span_id == request.span_id]
+    assert {span.name for span in steps} == STEPS
+    assert len(steps) == len(STEPS)
+    for span in steps:
+        assert request.start_time_unix_nano <= span.start_time_unix_nano < span.end_time_unix_nano
+        attributes = {pair.key: pair.value.string_value for pair in span.attributes}
+        assert attributes["triton.model_name"] == span.name
+        assert {"REQUEST_START", "QUEUE_START", "REQUEST_END"} <= {event.name for event in span.events}
+    computed = {span.parent_span_id for span in spans if span.name == "compute"}
+    assert {span.span_id for span in steps} <= computed
