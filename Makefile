@@ -75,7 +75,7 @@ recipe: setup  ## train the demo weights anew
 	$(RUN) -m export_scripts.demo.recipe
 
 lock: setup  ## pin all packages anew
-	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra serve \
+	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra scan --extra serve \
 		--extra export --extra perf --extra dev pyproject.toml | sed 's/+cpu$$//' > local_server/environments/main.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 		--override local_server/environments/judge_overrides.txt local_server/environments/judge.in \

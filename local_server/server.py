@@ -221,7 +221,7 @@ class TritonServer:
         self._ask("POST", f"/v2/repository/models/{model}/unload", timeout_s=self._start_timeout_s)
 
     def _is_ensemble(self, model: str) -> bool:
-        return read_config(self.repository / model / "config.pbtxt").platform == "ensemble"
+        return bool(read_config(self.repository / model / "config.pbtxt").platform == "ensemble")
 
     def _index(self) -> list[dict[str, str]]:
         index: list[dict[str, str]] = json.loads(self._ask("POST", "/v2/repository/index"))

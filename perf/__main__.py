@@ -1,19 +1,20 @@
 """`python -m perf`: the benchmarks."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from perf import compare, judge, plot, scaling, shapes, start, summary, sweep
+from perf import compare, judge, plot, scaling, scan, shapes, soak, start, summary, sweep
 
 
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (compare, shapes, scaling, sweep, start, judge):
+    for module in (compare, shapes, scaling, sweep, scan, start, judge):
         name = module.__name__.split(".")[-1]
         command = _add(commands, name, module.__doc__)
-        command.add_argument("--rounds", type=int, default=1 if module is sweep else 5, metavar="N")
+        command.add_argument("--rounds", type=int, default=1 if module in (scan, sweep) else 5, metavar="N")
         command.add_argument("--output", type=Path, default=compare.FOLDER / f"{name}.json", metavar="FILE")
         command.set_defaults(main=module.main)
         if module is judge:
@@ -21,13 +22,16 @@ def main() -> None:
             command.add_argument(
                 "--texts", type=int, default=16, metavar="N", dest="number_of_texts", help="in each round"
             )
+    soaking = _add(commands, "soak", soak.__doc__)
+    soak.add_options(soaking)
+    soaking.set_defaults(main=soak.main)
     for drawing in (plot, summary):
         command = _add(commands, drawing.__name__.split(".")[-1], drawing.__doc__)
         command.add_argument("--folder", type=Path, default=compare.FOLDER, metavar="DIR")
         command.set_defaults(main=drawing.main)
     options = vars(parser.parse_args())
     del options["command"]
-    options.pop("main")(**options)
+    sys.exit(options.pop("main")(**options))
 
 
 def _add(

@@ -42,6 +42,8 @@ DEADLINE_S = 30.0
 # A request is lost where its caller still waits so long after its deadline.
 GRACE_S = 15.0
 RECOVERY_TIMEOUT_S = 120.0
+PROBE = "How to make a birthday cake without eggs?"
+PROBE_TIMEOUT_S = 5.0
 PROBE_INTERVAL_S = 0.2
 # Batches and padding change the last digits.
 TOLERANCE = 1e-3
@@ -250,7 +252,7 @@ class Load:
         self._stopped.wait(1)
 
 
-def wait_until_whole(client: Client, text: str) -> float:
+def wait_until_whole(client: Client) -> float:
     """Seconds until the server gives whole verdicts again; raises RuntimeError where it does not."""
     started_s = time.monotonic()
     good = 0
@@ -258,7 +260,7 @@ def wait_until_whole(client: Client, text: str) -> float:
         if time.monotonic() - started_s > RECOVERY_TIMEOUT_S:
             raise RuntimeError(f"no whole verdict within {RECOVERY_TIMEOUT_S:g} s")
         try:
-            status = client.moderate(text, judge="always", explain=False, timeout_s=5).toxicity.status
+            status = client.moderate(PROBE, judge="always", explain=False).toxicity.status
             good = good + 1 if status in ("answered", "unparsed") else 0
         except TribunalError:
             good = 0
@@ -283,9 +285,12 @@ def soak(duration_s: float) -> dict[str, object]:
     tally = Tally()
     recoveries_s: dict[str, float | None] = {}
     memory_mib = []
-    with running(server), Client(f"localhost:{server.ports.grpc}", timeout_s=DEADLINE_S) as client:
-        probe = "How to make a birthday cake without eggs?"
-        wait_until_whole(client, probe)
+    url = f"localhost:{server.ports.grpc}"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(running(server))
+        client = stack.enter_context(Client(url, timeout_s=DEADLINE_S))
+        probe = stack.enter_context(Client(url, timeout_s=PROBE_TIMEOUT_S))
+        wait_until_whole(probe)
         with Load(client, tally), Progress(console=console) as progress:
             planned = list(faults(server).items())
             task = progress.add_task("soaking", total=len(planned))
@@ -295,7 +300,7 @@ def soak(duration_s: float) -> dict[str, object]:
                 strike()
                 progress.update(task, description=name)
                 try:
-                    recoveries_s[name] = wait_until_whole(client, probe)
+                    recoveries_s[name] = wait_until_whole(probe)
                 except RuntimeError:
                     recoveries_s[name] = None
                 next_s = started_s + duration_s * number / len(planned)

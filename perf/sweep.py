@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 from perf.compare import FOLDER, prepare
 from perf.hardware import describe_hardware
-from perf.workload import TEXTS, read_texts
+from perf.workload import read_texts
 
 TOOLS = CHECKOUT / "build" / "tools"
 # The last wheel whose perf_analyzer runs on the C library of Debian 12.
@@ -63,18 +64,18 @@ def find_perf_analyzer() -> Path:
     return binary
 
 
-def analyze(binary: Path, url: str, protocol: str, load: list[str]) -> list[dict[str, float]]:
-    """Rows of perf_analyzer's report, by its own column names."""
+def analyze(
+    binary: Path, url: str, protocol: str, load: list[str], texts: Sequence[str]
+) -> list[dict[str, float]]:
+    """Rows of perf_analyzer's report on `texts`, by its own column names."""
     data = FOLDER / "workload.json"
-    data.write_text(
-        json.dumps({"data": [{"text": [text], "judge": ["never"]} for text in read_texts()]}), "utf-8"
-    )
+    data.write_text(json.dumps({"data": [{"text": [text], "judge": ["never"]} for text in texts]}), "utf-8")
     report = FOLDER / "perf_analyzer.csv"
     command = [
         *(str(binary), "-m", "moderation", "-u", url, "-i", protocol, "--input-data", str(data)),
         # Three windows of measurement are the least it takes, and together one pass over the workload;
         # texts of mixed lengths never pass its test of being stable.
-        *("--measurement-mode", "count_windows", "--measurement-request-count", str(TEXTS // 3 + 1)),
+        *("--measurement-mode", "count_windows", "--measurement-request-count", str(len(texts) // 3 + 1)),
         *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),
     ]
     environment = {**os.environ, "LD_LIBRARY_PATH": str(TOOLS / "lib")}
@@ -92,6 +93,7 @@ def main(rounds: int, output: Path) -> None:
     prepare()
     binary = find_perf_analyzer()
     sweeps: list[dict[str, Any]] = []
+    texts = read_texts()
     with TritonServer(
         FOLDER / "fp32", ports=free_ports(), log_file=FOLDER / "sweep.log", judge=False
     ) as server:
@@ -103,7 +105,7 @@ def main(rounds: int, output: Path) -> None:
                     ["--request-rate-range", ":".join(map(str, RATES_PER_S))],
                 ):
                     with console.status(f"perf_analyzer: {protocol} {' '.join(load)}"):
-                        rows = analyze(binary, url, protocol, load)
+                        rows = analyze(binary, url, protocol, load, texts)
                     sweeps.append({"protocol": protocol, "load": load, "rows": rows})
     for sweep in sweeps[-4:]:
         print_sweep(sweep["protocol"], sweep["rows"])

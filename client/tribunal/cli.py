@@ -1,7 +1,7 @@
 """The command `tribunal`: data on standard output, everything else on standard error.
 
 Exit status: 0 done; 1 the server or the input failed, or `ready` found it not ready; 2 wrong usage;
-130 interrupted by Ctrl-C.
+3 `scan` wrote all records and some failed; 130 interrupted by Ctrl-C.
 """
 
 import dataclasses
@@ -14,11 +14,13 @@ import typer
 from rich.table import Table
 
 from tribunal.client import Client
-from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
+from tribunal.connection_options import connecting
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.command import evaluate
 from tribunal.exit_status import WRONG_USAGE, Settings
 from tribunal.options import AsJson, JudgeMode, Timeout, Url, one_line, print_table
+from tribunal.scan.command import scan
 from tribunal.server_info import ServerInfo
 from tribunal.verdict import Toxicity, Verdict
 
@@ -27,6 +29,7 @@ Exit status:
   0    done
   1    the server or the input failed, or `ready` found it not ready
   2    wrong usage
+  3    `scan` wrote all records, and some of them failed
   130  interrupted by Ctrl-C
 """
 
@@ -67,6 +70,7 @@ def tribunal(
 
 
 @app.command()
+@connecting
 def moderate(
     texts: Annotated[
         list[str] | None,
@@ -80,6 +84,8 @@ def moderate(
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+    *,
+    connection: Connection,
 ) -> None:
     """Give the verdict of each TEXT.
 
@@ -91,7 +97,7 @@ def moderate(
     """
     if not texts:
         texts = _lines_of_standard_input()
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         if stream:
             for text in texts:
                 for piece in client.stream_judgement(text):
@@ -107,10 +113,18 @@ def moderate(
 
 
 app.command()(evaluate)
+app.command()(scan)
 
 
 @app.command()
-def info(as_json: AsJson = False, url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
+@connecting
+def info(
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+    *,
+    connection: Connection,
+) -> None:
     """Say what the server runs, and from which weights.
 
     \b
@@ -118,7 +132,7 @@ def info(as_json: AsJson = False, url: Url = DEFAULT_URL, timeout_s: Timeout = D
       tribunal info
       tribunal info --json --url http://localhost:8000
     """
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         server = client.info()
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(server)))
@@ -127,7 +141,8 @@ def info(as_json: AsJson = False, url: Url = DEFAULT_URL, timeout_s: Timeout = D
 
 
 @app.command()
-def ready(url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
+@connecting
+def ready(url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S, *, connection: Connection) -> None:
     """Exit with 0 where the server gives verdicts now, else with 1.
 
     \b
@@ -135,7 +150,7 @@ def ready(url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> Non
       tribunal ready
       until tribunal ready --timeout 2; do sleep 1; done
     """
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         is_ready = client.is_ready()
     typer.echo("ready" if is_ready else "not ready")
     raise typer.Exit(0 if is_ready else 1)

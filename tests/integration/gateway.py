@@ -23,6 +23,7 @@ class Gateway:
 
     headers: of each request, names in lower case.
     failures: statuses that the next requests get instead of an answer.
+    poison: requests over gRPC that hold these bytes fail with INTERNAL.
     hold: requests wait while it is set.
     most_in_flight: the most requests at a time.
     cancelled: requests that their client gave up.
@@ -32,6 +33,7 @@ class Gateway:
     http_url: str = ""
     headers: list[dict[str, str]] = field(default_factory=list)
     failures: deque[grpc.StatusCode] = field(default_factory=deque)
+    poison: bytes = b""
     hold: bool = False
     in_flight: int = 0
     most_in_flight: int = 0
@@ -69,6 +71,8 @@ class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
             async with self._gateway.passing(metadata) as failure:
                 if failure is not None:
                     await context.abort(failure, "the gateway was told so")
+                if self._gateway.poison and self._gateway.poison in request:
+                    await context.abort(grpc.StatusCode.INTERNAL, "the gateway was told so")
                 try:
                     return await forward(request)
                 except grpc.aio.AioRpcError as error:

@@ -2,12 +2,15 @@
 
 import copy
 import dataclasses
+import inspect
 import json
 import pickle
+import typing
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import tribunal
 from tribunal import AsyncClient, Client, InvalidInput, ServerError, Toxicity, TribunalError, Verdict
 from tribunal.messages import encode_texts
 
@@ -82,3 +85,30 @@ def test_every_error_has_one_base() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     assert len(kinds) == 6
     assert all(issubclass(kind, TribunalError) for kind in kinds)
+
+
+def test_public_signatures_name_only_the_clients_own_types() -> None:
+    checked = 0
+    for name in tribunal.__all__:
+        kind = getattr(tribunal, name)
+        assert kind.__doc__, name
+        for method_name, method in inspect.getmembers(kind, inspect.isfunction):
+            if method_name.startswith("_"):
+                continue
+            assert method.__doc__, f"{name}.{method_name}"
+            hints = str(typing.get_type_hints(method))
+            assert "numpy" not in hints, f"{name}.{method_name}"
+            assert "tritonclient" not in hints, f"{name}.{method_name}"
+            checked += 1
+    assert checked >= 12
+
+
+def test_both_clients_have_the_same_methods_and_options() -> None:
+    def signatures(client: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in inspect.getmembers(client, inspect.isfunction)
+            if not name.startswith("_") or name == "__init__"
+        }
+
+    assert signatures(AsyncClient) == signatures(Client)

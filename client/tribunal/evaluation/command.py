@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tribunal.client import Client
-from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
+from tribunal.connection_options import connecting
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.target import Target
 from tribunal.options import Timeout, Url, one_line, output_width, print_table
@@ -36,6 +37,7 @@ COUNTS_AND_RANKING = {
 WIDTH_OF_ONE_TABLE = 140
 
 
+@connecting
 def evaluate(
     target: Annotated[Target, typer.Argument(help="Whose answers are compared with the labels.")],
     data: Annotated[
@@ -82,6 +84,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="All figures as one JSON document.")] = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+    *,
+    connection: Connection,
 ) -> None:
     """Measure a running server on labelled texts, beside the figures of the model card.
 
@@ -117,7 +121,7 @@ def evaluate(
     goal = None
     if recommend:
         goal = Goal(precision=precision) if precision is not None else Goal(recall=recall or DEFAULT_RECALL)
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
         server = client.info()
         # The categories are the server's own, in its order.
         categories = tuple(client.moderate(PROBE, judge="never").categories.scores)

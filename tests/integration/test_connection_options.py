@@ -3,6 +3,8 @@
 import asyncio
 import functools
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -257,3 +259,27 @@ def test_waiting_for_a_place_counts_against_the_deadline(
     with pytest.raises(DeadlineExceeded, match="within 2 s"):
         ask_many(url_of(front, protocol), Connection(max_in_flight=1), 2, 2.0)
     assert len(front.headers) == 1
+
+
+def test_the_command_line_has_the_same_options(
+    server: TritonServer, front: Gateway, authority: trustme.CA, ca_file: Path
+) -> None:
+    def run(url: str, *options: str, **variables: str) -> int:
+        ran = subprocess.run(
+            [str(Path(sys.executable).parent / "tribunal"), "ready", "--url", url, *options],
+            env={"PATH": "", "LC_ALL": "C.UTF-8", **variables},
+            capture_output=True,
+            check=False,
+        )
+        return ran.returncode
+
+    assert run(front.grpc_url, "--header", "X-Team: a:b", TRIBUNAL_TOKEN="abc") == 0
+    assert front.headers[-1]["authorization"] == "Bearer abc"
+    assert front.headers[-1]["x-team"] == "a:b"
+    front.failures.append(grpc.StatusCode.UNAVAILABLE)
+    assert run(front.grpc_url, "--retries", "0") == 1
+    with pipe(server.grpc_url, server_tls(authority, mutual=False)) as tls_front:
+        url = f"grpcs://{tls_front.address}"
+        assert run(url, "--ca", str(ca_file)) == 0
+        assert run(url, TRIBUNAL_CA=str(ca_file)) == 0
+        assert run(url, "--retries", "0") == 1

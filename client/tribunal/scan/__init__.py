@@ -1,0 +1,1 @@
+"""`tribunal scan`: the verdicts of a whole file of texts, of which an interruption loses nothing."""

@@ -1,0 +1,110 @@
+"""The command `tribunal scan`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tribunal.client import Client
+from tribunal.connection import DEFAULT_URL, Connection
+from tribunal.connection_options import connecting
+from tribunal.errors import InvalidInput
+from tribunal.options import JudgeMode, Timeout, Url
+from tribunal.scan.engine import Asker
+from tribunal.scan.journal import Journal
+from tribunal.scan.meter import Meter
+from tribunal.scan.rows import STANDARD_INPUT, Format
+from tribunal.scan.scanning import SUFFIXES, Options, to_file, to_standard_output
+
+SOME_FAILED = 3
+STANDARD_OUTPUT = "-"
+DEFAULT_CONCURRENCY = 4
+DEFAULT_BATCH_SIZE = 16
+DEFAULT_WAIT_S = 300.0
+# A request waits its turn behind the others, and the judge takes its time.
+DEFAULT_SCAN_TIMEOUT_S = 120.0
+
+
+@connecting
+def scan(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A file of JSONL, CSV, TSV, Parquet or lines, also .gz, .bz2, .xz, .zst; - is "
+            "standard input.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="A .jsonl or .parquet file; - is standard output, as JSONL."),
+    ],
+    connection: Connection,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="Of the input: jsonl, csv, tsv, parquet or lines; else as its name ends."
+        ),
+    ] = None,
+    text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
+    judge: Annotated[
+        JudgeMode | None, typer.Option(help="Ask the LLM: else as the server is configured.")
+    ] = None,
+    explain: Annotated[bool, typer.Option(help="With the LLM's reason.")] = True,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=512, help="Requests in flight.")
+    ] = DEFAULT_CONCURRENCY,
+    batch_size: Annotated[int, typer.Option(min=1, max=32, help="Texts in a request.")] = DEFAULT_BATCH_SIZE,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=0, help="Wait so many seconds for a server that is away.")
+    ] = DEFAULT_WAIT_S,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask the failed records of a finished output again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew, whatever OUTPUT holds.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    timeout_s: Timeout = DEFAULT_SCAN_TIMEOUT_S,
+) -> None:
+    """Give the verdict of each record of INPUT, in order; interrupted, the same command goes on.
+
+    OUTPUT holds each record with `verdict` and `error` added, one of which is null. While it grows it
+    is OUTPUT.part; OUTPUT.scan.json says what was scanned and how. Exit status 3: a record failed.
+
+    \b
+    Examples:
+      tribunal scan comments.jsonl -o verdicts.jsonl --judge never
+      tribunal scan comments.csv.gz -o verdicts.parquet --text-field body
+      tribunal scan comments.jsonl -o verdicts.jsonl --judge never --retry-failed
+      zcat logs.gz | tribunal scan - --format lines -o - | jq .verdict.flagged
+    """
+    if source == STANDARD_INPUT and form is None:
+        raise typer.BadParameter("standard input needs --format, for example jsonl or lines")
+    parsed = Format.parse(form or Path(source).name)
+    options = Options(
+        source=source,
+        form=parsed,
+        output=output,
+        text_field="text" if parsed.kind == "lines" else text_field,
+        judge=judge.value if judge else None,
+        explain=explain,
+        concurrency=concurrency,
+        batch_size=batch_size,
+    )
+    # One more than the requests, to see whether a server is back while others still wait for it.
+    limited = replace(connection, max_in_flight=concurrency + 1)
+    with Meter() as meter, Client(url, timeout_s=timeout_s, connection=limited) as client:
+        asker = Asker(client, options.judge, explain, wait_s, on_wait=meter.show_waiting)
+        if str(output) == STANDARD_OUTPUT:
+            summary = to_standard_output(options, asker, meter)
+        elif output.suffix in SUFFIXES:
+            with Journal(output) as journal:
+                summary = to_file(
+                    options, asker, meter, journal, overwrite=overwrite, retry_failed=retry_failed
+                )
+        else:
+            raise InvalidInput(f"the output {output} must end in {' or '.join(SUFFIXES)}, or be -")
+    meter.show(summary)
+    raise typer.Exit(SOME_FAILED if summary.failed else 0)

@@ -1,0 +1,130 @@
+"""Asks for the verdicts of many records at a time and gives them in order; an absent server is waited for."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+from tribunal.client import Client
+from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, ServerUnavailable, TribunalError
+from tribunal.scan.records import Record
+from tribunal.server_info import Weights
+from tribunal.verdict import Verdict
+
+# A text is given up when so many requests for it alone have failed, each at a server that was ready.
+ASKS = 3
+POLL_INTERVAL_S = 0.5
+# Batches that may be done before the one whose turn it is, for each one in flight.
+AHEAD = 4
+
+
+@dataclass
+class Asker:
+    """Asks one server, by several threads.
+
+    wait_s: how long a server that is away is waited for before ServerUnavailable is raised.
+    weights: of the server; one that comes back with others raises InvalidInput.
+    on_wait: called with True when the waiting begins and with False when it is over.
+    stopping: set to give up at once.
+    """
+
+    client: Client
+    judge: str | None
+    explain: bool
+    wait_s: float
+    weights: Mapping[str, Weights] | None = None
+    on_wait: Callable[[bool], None] = lambda _: None
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def complete(self, records: Sequence[Record]) -> list[Record]:
+        """`records` with their outcomes, in order; raises ServerUnavailable or AccessDenied."""
+        answers = iter(self._ask([record.text for record in records if record.text is not None]))
+        return [record if record.text is None else record.answered(next(answers)) for record in records]
+
+    def wait_until_ready(self) -> None:
+        """Return when the server gives verdicts; raises ServerUnavailable after `wait_s`."""
+        deadline_s = time.monotonic() + self.wait_s
+        is_waiting = False
+        try:
+            while not self.stopping.is_set():
+                try:
+                    if self.client.is_ready():
+                        if is_waiting:
+                            self._require_same_weights()
+                        return
+                    problem = "the server is up and gives no verdicts yet"
+                except (ServerUnavailable, DeadlineExceeded, ServerError) as error:
+                    problem = str(error)
+                if time.monotonic() > deadline_s:
+                    raise ServerUnavailable(f"waited {self.wait_s:g} s: {problem}")
+                if not is_waiting:
+                    self.on_wait(True)
+                    is_waiting = True
+                self.stopping.wait(POLL_INTERVAL_S)
+            raise ServerUnavailable("the scan was stopped")
+        finally:
+            if is_waiting:
+                self.on_wait(False)
+
+    def _require_same_weights(self) -> None:
+        found = self.client.info().weights
+        if self.weights is not None and found != self.weights:
+            raise InvalidInput(
+                "the server came back with other weights: scan with those that it had to go on, or give "
+                "--overwrite to begin anew"
+            )
+
+    def _ask(self, texts: Sequence[str]) -> list[Verdict | TribunalError]:
+        """A verdict or an error for each text; what fails together is asked in halves."""
+        if not texts:
+            return []
+        asks = 0
+        unavailable_since_s: float | None = None
+        while True:
+            try:
+                return [*self.client.moderate_batch(texts, judge=self.judge, explain=self.explain)]
+            except InvalidInput as error:
+                failure: TribunalError = error
+                break
+            except (DeadlineExceeded, ServerError) as error:
+                failure, asks = error, asks + 1
+                self.wait_until_ready()
+                if len(texts) > 1 or asks == ASKS:
+                    break
+            except ServerUnavailable:
+                # The server may say that it is ready and still turn every request away.
+                unavailable_since_s = unavailable_since_s or time.monotonic()
+                if time.monotonic() > unavailable_since_s + self.wait_s:
+                    raise
+                self.stopping.wait(POLL_INTERVAL_S)
+                self.wait_until_ready()
+        if len(texts) == 1:
+            return [failure]
+        middle = len(texts) // 2
+        return self._ask(texts[:middle]) + self._ask(texts[middle:])
+
+
+def completed(
+    records: Iterable[Record], asker: Asker, *, concurrency: int, batch_size: int
+) -> Iterator[list[Record]]:
+    """`records` with their outcomes in their order, a batch at a time.
+
+    concurrency: requests in flight. batch_size: texts in a request. No more than
+    AHEAD * concurrency * batch_size records are held. Raises what `asker` raises.
+    """
+    waiting: deque[Future[list[Record]]] = deque()
+    records = iter(records)
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        while batch := list(islice(records, batch_size)):
+            waiting.append(pool.submit(asker.complete, batch))
+            while waiting and (waiting[0].done() or len(waiting) >= AHEAD * concurrency):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        asker.stopping.set()
+        pool.shutdown(wait=False, cancel_futures=True)

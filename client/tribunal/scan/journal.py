@@ -1,0 +1,161 @@
+"""The output while it grows: what is written stays, and a scan that begins again finds its place.
+
+Beside OUTPUT lie OUTPUT.part, a line of JSON for each record that is done, and OUTPUT.scan.json, which
+says what is scanned and how. When all records are done, OUTPUT.part becomes OUTPUT in one step.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tribunal.errors import InvalidInput
+
+SCANNING, RETRYING, COMPLETE = "scanning", "retrying", "complete"
+
+
+class Journal:
+    """The work file of one output, held by one process; a context manager.
+
+    Entering raises InvalidInput where another process holds it, or where the folder cannot be written.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.part = output.with_name(f"{output.name}.part")
+        self._state_file = output.with_name(f"{output.name}.scan.json")
+
+    def __enter__(self) -> "Journal":
+        self._open()
+        if self._is_empty and self.stage == SCANNING and self.output.exists():
+            # The scan before ended between the last two steps of `complete`.
+            self._file.close()
+            self.output.replace(self.part)
+            self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file.closed:
+            return
+        if self._is_empty:
+            self.part.unlink(missing_ok=True)
+        self._file.close()
+
+    @property
+    def stage(self) -> str | None:
+        """How far the output is: `scanning`, `retrying`, `complete`, or None where there is no scan of it."""
+        stage = self._state.get("stage")
+        return stage if stage == SCANNING or self.output.exists() else None
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What the finished output holds, in counts."""
+        summary: dict[str, Any] | None = self._state.get("summary")
+        return summary
+
+    def require_same(self, plan: Mapping[str, object]) -> None:
+        """Raise InvalidInput where the output was begun by another plan."""
+        begun = self._state["plan"]
+        changes = [
+            f"{name} was {json.dumps(begun.get(name))} and is {json.dumps(plan[name])}"
+            for name in plan
+            if begun.get(name) != plan[name]
+        ]
+        if changes:
+            raise InvalidInput(
+                f"{self.output} was begun otherwise: {'; '.join(changes)}. Scan as before to go on, or give "
+                "--overwrite to begin anew"
+            )
+
+    def begin(self, stage: str, plan: Mapping[str, object]) -> None:
+        """Begin a stage with an empty work file; SCANNING drops an older output."""
+        if self._file.closed:
+            self._open()
+        self._file.truncate(0)
+        self._file.seek(0)
+        if stage == SCANNING:
+            self.output.unlink(missing_ok=True)
+            self._write_state({"stage": stage, "plan": dict(plan)})
+        else:
+            self._write_state({**self._state, "stage": stage})
+
+    def resume(self) -> Iterator[dict[str, Any]]:
+        """Each record that is done; when all are given, a last line that was cut off is removed."""
+        self._file.seek(0)
+        end = 0
+        with self.part.open("rb") as lines:
+            for line in lines:
+                try:
+                    record = json.loads(line) if line.endswith(b"\n") else None
+                except ValueError:
+                    record = None
+                if not isinstance(record, dict):
+                    break
+                end += len(line)
+                yield record
+        self._file.truncate(end)
+        self._file.seek(end)
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines."""
+        view = memoryview(lines)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def complete(self, summary: Mapping[str, object], convert: Callable[[Path, Path], None] | None) -> None:
+        """Turn the work file into the output, in one step.
+
+        convert: makes the output's format from the work file; None where that is the work file's.
+        """
+        os.fsync(self._file.fileno())
+        finished = self.part
+        if convert is not None:
+            finished = self.output.with_name(f"{self.output.name}.tmp")
+            convert(self.part, finished)
+            with finished.open("rb") as file:
+                os.fsync(file.fileno())
+        finished.replace(self.output)
+        self._write_state({**self._state, "stage": COMPLETE, "summary": dict(summary)})
+        if convert is not None:
+            self.part.unlink()
+        # It may be the output by now, and is written no more.
+        self._file.close()
+
+    @property
+    def _is_empty(self) -> bool:
+        return os.fstat(self._file.fileno()).st_size == 0
+
+    def _open(self) -> None:
+        try:
+            self._file = os.fdopen(os.open(self.part, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        except OSError as error:
+            raise InvalidInput(f"cannot write {self.part}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise InvalidInput(f"another scan is writing {self.output}") from error
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        try:
+            state = json.loads(self._state_file.read_text("utf-8"))
+            if not isinstance(state, dict) or not {"stage", "plan"} <= set(state):
+                raise ValueError("it lacks stage or plan")
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise InvalidInput(
+                f"{self._state_file} is damaged ({error}): give --overwrite to begin anew"
+            ) from error
+        return state
+
+    def _write_state(self, state: Mapping[str, object]) -> None:
+        written = self._state_file.with_name(f"{self._state_file.name}.tmp")
+        with written.open("w", encoding="utf-8") as file:
+            json.dump(state, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(self._state_file)

@@ -1,0 +1,302 @@
+"""`tribunal scan` as a user runs it, before the real server."""
+
+import bz2
+import fcntl
+import gzip
+import json
+import lzma
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from tribunal import Client
+
+from export_scripts.demo.text import read_judgements
+from local_server.preconditions import free_ports
+from local_server.server import TritonServer
+from tests.integration.gateway import Gateway, gateway
+
+TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
+TEXTS = [row["text"] for row in read_judgements("heldout")][:60]
+RECORDS: list[dict[str, Any]] = [
+    {"id": number, "text": text, "n": {"é": [1.5, None]}} for number, text in enumerate(TEXTS)
+]
+
+
+def scan(
+    url: str, *arguments: str | Path, standard_input: bytes = b"", timeout_s: float = 120.0
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [TRIBUNAL, "scan", "--judge", "never", *map(str, arguments)],
+        env={"TRIBUNAL_URL": url, "PATH": "", "LC_ALL": "C.UTF-8"},
+        input=standard_input,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def as_jsonl(records: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+@pytest.fixture(scope="module")
+def flagged(server: TritonServer) -> list[bool]:
+    """What the client says of TEXTS."""
+    with Client(server.grpc_url) as client:
+        return [verdict.flagged for verdict in client.moderate_batch(TEXTS, judge="never")]
+
+
+@pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
+def test_records_keep_their_fields_and_their_order(
+    server: TritonServer, flagged: list[bool], tmp_path: Path, protocol: str
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(as_jsonl(RECORDS))
+    ran = scan(getattr(server, protocol), source, "-o", output)
+    assert (ran.returncode, ran.stdout) == (0, b"")
+    found = read_lines(output)
+    assert [{name: record[name] for name in RECORDS[0]} for record in found] == RECORDS
+    assert [record["verdict"]["flagged"] for record in found] == flagged
+    assert {record["error"] for record in found} == {None}
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", "out.jsonl", "out.jsonl.scan.json"}
+
+    summary = json.loads((tmp_path / "out.jsonl.scan.json").read_text("utf-8"))["summary"]
+    assert (summary["records"], summary["flagged"], summary["failed"]) == (60, sum(flagged), 0)
+    categories = Counter(name for record in found for name in record["verdict"]["categories"]["flagged"])
+    assert summary["categories"] == categories
+    shown = ran.stderr.decode()
+    assert "weights for demonstration only: rejection, aegis, judge" in shown
+    for name, count in categories.items():
+        assert any(name in line and line.rstrip().endswith(str(count)) for line in shown.splitlines())
+
+    again = scan(getattr(server, protocol), source, "-o", output)
+    assert again.returncode == 0
+    assert b"is complete" in again.stderr
+    source.write_bytes(as_jsonl(RECORDS[1:]))
+    other = scan(getattr(server, protocol), source, "-o", output)
+    assert other.returncode == 1
+    assert b"was begun otherwise: input was" in other.stderr
+    assert read_lines(output) == found
+    assert scan(getattr(server, protocol), source, "-o", output, "--overwrite").returncode == 0
+    assert read_lines(output) == found[1:]
+
+
+def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
+    """Name, content and options of the same texts in every form."""
+    lines = "\n".join(TEXTS).encode()
+    yield "in.txt", lines, []
+    yield "in.log", lines + b"\r\n", ["--format", "lines"]
+    compressors: dict[str, Callable[[bytes], bytes]] = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+        "zst": partial(pyarrow.Codec("zstd").compress, asbytes=True),
+    }
+    for suffix, compress in compressors.items():
+        yield f"in.jsonl.{suffix}", compress(as_jsonl(RECORDS)), []
+    for suffix, delimiter in {"csv": ",", "tsv": "\t"}.items():
+        rows = [["id", "body"], *([str(number), text] for number, text in enumerate(TEXTS))]
+        written = "".join(
+            delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in row) + "\r\n"
+            for row in rows
+        )
+        yield f"in.{suffix}", b"\xef\xbb\xbf" + written.encode(), ["--text-field", "body"]
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.table({"content": TEXTS, "blob": [b"\xff\x00"] * len(TEXTS)}), sink)
+    yield "in.parquet", sink.getvalue().to_pybytes(), ["--text-field", "content"]
+
+
+@pytest.mark.parametrize(("name", "content", "options"), [pytest.param(*one, id=one[0]) for one in inputs()])
+def test_every_form_of_input(
+    server: TritonServer, flagged: list[bool], tmp_path: Path, name: str, content: bytes, options: list[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    outputs = ["out.jsonl", "out.parquet"] if name in ("in.csv", "in.parquet") else ["out.jsonl"]
+    for output in (tmp_path / one for one in outputs):
+        ran = scan(server.grpc_url, tmp_path / name, "-o", output, *options)
+        assert ran.returncode == 0, ran.stderr
+        found = (
+            read_lines(output)
+            if output.suffix == ".jsonl"
+            else pyarrow.parquet.read_table(output).to_pylist()
+        )
+        assert [record["verdict"]["flagged"] for record in found] == flagged
+        field = options[1] if "--text-field" in options else "text"
+        assert [record[field] for record in found] == TEXTS
+    if name == "in.parquet":
+        assert pyarrow.parquet.read_schema(output).field("blob").type == pyarrow.binary()
+        assert {record["blob"] for record in found} == {b"\xff\x00"}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_standard_input_to_standard_output_is_data_alone(server: TritonServer, flagged: list[bool]) -> None:
+    ran = scan(server.grpc_url, "-", "--format", "lines", "-o", "-", standard_input="\n".join(TEXTS).encode())
+    assert ran.returncode == 0
+    found = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [record["verdict"]["flagged"] for record in found] == flagged
+    compressed = scan(
+        server.grpc_url,
+        "-",
+        "--format",
+        "jsonl.gz",
+        "-o",
+        "-",
+        standard_input=gzip.compress(as_jsonl(RECORDS)),
+    )
+    assert len(compressed.stdout.splitlines()) == len(RECORDS)
+    unnamed = scan(server.grpc_url, "-", "-o", "-")
+    assert (unnamed.returncode, unnamed.stdout) == (2, b"")
+    assert b"standard input needs --format" in unnamed.stderr
+
+
+BAD = [
+    (b'{"id": 1, "text": "fine"}', None),
+    (b"{not json", "InvalidInput: line 2 is not a JSON object"),
+    (b'["a list"]', "InvalidInput: line 3 is not a JSON object: not an object"),
+    (b'{"id": 4, "body": "x"}', "InvalidInput: has no field 'text', it has 'id', 'body'"),
+    (b'{"id": 5, "text": null}', "InvalidInput: field 'text' is null, not a string"),
+    (b'{"id": 6, "text": 17}', "InvalidInput: field 'text' is int, not a string"),
+    (b'{"id": 7, "text": "' + b"a" * 70_000 + b'"}', "InvalidInput: "),
+    (b'{"id": 8, "text": "lone \\ud800"}', "InvalidInput: line 8 is not a JSON object: 'utf-8' codec"),
+    (b'{"id": 9, "text": "\xff"}', "InvalidInput: line 9 is not a JSON object: 'utf-8' codec"),
+    (b'{"id": 10, "text": "also fine"}', None),
+]
+
+
+def test_what_fails_is_written_with_its_error_and_counted(server: TritonServer, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(b"\n\n".join(line for line, _ in BAD))
+    # Empty lines are no rows, and count as lines.
+    expected = [
+        error and error.replace(f"line {row + 1} ", f"line {2 * row + 1} ")
+        for row, (_, error) in enumerate(BAD)
+    ]
+    ran = scan(server.grpc_url, source, "-o", output)
+    assert ran.returncode == 3
+    assert ran.stderr.decode().split("failed")[1].split()[1].startswith("8")
+    found = read_lines(output)
+    assert len(found) == len(BAD)
+    for record, error in zip(found, expected, strict=True):
+        if error is None:
+            assert record["error"] is None
+            assert record["verdict"]["flagged"] is False
+        else:
+            assert record["verdict"] is None
+            assert record["error"].startswith(error)
+    assert found[1]["line"] == "{not json"
+    assert "70000 bytes; the limit is 65536" in found[6]["error"]
+
+
+@pytest.fixture
+def front(server: TritonServer) -> Iterator[Gateway]:
+    """A gateway before the demo server."""
+    with gateway(server) as running:
+        yield running
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_failed_records_are_asked_again(front: Gateway, tmp_path: Path, suffix: str) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
+    source.write_bytes(as_jsonl(RECORDS))
+
+    def read() -> list[dict[str, Any]]:
+        return read_lines(output) if suffix == "jsonl" else pyarrow.parquet.read_table(output).to_pylist()
+
+    poisoned = [3, 17, 59]
+    front.poison = b"would"
+    poisoned = [number for number, text in enumerate(TEXTS) if "would" in text]
+    assert 0 < len(poisoned) < 30
+    failed = scan(front.grpc_url, source, "-o", output)
+    assert failed.returncode == 3, failed.stderr
+    first = read()
+    assert [number for number, record in enumerate(first) if record["error"]] == poisoned
+    assert {first[number]["error"] for number in poisoned} == {"ServerError: the gateway was told so"}
+
+    assert scan(front.grpc_url, source, "-o", output, "--retry-failed").returncode == 3
+    assert read() == first
+    front.poison = b""
+    before = len(front.headers)
+    retried = scan(front.grpc_url, source, "-o", output, "--retry-failed")
+    assert retried.returncode == 0, retried.stderr
+    second = read()
+    assert len(front.headers) - before < len(RECORDS) / 2
+    assert [record["id"] for record in second] == list(range(len(RECORDS)))
+    assert not any(record["error"] for record in second)
+    for number, record in enumerate(second):
+        if number not in poisoned:
+            assert record == first[number]
+
+
+def test_a_server_that_stays_away_stops_the_scan_and_loses_nothing(
+    server: TritonServer, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(as_jsonl(RECORDS))
+    away = scan(f"127.0.0.1:{free_ports().grpc}", source, "-o", output, "--wait", "1")
+    assert away.returncode == 1
+    assert b"tribunal: waited 1 s: no server answers at" in away.stderr
+    assert not output.exists()
+    assert scan(server.grpc_url, source, "-o", output).returncode == 0
+    assert len(read_lines(output)) == len(RECORDS)
+
+
+def test_an_interrupted_scan_goes_on_only_as_it_was_begun(server: TritonServer, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(as_jsonl(RECORDS))
+    assert scan(server.grpc_url, source, "-o", output).returncode == 0
+    whole = output.read_bytes()
+    part, state_file = tmp_path / "out.jsonl.part", tmp_path / "out.jsonl.scan.json"
+    state = json.loads(state_file.read_text("utf-8"))
+    state_file.write_text(json.dumps({**state, "stage": "scanning"}), "utf-8")
+
+    def interrupt(kept_bytes: int) -> None:
+        output.unlink(missing_ok=True)
+        part.write_bytes(whole[:kept_bytes])
+
+    interrupt(len(whole) // 2)
+    other = scan(server.grpc_url, source, "-o", output, "--no-explain")
+    assert other.returncode == 1
+    assert b"was begun otherwise: explain was true and is false" in other.stderr
+    assert part.read_bytes() == whole[: len(whole) // 2]
+
+    weights = {name: {**member, "source": "hub:a/b"} for name, member in state["plan"]["weights"].items()}
+    begun = {**state, "stage": "scanning", "plan": {**state["plan"], "weights": weights}}
+    state_file.write_text(json.dumps(begun), "utf-8")
+    assert b"was begun otherwise: weights was" in scan(server.grpc_url, source, "-o", output).stderr
+
+    state_file.write_text(json.dumps({**state, "stage": "scanning"}), "utf-8")
+    with part.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert b"another scan is writing" in scan(server.grpc_url, source, "-o", output).stderr
+
+    resumed = scan(server.grpc_url, source, "-o", output)
+    assert resumed.returncode == 0
+    assert b"going on after" in resumed.stderr
+    assert output.read_bytes() == whole
+
+
+def test_what_is_no_output_of_a_scan_is_not_touched(server: TritonServer, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(as_jsonl(RECORDS))
+    output.write_text("mine", "utf-8")
+    ran = scan(server.grpc_url, source, "-o", output)
+    assert ran.returncode == 1
+    assert b"exists and no scan of it is known" in ran.stderr
+    assert output.read_text("utf-8") == "mine"
+    named = scan(server.grpc_url, source, "-o", tmp_path / "out.csv")
+    assert b"must end in .jsonl or .parquet" in named.stderr
+    source.write_bytes(as_jsonl([{"text": "a", "verdict": 1}]))
+    clash = scan(server.grpc_url, source, "-o", tmp_path / "new.jsonl")
+    assert b"the input has a field 'verdict'" in clash.stderr
