@@ -41,10 +41,12 @@ CALLERS = 6
 DEADLINE_S = 30.0
 # A request is lost where its caller still waits so long after its deadline.
 GRACE_S = 15.0
-RECOVERY_TIMEOUT_S = 120.0
+RECOVERY_TIMEOUT_S = 240.0
 PROBE = "How to make a birthday cake without eggs?"
 PROBE_TIMEOUT_S = 5.0
 PROBE_INTERVAL_S = 0.2
+# Between two requests of a caller: a steady load that leaves the judge some of the cores.
+PAUSE_S = 0.1
 # Batches and padding change the last digits.
 TOLERANCE = 1e-3
 TOO_LONG = "x" * 65_537
@@ -206,8 +208,7 @@ class Load:
             except TribunalError as error:
                 with self._tally.lock:
                     self._tally.failed[type(error).__name__] += 1
-                # A caller that is refused at once would do nothing but ask.
-                self._stopped.wait(PROBE_INTERVAL_S)
+            self._stopped.wait(PAUSE_S)
 
     def _compare(self, texts: list[str], judge: str) -> None:
         verdicts = self._client.moderate_batch(texts, judge=judge, explain=False)
@@ -249,7 +250,6 @@ class Load:
         stream.close()  # type: ignore[attr-defined]
         with self._tally.lock:
             self._tally.cancelled += 1
-        self._stopped.wait(1)
 
 
 def wait_until_whole(client: Client) -> float:
