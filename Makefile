@@ -9,7 +9,7 @@ DEMO_REPOSITORY := build/demo_repository
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check export serve bench load recipe lock clean
+.PHONY: help setup demo test check export serve bench soak load recipe lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -63,6 +63,10 @@ bench: setup  ## measure against every alternative, on full-size random weights
 	-$(RUN) -m perf sweep
 	$(RUN) -m perf plot
 	$(RUN) -m perf summary
+
+soak: setup  ## ten minutes of mixed load while processes are killed under it
+	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
+	$(RUN) -m perf soak
 
 load: setup  ## a minute of mixed load by Locust, with its report in build/
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)

@@ -1,5 +1,6 @@
 """What all tests share: the demo members, loaded in PyTorch."""
 
+import signal
 from functools import cache
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from export_scripts.checkpoint import Checkpoint, load_checkpoint
 from export_scripts.members import ENCODERS, Member
 from export_scripts.sources import DEMO_WEIGHTS
+
+# A shell starts background jobs with SIGINT ignored, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache

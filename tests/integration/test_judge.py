@@ -28,6 +28,7 @@ from export_scripts.judge_prompt import render_prompt
 from export_scripts.sources import DEMO_WEIGHTS
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
+from local_server.supervisor import Supervisor
 
 MAX_SCORE_DIFFERENCE = 1e-3
 ATTACKS = [
@@ -255,3 +256,8 @@ def test_long_texts_in_pieces_and_an_engine_that_dies(own_server: TritonServer) 
             time.sleep(0.2)
         assert client.is_ready()
         assert client.moderate(INSULT).toxicity.status == "unavailable"
+        with Supervisor(own_server, lambda _: None):
+            deadline_s = time.monotonic() + 180
+            while client.moderate(INSULT).toxicity.status != "answered":
+                assert time.monotonic() < deadline_s, "the judge was not brought back"
+                time.sleep(0.5)
