@@ -163,7 +163,7 @@ def test_wrong_categories_are_named(tmp_path: Path, value: Any, message: str) ->
         ("broken.parquet", b"PAR2", "broken.parquet cannot be read: "),
         ("broken.csv.gz", b"no gzip", "broken.csv.gz cannot be read: "),
         ("empty.jsonl", b"", "empty.jsonl cannot be read: it has no rows"),
-        ("empty.jsonl.gz", gzip.compress(b""), "empty.jsonl.gz cannot be read: it has no rows"),
+        ("empty.jsonl.gz", gzip.compress(b"", mtime=0), "empty.jsonl.gz cannot be read: it has no rows"),
         ("header.csv", b"text,label\n", "header.csv cannot be read: it has no rows"),
         ("latin.csv", "text,label\né,1\n".encode("latin-1"), "latin.csv cannot be read: .*utf-8"),
     ],
