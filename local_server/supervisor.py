@@ -20,6 +20,8 @@ from local_server.server import TritonServer
 POLL_INTERVAL_S = 0.5
 RETRY_INTERVAL_S = 10.0
 STOP_TIMEOUT_S = 1.0
+UNLOAD_TIMEOUT_S = 20.0
+UNLOAD_POLL_INTERVAL_S = 0.05
 STUB = "triton_python_backend_stub"
 
 
@@ -83,15 +85,26 @@ class Supervisor:
 
     def _bring_back(self, models: list[str]) -> None:
         for name in models:
-            if any(model == name for model in self._stubs.values()):
-                self._server.unload(name)
-                self._end_orphans()
+            if name in self._stubs.values():
+                self._unload(name)
             self._server.load(name)
-            self._stubs = self._running_stubs()
-        # An ensemble is ready again with the last of its models.
+        # What was unloaded took the ensembles that it is part of with it.
+        for name in self._server.unready_models():
+            self._server.load(name)
+        self._stubs = self._running_stubs()
         back = self._lost.keys() - set(self._server.unready_models())
         for name in sorted(back):
             self._on_event(f"{name} is back after {time.monotonic() - self._lost.pop(name):.1f} s")
+
+    def _unload(self, model: str) -> None:
+        """Unload what is left of a model; the server says that it has begun, and is done a little later."""
+        self._server.unload(model)
+        deadline_s = time.monotonic() + UNLOAD_TIMEOUT_S
+        while model in self._running_stubs().values() or model not in self._server.unready_models():
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{model} is not unloaded after {UNLOAD_TIMEOUT_S:g} s")
+            time.sleep(UNLOAD_POLL_INTERVAL_S)
+        self._end_orphans()
 
     def _running_stubs(self) -> dict[int, str]:
         """Model of each Python process that lives, by process id."""
