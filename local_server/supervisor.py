@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from local_server.server import TritonServer
 POLL_INTERVAL_S = 0.5
 RETRY_INTERVAL_S = 10.0
 STOP_TIMEOUT_S = 1.0
-UNLOAD_TIMEOUT_S = 20.0
+UNLOAD_TIMEOUT_S = 3.0
 UNLOAD_POLL_INTERVAL_S = 0.05
 STUB = "triton_python_backend_stub"
 
@@ -97,13 +98,21 @@ class Supervisor:
             self._on_event(f"{name} is back after {time.monotonic() - self._lost.pop(name):.1f} s")
 
     def _unload(self, model: str) -> None:
-        """Unload what is left of a model; the server says that it has begun, and is done a little later."""
+        """Unload what is left of a model; the server says that it has begun, and is done a little later.
+
+        It is never done where requests were with the process that died, so its others are then ended.
+        """
         self._server.unload(model)
         deadline_s = time.monotonic() + UNLOAD_TIMEOUT_S
-        while model in self._running_stubs().values() or model not in self._server.unready_models():
-            if time.monotonic() > deadline_s:
-                raise TimeoutError(f"{model} is not unloaded after {UNLOAD_TIMEOUT_S:g} s")
+        while time.monotonic() < deadline_s:
+            left = [pid for pid, name in self._running_stubs().items() if name == model]
+            if not left and model in self._server.unready_models():
+                break
             time.sleep(UNLOAD_POLL_INTERVAL_S)
+        else:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self._end_orphans()
 
     def _running_stubs(self) -> dict[int, str]:
