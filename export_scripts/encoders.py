@@ -13,6 +13,7 @@ from typing import Literal
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PreTrainedModel
 
@@ -37,14 +38,19 @@ def export_encoder(model: PreTrainedModel) -> onnx.ModelProto:
 def fuse_encoder(encoder: onnx.ModelProto, model: PreTrainedModel) -> onnx.ModelProto:
     """Fuse attention, layer norms, embeddings and GELU into ONNX Runtime's own operators.
 
-    RoBERTa has the graph of BERT, so both go by the fusion type `bert`.
+    RoBERTa has the graph of BERT, so both go by the fusion type `bert`. Layer norms stay apart from the
+    sums before them: on a CPU the operator of both takes 3 to 6 times as long as the two, and on a GPU
+    ONNX Runtime joins them when it loads the file.
     """
+    options = FusionOptions("bert")
+    options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
     optimised = optimize_model(
         encoder,
         model_type="bert",
         num_heads=model.config.num_attention_heads,
         hidden_size=model.config.hidden_size,
         opt_level=0,
+        optimization_options=options,
     )
     fused: onnx.ModelProto = optimised.model
     fused.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))

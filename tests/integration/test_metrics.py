@@ -1,5 +1,6 @@
 """The metrics of decisions after known traffic, and what they never hold."""
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,7 @@ from tribunal import Client, InvalidInput
 
 from export_scripts.members import category_labels
 from local_server.server import TritonServer
-from tests.integration.metrics import scrape, value
+from tests.integration.metrics import scrape, settle, value
 
 THREAT = "I could strangle him."
 HARMLESS = "The bread is fresh."
@@ -20,9 +21,10 @@ REFUSAL = "Sorry, but I can't assist with that."
 
 @pytest.fixture
 def grown(server: TritonServer) -> Callable[..., float]:
-    """By how much a sample has grown since the test began."""
-    before = scrape(server)
-    return lambda name, **labels: value(scrape(server), name, **labels) - value(before, name, **labels)
+    """By how much a sample has grown from the test's begin to the first question."""
+    before = settle(server)
+    after = functools.cache(lambda: settle(server))
+    return lambda name, **labels: value(after(), name, **labels) - value(before, name, **labels)
 
 
 def test_verdicts_are_counted_as_they_were_given(server: TritonServer, grown: Callable[..., float]) -> None:

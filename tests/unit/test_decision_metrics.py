@@ -1,9 +1,11 @@
 """What verdicts add to the counters."""
 
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from decision_metrics import COUNTERS, STATUSES, Series, all_series, increments
+from decision_metrics import COUNTERS, STATUSES, Series, Tally, all_series, increments
 
 from export_scripts.members import MODEL_REPOSITORY, category_labels
 
@@ -43,6 +45,19 @@ def test_a_batch_is_counted_by_sums() -> None:
         Series("tribunal_refusals_total"): 1,
         Series("tribunal_truncated_texts_total"): 1,
     }
+
+
+def test_what_is_tallied_is_taken_once() -> None:
+    tally = Tally()
+    assert tally.take() == {}
+    with ThreadPoolExecutor(8) as callers:
+        for _ in range(1000):
+            callers.submit(tally.add, [verdict(), verdict("Threat")])
+        taken = [tally.take() for _ in range(1000)]
+    taken.append(tally.take())
+    total: Counter[Series] = sum(taken, start=Counter())
+    assert total == increments([verdict(), verdict("Threat")] * 1000)
+    assert tally.take() == {}
 
 
 def test_every_series_is_known_beforehand_and_their_number_is_bounded() -> None:

@@ -56,6 +56,5 @@ def test_a_shared_run_stays_small() -> None:
 
 
 def test_the_length_of_a_mask() -> None:
-    assert unpadded_tokens(np.array([1, 1, 0])) == 2
-    assert unpadded_tokens(np.array([0, 1, 0])) == 2
-    assert unpadded_tokens(np.array([0, 0])) == 2
+    masks = np.array([[[1, 1, 0], [0, 1, 0]], [[0, 0, 0], [1, 1, 1]]])
+    assert unpadded_tokens(masks).tolist() == [[2, 2], [3, 3]]

@@ -6,6 +6,7 @@ mask by which inputs [batch, windows, tokens] are run without their padding, and
 how much of it may be left where windows of nearly the same length then share a run.
 """
 
+import ctypes
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from batching import Tensors, group_by_shape, join, split
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from unpadding import run_unpadded
+
+# Runs of as many tokens leave tens of MiB unused behind them, and take far longer than giving them back.
+LONG_TOKENS = 256
+LIBC = ctypes.CDLL(None)
 
 
 class TritonPythonModel:
@@ -40,6 +45,7 @@ class TritonPythonModel:
         filename = config["default_model_filename"] or "model.onnx"
         path = Path(args["model_repository"]) / args["model_version"] / filename
         self.session = InferenceSession(path, session_options(config), providers=["CPUExecutionProvider"])
+        LIBC.malloc_trim(0)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer the requests in their order; one that ONNX Runtime refuses fails alone."""
@@ -52,6 +58,8 @@ class TritonPythonModel:
         for group in groups:
             for index, response in zip(group, self._respond([inputs[i] for i in group]), strict=True):
                 responses[index] = response
+        if sum(tensors[self.input_names[0]].size for tensors in inputs) >= LONG_TOKENS:
+            LIBC.malloc_trim(0)
         return responses
 
     def _respond(self, group: Sequence[Tensors]) -> list[Any]:
@@ -85,6 +93,8 @@ def session_options(config: dict[str, Any]) -> SessionOptions:
     options = SessionOptions()
     # An arena keeps what the longest text needed, in every instance, and saves no time here.
     options.enable_cpu_mem_arena = False
+    # As in `local_server.prepacking`.
+    options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
     parameters = config.get("parameters", {})
     if "intra_op_thread_count" in parameters:
         options.intra_op_num_threads = int(parameters["intra_op_thread_count"]["string_value"])

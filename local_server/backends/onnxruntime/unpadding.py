@@ -31,30 +31,29 @@ def run_unpadded(
     found: list[Mapping[str, Array]] = []
     places = []
     for tensors in requests:
-        mask = tensors[mask_name]
-        place = np.empty(mask.shape[:2], dtype=np.intp)
-        for row, window in np.ndindex(*place.shape):
-            if window == 0 or any(
-                not np.array_equal(tensor[row, window], tensor[row, window - 1])
-                for tensor in tensors.values()
-            ):
-                tokens = unpadded_tokens(mask[row, window])
-                found.append({name: tensor[row, window, :tokens] for name, tensor in tensors.items()})
-            place[row, window] = len(found) - 1
+        place = []
+        for row, tokens_by_window in enumerate(unpadded_tokens(tensors[mask_name]).tolist()):
+            for window, tokens in enumerate(tokens_by_window):
+                if window == 0 or any(
+                    not np.array_equal(tensor[row, window], tensor[row, window - 1])
+                    for tensor in tensors.values()
+                ):
+                    found.append({name: tensor[row, window, :tokens] for name, tensor in tensors.items()})
+                place.append(len(found) - 1)
         places.append(place)
     made: list[Sequence[Array]] = [()] * len(found)
     for group in group_by_length([len(window[mask_name]) for window in found], max_padding_tokens):
         outputs = run(pad([found[index] for index in group]))
         for position, index in enumerate(group):
-            made[index] = [output[position, 0] for output in outputs]
+            made[index] = [output[position] for output in outputs]
     return [
         [
-            np.stack([made[index][output] for index in place.flat]).reshape(
-                *place.shape, *made[place.flat[0]][output].shape
+            np.concatenate([made[index][output] for index in place]).reshape(
+                *tensors[mask_name].shape[:2], *made[0][output].shape[1:]
             )
             for output in range(len(made[0]))
         ]
-        for place in places
+        for tensors, place in zip(requests, places, strict=True)
     ]
 
 
@@ -86,7 +85,7 @@ def pad(windows: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return padded
 
 
-def unpadded_tokens(mask: Array) -> int:
-    """Number of tokens up to the last that `mask` [tokens] shows; all of them where it shows none."""
-    shown = np.flatnonzero(mask)
-    return int(shown[-1]) + 1 if len(shown) else len(mask)
+def unpadded_tokens(mask: Array) -> npt.NDArray[np.intp]:
+    """Tokens up to the last that each row of `mask` [..., tokens] shows; all of them where it shows none."""
+    tokens: npt.NDArray[np.intp] = mask.shape[-1] - np.argmax(mask[..., ::-1] != 0, axis=-1)
+    return tokens

@@ -1,5 +1,6 @@
 """What verdicts add to the counters of decisions; never anything of the text itself."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,6 +28,26 @@ class Series(NamedTuple):
     def labels(self) -> dict[str, str]:
         """Labels as Triton's custom metrics take them."""
         return {self.label: self.value} if self.label else {}
+
+
+class Tally:
+    """What verdicts have added since it was last taken; for any thread."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Series] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
+        """Count these verdict documents."""
+        counts = increments(verdicts)
+        with self._lock:
+            self._counts.update(counts)
+
+    def take(self) -> Counter[Series]:
+        """What was counted, which is then no longer held."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        return counts
 
 
 def all_series(categories: Sequence[str]) -> list[Series]:

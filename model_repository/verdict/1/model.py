@@ -1,15 +1,18 @@
 """Triton model `verdict`: logits of both encoders -> scores, the decision and the verdict as JSON."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from decision_metrics import COUNTERS, all_series, increments
+from decision_metrics import COUNTERS, Tally, all_series
 from policy import Policy, Toxicity
 from scores import category_scores, rejection_scores
 
+# Each change of a counter is a message to Triton, which would cost every text more than its decision.
+REPORT_PERIOD_S = 1.0
 JUDGE_TENSORS = ("judge_status", "judge_label", "toxicity_score", "judge_reason")
 
 
@@ -33,10 +36,24 @@ class TritonPythonModel:
             series: self.families[series.counter].Metric(labels=series.labels)
             for series in all_series(labels)
         }
+        self.tally = Tally()
+        self.ending = threading.Event()
+        self.reporter = threading.Thread(target=self._report, daemon=True)
+        self.reporter.start()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request, or fail it alone where its logits are not finite."""
         return [self._decide(request) for request in requests]
+
+    def finalize(self) -> None:
+        """Stop counting."""
+        self.ending.set()
+        self.reporter.join()
+
+    def _report(self) -> None:
+        while not self.ending.wait(REPORT_PERIOD_S):
+            for series, count in self.tally.take().items():
+                self.counters[series].increment(count)
 
     def _decide(self, request: Any) -> Any:
         def values(name: str) -> Any:
@@ -62,8 +79,7 @@ class TritonPythonModel:
         ]
         flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
         documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)
-        for series, count in increments(verdicts).items():
-            self.counters[series].increment(count)
+        self.tally.add(verdicts)
         return pb_utils.InferenceResponse(
             [
                 pb_utils.Tensor("rejection_score", rejection),
