@@ -7,6 +7,9 @@ from pathlib import Path
 
 from perf import compare, judge, plot, scaling, scan, shapes, soak, start, summary, sweep
 
+# Fewer where rounds are long and nothing is asked of their ratio.
+ROUNDS = {scan: 1, sweep: 1, scaling: 3, start: 3, judge: 3}
+
 
 def main() -> None:
     """Run the benchmark that the command line names; told to end, it stops its servers first."""
@@ -16,7 +19,7 @@ def main() -> None:
     for module in (compare, shapes, scaling, sweep, scan, start, judge):
         name = module.__name__.split(".")[-1]
         command = _add(commands, name, module.__doc__)
-        command.add_argument("--rounds", type=int, default=1 if module in (scan, sweep) else 5, metavar="N")
+        command.add_argument("--rounds", type=int, default=ROUNDS.get(module, 5), metavar="N")
         command.add_argument("--output", type=Path, default=compare.FOLDER / f"{name}.json", metavar="FILE")
         command.set_defaults(main=module.main)
         if module is judge:

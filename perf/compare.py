@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,13 +34,13 @@ from perf.workload import FILE
 
 FOLDER = CHECKOUT / "build" / "perf"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-RAW = ("raw-threads", "raw-processes")
+RAW = "raw"
 PRECISIONS = ("fp32", "int8")
 SERVED = tuple(f"tribunal {precision}" for precision in PRECISIONS)
 # One caller shows latency, against the slower encoder alone; eight show throughput.
 CONTESTANTS = {
     1: ("raw-rejection", "llm-guard", *SERVED),
-    8: (*RAW, "transformers", "optimum", "fastapi", *SERVED),
+    8: (RAW, "transformers", "optimum", "fastapi", *SERVED),
 }
 console = Console()
 
@@ -49,19 +50,21 @@ def prepare() -> Path:
     checkpoints = FOLDER / "checkpoints"
     if not checkpoints.exists():
         write_full_size(checkpoints, ENCODERS)
-    for precision in PRECISIONS:
-        if not (FOLDER / precision / MANIFEST).exists():
-            export(checkpoints, FOLDER / precision, ENCODERS, precision)
+    missing = [precision for precision in PRECISIONS if not (FOLDER / precision / MANIFEST).exists()]
+    with console.status("exporting the full-size encoders"), ThreadPoolExecutor(len(PRECISIONS)) as pool:
+        list(pool.map(lambda precision: export(checkpoints, precision, ENCODERS), missing))
     return checkpoints
 
 
-def export(checkpoints: Path, repository: Path, members: Iterable[str], precision: str = "fp32") -> None:
-    """Fill `repository` as a user would."""
+def export(checkpoints: Path, precision: str, members: Iterable[str]) -> None:
+    """Fill the repository of `precision` as a user would; raises RuntimeError with what the export said."""
     command = [
         *(sys.executable, "-m", "export_scripts", "--source", str(checkpoints)),
-        *("--members", *members, "--precision", precision, "--repository", str(repository)),
+        *("--members", *members, "--precision", precision, "--repository", str(FOLDER / precision)),
     ]
-    subprocess.run(command, cwd=CHECKOUT, check=True)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the export failed: {done.stdout[-500:]}{done.stderr[-500:]}")
 
 
 def ask_child(child: Child, callers: int) -> Round:
@@ -77,7 +80,7 @@ def compare(rounds: int) -> dict[str, list[Round]]:
         contestants: dict[str, Callable[[int], Round]] = {}
         commands: dict[str, list[str | Path]] = {
             peer: [sys.executable, "-m", "perf.peers", peer, checkpoints, FOLDER / "fp32"]
-            for peer in ("raw-rejection", *RAW, "transformers", "optimum")
+            for peer in ("raw-rejection", RAW, "transformers", "optimum")
         }
         script = Path(__file__).parent / "llm_guard_peer.py"
         commands["llm-guard"] = [find_llm_guard(), script, write_llm_guard_checkpoint(FOLDER), FILE]
@@ -103,14 +106,13 @@ def compare(rounds: int) -> dict[str, list[Round]]:
 
 
 def print_table(samples: dict[str, list[Round]], callers: int) -> None:
-    """Ratios to the best layout of raw ONNX Runtime first, then figures of this machine."""
+    """Ratios to raw ONNX Runtime first, then figures of this machine."""
     figures = {
         key.split(" callers=")[0]: Figures.of(made)
         for key, made in samples.items()
         if key.endswith(f" callers={callers}")
     }
-    references = RAW if callers > 1 else CONTESTANTS[1][:1]
-    limit = max(figures[name].texts_per_s for name in references)
+    limit = figures[CONTESTANTS[callers][0]].texts_per_s
     table = Table("contestant", "of raw", "texts/s", "p50 ms", "p99 ms", "failed", title=f"{callers} callers")
     for name, one in figures.items():
         table.add_row(

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from google.protobuf import text_format
 from rich.console import Console
 from rich.progress import track
 from tribunal import Client
@@ -35,6 +36,8 @@ sys.path.append(str(CHECKOUT / "model_repository" / "judge_prompt" / "1"))
 from prompting import Prompt, sampling_parameters
 
 CONCURRENCY = 16
+# Beyond what a judge of full width takes for all of them on 2 cores.
+TIMEOUT_S = 120
 console = Console()
 
 
@@ -68,7 +71,12 @@ def prepare_judge() -> Path:
     repository = FOLDER / PRECISIONS[0]
     if not (repository / "phi3" / "1" / "model.json").exists():
         write_full_size(checkpoints, ["judge"])
-        export(checkpoints, repository, ["judge"])
+        with console.status("exporting the wide judge"):
+            export(checkpoints, PRECISIONS[0], ["judge"])
+    path = repository / "judge" / "config.pbtxt"
+    config = read_config(path)
+    config.parameters["timeout_s"].string_value = str(TIMEOUT_S)
+    path.write_text(text_format.MessageToString(config), "utf-8")
     return repository
 
 
@@ -88,7 +96,7 @@ def measure_judge(repository: Path, rounds: int, texts: list[str]) -> dict[str, 
     ]
     with (
         TritonServer(repository, ports=free_ports(), log_file=FOLDER / "judge.log") as server,
-        Client(server.grpc_url, timeout_s=60) as client,
+        Client(server.grpc_url, timeout_s=TIMEOUT_S + 10) as client,
         Child(command, VLLM_ENVIRONMENT) as bare,
         ThreadPoolExecutor(CONCURRENCY) as pool,
     ):

@@ -10,10 +10,9 @@ the layout of a Triton repository.
 
 import argparse
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +90,6 @@ def optimum_pipelines(checkpoints: Path) -> Screen:
     return lambda text: [one(text) for one in pipelines]
 
 
-_screen: Screen
-
-
-def _open_in_process(models: Path) -> None:
-    global _screen
-    _screen = raw_onnxruntime(models)
-
-
-def _timed_in_process(text: str) -> float:
-    return timed(_screen, text)
-
-
 def timed(screen: Screen, text: str) -> float:
     """Milliseconds that one text takes."""
     started_s = time.perf_counter()
@@ -113,14 +100,9 @@ def timed(screen: Screen, text: str) -> float:
 def open_peer(peer: str, checkpoints: Path, models: Path) -> Callable[[int], list[float]]:
     """A function that screens the workload with so many callers, and gives the milliseconds of each text."""
     texts, cores = read_texts(), available_cores()
-    if peer == "raw-processes":
-        pool: Executor = ProcessPoolExecutor(
-            cores, multiprocessing.get_context("spawn"), _open_in_process, (models,)
-        )
-        return lambda _: list(pool.map(_timed_in_process, texts))
     if peer == "raw-rejection":
         screen, most = raw_onnxruntime(models, ["rejection"]), 1
-    elif peer == "raw-threads":
+    elif peer == "raw":
         screen, most = raw_onnxruntime(models), cores
     else:
         opened = {"transformers": transformers_pipelines, "optimum": optimum_pipelines}[peer]
@@ -132,14 +114,11 @@ def open_peer(peer: str, checkpoints: Path, models: Path) -> Callable[[int], lis
 def main() -> None:
     """Serve rounds until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m perf.peers", description=__doc__)
-    parser.add_argument(
-        "peer", choices=("raw-threads", "raw-processes", "raw-rejection", "transformers", "optimum")
-    )
+    parser.add_argument("peer", choices=("raw", "raw-rejection", "transformers", "optimum"))
     parser.add_argument("checkpoints", type=Path)
     parser.add_argument("models", type=Path)
     options = parser.parse_args()
     run = open_peer(options.peer, options.checkpoints, options.models)
-    run(1)
     print("{}", flush=True)  # noqa: T201
     try:
         while True:

@@ -45,7 +45,7 @@ def plot_ratios(samples: Path, image: Path) -> None:
         ).texts_per_s
         for name in CONTESTANTS[callers]
     }
-    limit = max(rates[name] for name in RAW)
+    limit = rates[RAW]
     ordered = sorted(rates, key=rates.__getitem__)
     figure, axes = pyplot.subplots()
     bars = axes.barh(

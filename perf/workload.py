@@ -12,7 +12,7 @@ from export_scripts.members import ENCODERS
 
 FILE = Path(__file__).parent / "workload.jsonl"
 SEED = 20261
-TEXTS = 160
+TEXTS = 80
 # Shares of texts by their number of sentences, each of about 15 tokens; all fit one window.
 SENTENCES = ((0.5, 1, 1), (0.3, 2, 4), (0.15, 5, 12), (0.05, 13, 28))
 
