@@ -32,7 +32,7 @@ SEED = 11
 # Callers, and texts in a request; the last is how a scan asks by default.
 LOADS = ((8, 1), (16, 1), (4, 16))
 SAMPLE_INTERVAL_S = 1.0
-# perf_analyzer repeats the texts of its file, so it gets a sample of them, and measures so many.
+# perf_analyzer gets a sample of the texts, so many times those of a request, and measures on all of it.
 MEASURED_TEXTS = 3_000
 console = Console()
 
@@ -95,8 +95,10 @@ def main(rounds: int, output: Path) -> None:
             analyzed = {}
             for callers, batch in LOADS:
                 with console.status(f"perf_analyzer: {callers} callers, {batch} texts in a request"):
-                    load: list[str] = ["--concurrency-range", str(callers), "-b", str(batch)]
-                    (row,) = analyze(binary, server.grpc_url, "grpc", load, texts[:MEASURED_TEXTS])
+                    load = ["--concurrency-range", str(callers)]
+                    (row,) = analyze(
+                        binary, server.grpc_url, "grpc", load, texts[: MEASURED_TEXTS * batch], batch
+                    )
                 analyzed[f"{callers} callers, {batch} texts in a request"] = row["Inferences/Second"]
             samples.append({"scan": scanned, "perf_analyzer": analyzed})
     table = Table("what", "texts/s")

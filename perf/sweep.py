@@ -65,9 +65,9 @@ def find_perf_analyzer() -> Path:
 
 
 def analyze(
-    binary: Path, url: str, protocol: str, load: list[str], texts: Sequence[str]
+    binary: Path, url: str, protocol: str, load: list[str], texts: Sequence[str], batch: int = 1
 ) -> list[dict[str, float]]:
-    """Rows of perf_analyzer's report on `texts`, by its own column names."""
+    """Rows of perf_analyzer's report on `texts`, `batch` of them in a request, by its own column names."""
     data = FOLDER / "workload.json"
     data.write_text(json.dumps({"data": [{"text": [text], "judge": ["never"]} for text in texts]}), "utf-8")
     report = FOLDER / "perf_analyzer.csv"
@@ -75,7 +75,13 @@ def analyze(
         *(str(binary), "-m", "moderation", "-u", url, "-i", protocol, "--input-data", str(data)),
         # Three windows of measurement are the least it takes, and together one pass over the workload;
         # texts of mixed lengths never pass its test of being stable.
-        *("--measurement-mode", "count_windows", "--measurement-request-count", str(len(texts) // 3 + 1)),
+        *(
+            "--measurement-mode",
+            "count_windows",
+            "--measurement-request-count",
+            str(len(texts) // batch // 3 + 1),
+        ),
+        *("-b", str(batch)),
         *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),
     ]
     environment = {**os.environ, "LD_LIBRARY_PATH": str(TOOLS / "lib")}
