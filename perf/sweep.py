@@ -29,7 +29,7 @@ TOOLS = CHECKOUT / "build" / "tools"
 PERF_ANALYZER = "tritonclient==2.51.0"
 # First, last and step.
 CALLERS = (2, 8, 3)
-RATES_PER_S = (10, 18, 4)
+RATES_PER_S = (10, 18, 8)
 console = Console()
 
 

@@ -13,6 +13,7 @@ from export_scripts.members import ENCODERS
 FILE = Path(__file__).parent / "workload.jsonl"
 SEED = 20261
 TEXTS = 80
+LAST = 20
 # Shares of texts by their number of sentences, each of about 15 tokens; all fit one window.
 SENTENCES = ((0.5, 1, 1), (0.3, 2, 4), (0.15, 5, 12), (0.05, 13, 28))
 
@@ -28,7 +29,8 @@ def make_texts() -> list[str]:
         for _ in range(round(share * TEXTS)):
             texts.append(" ".join(chance.sample(sentences, chance.randint(fewest, most))))
     chance.shuffle(texts)
-    return texts
+    # A long text at the end would be all that a round waits for.
+    return texts[:-LAST] + sorted(texts[-LAST:], key=len, reverse=True)
 
 
 def read_texts() -> list[str]:

@@ -15,7 +15,7 @@ from transformers import (
     set_seed,
 )
 
-from export_scripts.encoders import build_encoder
+from export_scripts.encoders import Precision, build_encoder
 
 SMALL = {
     "vocab_size": 200,
@@ -68,6 +68,13 @@ def test_fusion_takes_the_place_of_plain_attention() -> None:
     operators = {node.op_type for node in encoder.graph.node}
     assert "Attention" in operators
     assert "Softmax" not in operators
+
+
+@pytest.mark.parametrize(("precision", "joined"), [("fp32", False), ("fp16", True)])
+def test_layer_norms_join_their_sums_only_for_a_gpu(precision: Precision, joined: bool) -> None:
+    operators = {node.op_type for node in build_encoder(bert(), precision, fused=True).graph.node}
+    assert ("SkipLayerNormalization" in operators) == joined
+    assert ("LayerNormalization" in operators) != joined
 
 
 def test_int8_holds_its_weights_in_a_quarter_of_the_space() -> None:

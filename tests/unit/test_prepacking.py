@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import parser
-from onnxruntime import InferenceSession
+from onnxruntime import InferenceSession, SessionOptions
 
 from local_server.errors import StartError
 from local_server.prepacking import PACKED_MODEL, PACKED_WEIGHTS, prepack, prepack_encoders
@@ -66,3 +66,25 @@ def test_packed_files_that_were_touched_are_packed_anew(model: Path, harm: Calla
     harm(packed)
     prepack(model)
     assert packed.read_bytes() == content
+
+
+def test_layer_norms_stay_apart_from_their_sums(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    graph = parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 18]>
+        norm (float[2, 3, 64] x, float[2, 3, 64] skip) => (float[2, 3, 64] y)
+        { sum = Add(x, skip) y = LayerNormalization <axis = -1> (sum, gamma, beta) }"""
+    )
+    for name in ("gamma", "beta"):
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(64, np.float32), name))
+    onnx.save(graph, path)
+    options = SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "joined.onnx")
+    InferenceSession(path, options)
+    assert operators(tmp_path / "joined.onnx") == {"SkipLayerNormalization"}
+    prepack(path)
+    assert operators(tmp_path / PACKED_MODEL) == {"Add", "LayerNormalization"}
+
+
+def operators(path: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(path, load_external_data=False).graph.node}
