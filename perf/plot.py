@@ -11,7 +11,7 @@ from rich.console import Console
 
 from perf.compare import CONTESTANTS, RAW, SERVED
 from perf.rounds import Figures, Round
-from perf.sweep import CALLERS
+from perf.sweep import RATES_PER_S
 
 matplotlib.use("Agg")
 pyplot.rcParams.update(
@@ -62,11 +62,11 @@ def plot_ratios(samples: Path, image: Path) -> None:
 
 
 def plot_latencies(samples: Path, image: Path) -> None:
-    """Latency against throughput as callers are added, for both protocols."""
+    """Latency against throughput as the rate of requests rises, for both protocols."""
     document = json.loads(samples.read_text("utf-8"))
     figure, axes = pyplot.subplots()
     for sweep in document["sweeps"]:
-        if "Concurrency" not in sweep["rows"][0]:
+        if "Request Rate" not in sweep["rows"][0]:
             continue
         rates = [row["Inferences/Second"] for row in sweep["rows"]]
         (line,) = axes.plot(
@@ -82,7 +82,7 @@ def plot_latencies(samples: Path, image: Path) -> None:
             color=line.get_color(),
             label=f"{sweep['protocol']} p99",
         )
-    axes.set_xlabel(f"texts per second, from {CALLERS[0]} callers to {CALLERS[1]}")
+    axes.set_xlabel(f"texts per second, asked at a rate of {RATES_PER_S[0]} to {RATES_PER_S[1]}")
     axes.set_ylabel("latency, ms")
     axes.set_yscale("log")
     axes.legend()

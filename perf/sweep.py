@@ -28,8 +28,8 @@ TOOLS = CHECKOUT / "build" / "tools"
 # The last wheel whose perf_analyzer runs on the C library of Debian 12.
 PERF_ANALYZER = "tritonclient==2.51.0"
 # First, last and step.
-CALLERS = (2, 8, 3)
-RATES_PER_S = (10, 18, 8)
+CALLERS = (2, 8, 6)
+RATES_PER_S = (10, 18, 4)
 console = Console()
 
 
