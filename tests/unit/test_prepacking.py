@@ -72,11 +72,11 @@ def test_layer_norms_stay_apart_from_their_sums(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     graph = parser.parse_model(
         """<ir_version: 10, opset_import: ["" : 18]>
-        norm (float[2, 3, 64] x, float[2, 3, 64] skip) => (float[2, 3, 64] y)
+        norm (float[2, 3, 512] x, float[2, 3, 512] skip) => (float[2, 3, 512] y)
         { sum = Add(x, skip) y = LayerNormalization <axis = -1> (sum, gamma, beta) }"""
     )
     for name in ("gamma", "beta"):
-        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(64, np.float32), name))
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(512, np.float32), name))
     onnx.save(graph, path)
     options = SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "joined.onnx")
