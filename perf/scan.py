@@ -30,7 +30,7 @@ from perf.sweep import analyze, find_perf_analyzer
 TEXTS = 100_000
 SEED = 11
 # Callers, and texts in a request; the last is how a scan asks by default.
-LOADS = ((8, 1), (16, 1), (4, 16))
+LOADS = ((8, 1), (16, 1), (4, 32))
 SAMPLE_INTERVAL_S = 1.0
 # perf_analyzer gets a sample of the texts, so many times those of a request, and measures on all of it.
 MEASURED_TEXTS = 3_000

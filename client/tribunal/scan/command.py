@@ -20,7 +20,7 @@ from tribunal.scan.scanning import SUFFIXES, Options, to_file, to_standard_outpu
 SOME_FAILED = 3
 STANDARD_OUTPUT = "-"
 DEFAULT_CONCURRENCY = 4
-DEFAULT_BATCH_SIZE = 16
+DEFAULT_BATCH_SIZE = 32
 DEFAULT_WAIT_S = 300.0
 # A request waits its turn behind the others, and the judge takes its time.
 DEFAULT_SCAN_TIMEOUT_S = 120.0
