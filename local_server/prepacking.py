@@ -21,7 +21,7 @@ PACKED_FOR = "local.json"
 PACKED_FILES = (PACKED_WEIGHTS, PACKED_MODEL, PACKED_FOR)
 SMALLEST_SHARED_BYTES = 1024
 # On a CPU the joined operator is the slower one.
-CPU_OPTIONS = {"optimization.disable_specified_optimizers": "SkipLayerNormFusion"}
+NORMS_APART = ("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
 
 
 def prepack_encoders(repository: Path) -> None:
@@ -51,8 +51,7 @@ def prepack(model: Path) -> None:
             "save_external_prepacked_constant_initializers": "1",
         }.items():
             options.add_session_config_entry(f"session.{name}", value)
-        for name, value in CPU_OPTIONS.items():
-            options.add_session_config_entry(name, value)
+        options.add_session_config_entry(*NORMS_APART)
         try:
             onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:

@@ -21,7 +21,7 @@ from onnxruntime import InferenceSession, SessionOptions
 from tokenizers import Tokenizer
 
 from export_scripts.members import ENCODERS, MAX_TOKENS
-from local_server.prepacking import CPU_OPTIONS
+from local_server.prepacking import NORMS_APART
 from local_server.tuning import available_cores
 from perf.workload import read_texts
 
@@ -32,8 +32,7 @@ def raw_onnxruntime(models: Path, names: Iterable[str] = ENCODERS) -> Screen:
     """The encoders on exact-length rows, one thread a call: the least that screening can cost."""
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    for name, value in CPU_OPTIONS.items():
-        options.add_session_config_entry(name, value)
+    options.add_session_config_entry(*NORMS_APART)
     encoders = []
     for name in names:
         tokenizer = Tokenizer.from_file(str(models / "tokenizer" / "1" / f"{name}.json"))

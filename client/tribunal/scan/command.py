@@ -10,6 +10,7 @@ from tribunal.client import Client
 from tribunal.connection import DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
 from tribunal.errors import InvalidInput
+from tribunal.messages import MAX_BATCH_SIZE
 from tribunal.options import JudgeMode, Timeout, Url
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
@@ -20,7 +21,6 @@ from tribunal.scan.scanning import SUFFIXES, Options, to_file, to_standard_outpu
 SOME_FAILED = 3
 STANDARD_OUTPUT = "-"
 DEFAULT_CONCURRENCY = 4
-DEFAULT_BATCH_SIZE = 32
 DEFAULT_WAIT_S = 300.0
 # A request waits its turn behind the others, and the judge takes its time.
 DEFAULT_SCAN_TIMEOUT_S = 120.0
@@ -55,7 +55,9 @@ def scan(
     concurrency: Annotated[
         int, typer.Option(min=1, max=512, help="Requests in flight.")
     ] = DEFAULT_CONCURRENCY,
-    batch_size: Annotated[int, typer.Option(min=1, max=32, help="Texts in a request.")] = DEFAULT_BATCH_SIZE,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Texts in a request.")
+    ] = MAX_BATCH_SIZE,
     wait_s: Annotated[
         float, typer.Option("--wait", min=0, help="Wait so many seconds for a server that is away.")
     ] = DEFAULT_WAIT_S,
