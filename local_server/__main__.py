@@ -1,6 +1,5 @@
 """`python -m local_server`: serve a model repository on this host until it is told to stop."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -8,139 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from ipaddress import IPv4Address
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from local_server.command import Ports
-from local_server.errors import StartError
-from local_server.exposure import LOOPBACK, Exposure, Tls
+from local_server.crashes import CrashLimit
+from local_server.errors import CrashError, StartError
+from local_server.exposure import Exposure
+from local_server.options import exposure_of, parse_arguments
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 from local_server.supervisor import Supervisor
 
-CHECKOUT = Path(__file__).parent.parent
 console = Console(stderr=True, highlight=False)
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m local_server",
-        description="Serve a model repository with the real tritonserver, on loopback unless told otherwise.",
-        epilog="example: python -m local_server --free-ports -- tribunal moderate 'How to make a bomb?'",
-    )
-    parser.add_argument("--repository", type=Path, default=CHECKOUT / "model_repository", metavar="DIR")
-    parser.add_argument("--http-port", type=int, default=Ports.http, metavar="N")
-    parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="N")
-    parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="N")
-    parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
-    parser.add_argument("--without-judge", action="store_true", help="leave the LLM out")
-    parser.add_argument(
-        "--instances",
-        type=positive,
-        metavar="N",
-        help="of each encoder, with one thread each (default: as many as cores)",
-    )
-    parser.add_argument(
-        "--cache-mib",
-        type=int,
-        default=0,
-        metavar="N",
-        help="keep the encoders' answers to repeated texts in so many MiB (default: no cache)",
-    )
-    parser.add_argument(
-        "--trace-url",
-        type=trace_url,
-        metavar="URL",
-        help="send OpenTelemetry spans to this OTLP/HTTP endpoint, such as http://localhost:4318/v1/traces",
-    )
-    parser.add_argument(
-        "--trace-rate", type=positive, default=1, metavar="N", help="trace every Nth request (default: all)"
-    )
-    parser.add_argument(
-        "--log-file",
-        type=Path,
-        default=CHECKOUT / "build" / "tritonserver.log",
-        metavar="FILE",
-        help="where Triton's own log goes, - for standard error (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--work-folder",
-        type=Path,
-        metavar="DIR",
-        help="where the packed weights and configs for this host go; needed where the repository cannot be "
-        "written (default: into the repository)",
-    )
-    parser.add_argument(
-        "--manifest-sha256",
-        metavar="HEX",
-        help="refuse a repository whose manifest has another checksum; its files are always checked "
-        "against the manifest",
-    )
-    parser.add_argument(
-        "--start-timeout", type=float, default=120.0, metavar="S", help="seconds the models may take to load"
-    )
-    network = parser.add_argument_group("who can reach it")
-    network.add_argument(
-        "--address",
-        type=IPv4Address,
-        default=LOOPBACK,
-        metavar="IP",
-        help="where gRPC listens; beyond loopback it needs TLS, and HTTP and the metrics stay on loopback "
-        "(default: %(default)s)",
-    )
-    network.add_argument(
-        "--expose",
-        action="store_true",
-        help="open HTTP and the metrics at --address too, and let gRPC do without TLS: only where a proxy "
-        "or a container's network guards that address",
-    )
-    network.add_argument("--tls-certificate", type=Path, metavar="PEM", help="TLS for gRPC")
-    network.add_argument("--tls-key", type=Path, metavar="PEM", help="key of that certificate")
-    network.add_argument(
-        "--tls-client-ca",
-        type=Path,
-        metavar="PEM",
-        help="let in only callers with a certificate that it signed",
-    )
-    parser.add_argument(
-        "command",
-        nargs="*",
-        metavar="COMMAND",
-        help="after `--`: run it with TRIBUNAL_URL set, then stop and exit with its status",
-    )
-    options = parser.parse_args(arguments)
-    if bool(options.tls_certificate) != bool(options.tls_key):
-        parser.error("--tls-certificate and --tls-key go together")
-    if options.tls_client_ca and not options.tls_certificate:
-        parser.error("--tls-client-ca needs --tls-certificate and --tls-key")
-    return options
-
-
-def exposure_of(options: argparse.Namespace) -> Exposure:
-    """Where the command line says that the server listens; raises StartError where that is open to all."""
-    certificate, key, client_ca = options.tls_certificate, options.tls_key, options.tls_client_ca
-    tls = Tls(certificate, key, client_ca) if certificate else None
-    return Exposure(options.address, options.expose, tls)
-
-
-def positive(number: str) -> int:
-    """Parse a whole number from 1 on; raises ValueError otherwise."""
-    if int(number) < 1:
-        raise ValueError(number)
-    return int(number)
-
-
-def trace_url(text: str) -> str:
-    """Parse the address of an OTLP/HTTP endpoint; without a path spans go nowhere."""
-    address = urlsplit(text)
-    if address.scheme not in ("http", "https") or not address.netloc or address.path in ("", "/"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as http://localhost:4318/v1/traces")
-    return text
 
 
 def main() -> int:
@@ -154,51 +37,69 @@ def main() -> int:
         if options.free_ports
         else Ports(http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port)
     )
-    with contextlib.ExitStack() as stack:
-        started_s = time.monotonic()
+    try:
+        server = TritonServer(
+            options.repository,
+            ports=ports,
+            exposure=exposure_of(options),
+            log_file=None if options.log_file == Path("-") else options.log_file,
+            work_folder=options.work_folder,
+            manifest_sha256=options.manifest_sha256,
+            judge=not options.without_judge,
+            instances=options.instances,
+            cache_mib=options.cache_mib,
+            trace_url=options.trace_url,
+            trace_rate=options.trace_rate,
+            start_timeout_s=options.start_timeout,
+        )
+        return keep_serving(server, options.command)
+    except StartError as error:
+        console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopping ...")
+        return 0
+
+
+def keep_serving(server: TritonServer, command: list[str]) -> int:
+    """Serve, and start tritonserver again when it dies; returns the exit status.
+
+    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError.
+    """
+    crashes = CrashLimit()
+    while True:
         try:
-            with console.status("Starting tritonserver ...") as status:
+            with started(server), Supervisor(server, on_event=console.print):
+                if command:
+                    return run(server, command)
+                death = f"tritonserver ended by itself with status {server.wait()}"
+        except CrashError as error:
+            death = str(error)
+        if crashes.reached():
+            raise StartError(
+                f"{death}; it died {crashes.most} times within {crashes.within_s:g} s: see {server.log_name}"
+            )
+        console.print(f"[red]{death}[/red]; starting it again (its log: {server.log_name})", soft_wrap=True)
 
-                def show_elapsed() -> None:
-                    elapsed_s = time.monotonic() - started_s
-                    status.update(f"Loading the models: {elapsed_s:.0f} s")
 
-                server = stack.enter_context(
-                    TritonServer(
-                        options.repository,
-                        ports=ports,
-                        exposure=exposure_of(options),
-                        log_file=None if options.log_file == Path("-") else options.log_file,
-                        work_folder=options.work_folder,
-                        manifest_sha256=options.manifest_sha256,
-                        judge=not options.without_judge,
-                        instances=options.instances,
-                        cache_mib=options.cache_mib,
-                        trace_url=options.trace_url,
-                        trace_rate=options.trace_rate,
-                        start_timeout_s=options.start_timeout,
-                        on_wait=show_elapsed,
-                    )
-                )
-            print_banner(server, time.monotonic() - started_s)
-            stack.enter_context(Supervisor(server, on_event=console.print))
-            return run(server, options.command)
-        except StartError as error:
-            console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)
-            return 1
-        except KeyboardInterrupt:
-            console.print("Stopping ...")
-            return 0
+@contextlib.contextmanager
+def started(server: TritonServer) -> Iterator[None]:
+    """The server while it runs, once its banner was printed."""
+    started_s = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("Loading the models:"), TimeElapsedColumn())
+    loading = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with contextlib.ExitStack() as stack:
+        with loading:
+            loading.add_task("loading", total=None)
+            stack.enter_context(server)
+        print_banner(server, time.monotonic() - started_s)
+        yield
 
 
 def run(server: TritonServer, command: list[str]) -> int:
-    """Run `command` against the server, or serve until tritonserver ends; returns the exit status."""
-    if command:
-        environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
-        return subprocess.run(command, env=environment, check=False).returncode
-    status = server.wait()
-    console.print(f"[red]tritonserver ended by itself[/red] with status {status}: see {server.log_name}")
-    return 1
+    """Run `command` against the server; returns its exit status."""
+    environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def print_banner(server: TritonServer, start_s: float) -> None:

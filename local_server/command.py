@@ -14,6 +14,8 @@ from local_server.tuning import CONFIG_NAME
 RESTRICTED_APIS = "shared-memory,model-repository,logging,trace"
 ADMIN_HEADER = "tribunal-admin-key"
 GRPC_ADMIN_HEADER = f"triton-grpc-protocol-{ADMIN_HEADER}"
+# Triton waits so long for idle HTTP connections to be closed, and for models to be unloaded.
+EXIT_TIMEOUT_S = 3
 # vLLM on CPU: its cache in GiB; nothing is fetched, nothing reported.
 VLLM_ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -80,6 +82,7 @@ def server_arguments(
         *_tls_arguments(exposure.tls),
         # A server whose models failed to load stays up just long enough to be asked why.
         "--exit-on-error=false",
+        f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         "--strict-readiness=true",
         "--disable-auto-complete-config",
         # Explicit control lets a model that lost its engine unload itself.

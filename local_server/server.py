@@ -1,8 +1,6 @@
 """Runs one tritonserver: start, wait until every model is ready, stop and leave nothing behind."""
 
 import contextlib
-import http.client
-import json
 import os
 import secrets
 import shutil
@@ -11,21 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from local_server.backends_directory import assemble_backends
-from local_server.command import ADMIN_HEADER, GRPC_ADMIN_HEADER, Ports, server_arguments, server_environment
-from local_server.errors import StartError
+from local_server.command import GRPC_ADMIN_HEADER, Ports, server_arguments, server_environment
+from local_server.errors import CrashError, StartError
 from local_server.exposure import ON_LOOPBACK, Exposure
 from local_server.installation import find_installation
-from local_server.preconditions import (
-    listening,
-    require_exported,
-    require_free,
-    require_judge_environment,
-)
+from local_server.model_control import UNREACHABLE, ModelControl
+from local_server.preconditions import listening, require_exported, require_free, require_judge_environment
 from local_server.prepacking import prepack_encoders
 from local_server.tuning import available_cores, read_config, write_local_configs
 from local_server.verification import verify
@@ -34,8 +28,9 @@ from local_server.work_folder import link_repository
 # The models that need vLLM.
 LLM_MODELS = {"judge_prompt", "phi3", "toxicity_judge"}
 POLL_INTERVAL_S = 0.1
-PROBE_TIMEOUT_S = 5.0
-STOP_TIMEOUT_S = 20.0
+# Together less than the 30 s that Compose and Kubernetes are told to wait.
+DRAIN_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 15.0
 
 
 class TritonServer:
@@ -43,7 +38,7 @@ class TritonServer:
 
     repository: a model repository that the export has filled; its files are verified.
     exposure: where it listens, on loopback only unless it says otherwise.
-    log_file: receives Triton's own log; replaced at each start. None: it goes to standard error.
+    log_file: receives Triton's own log; replaced at the first start. None: it goes to standard error.
     work_folder: receives what is made for this host; None: `repository` and the system's folder do.
     manifest_sha256: checksum that the repository's manifest must have.
     start_timeout_s: how long the models may take to load.
@@ -52,9 +47,9 @@ class TritonServer:
     instances: how many of each encoder, with one thread each; by default as many as cores.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
     trace_url: OTLP/HTTP endpoint that gets the spans of every `trace_rate`-th request; None for no traces.
-    on_wait: called every POLL_INTERVAL_S seconds while the models load.
 
-    Entering raises StartError, after which nothing of the server is left.
+    Entering raises StartError, CrashError of them where tritonserver was ended by a signal, after which
+    nothing of the server is left. It can be entered again once it was left.
     """
 
     def __init__(
@@ -73,7 +68,6 @@ class TritonServer:
         cache_mib: int = 0,
         trace_url: str | None = None,
         trace_rate: int = 1,
-        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.repository = repository.resolve()
         self.ports = ports or Ports()
@@ -88,8 +82,9 @@ class TritonServer:
         self._cache_mib = cache_mib
         self._trace_url = trace_url
         self._trace_rate = trace_rate
-        self._on_wait = on_wait
         self._admin_key = secrets.token_urlsafe(24)
+        self._log_mode = "wb"
+        self._serving = False
 
     @property
     def grpc_url(self) -> str:
@@ -136,6 +131,7 @@ class TritonServer:
         if self.exposure.tls:
             self.exposure.tls.require_usable()
         verify(self.repository, self._manifest_sha256)
+        self.control = self._control()
         installation = find_installation()
         served = self._prepare()
         self._folder = Path(tempfile.mkdtemp(prefix="tribunal-", dir=self._work_folder))
@@ -159,7 +155,8 @@ class TritonServer:
             with contextlib.ExitStack() as stack:
                 if self.log_file:
                     self.log_file.parent.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(self.log_file.open("wb")) if self.log_file else sys.stderr
+                log = stack.enter_context(self.log_file.open(self._log_mode)) if self.log_file else sys.stderr
+                self._log_mode = "ab"
                 self._process = subprocess.Popen(
                     arguments,
                     env=server_environment(installation, os.environ),
@@ -191,41 +188,25 @@ class TritonServer:
         return self._process.wait()
 
     def stop(self) -> None:
-        """End the server and every process that it started; safe to call more than once."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_TIMEOUT_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for region in Path("/dev/shm").glob(f"{self._folder.name}*"):  # noqa: S108
-            region.unlink()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Answer the requests that are in, then end the server and every process that it started.
 
-    def unready_models(self) -> list[str]:
-        """Models that should be served and are not, those that others are made of first.
-
-        Raises OSError or http.client.HTTPException where the server does not answer.
+        Safe to call more than once. An exception from a signal handler cuts the waiting short.
         """
-        index = {model["name"]: model.get("state") for model in self._index()}
-        unready = [name for name in self.models if index.get(name) != "READY"]
-        return sorted(unready, key=lambda name: (self._is_ensemble(name), name))
-
-    def load(self, model: str) -> None:
-        """Load a model, or leave it as it is where it is loaded; raises as `unready_models` does."""
-        self._ask("POST", f"/v2/repository/models/{model}/load", timeout_s=self._start_timeout_s)
-
-    def unload(self, model: str) -> None:
-        """Unload a model once its requests are done; raises as `unready_models` does."""
-        self._ask("POST", f"/v2/repository/models/{model}/unload", timeout_s=self._start_timeout_s)
-
-    def _is_ensemble(self, model: str) -> bool:
-        return bool(read_config(self.repository / model / "config.pbtxt").platform == "ensemble")
-
-    def _index(self) -> list[dict[str, str]]:
-        index: list[dict[str, str]] = json.loads(self._ask("POST", "/v2/repository/index"))
-        return index
+        try:
+            if self._serving:
+                self._serving = False
+                with contextlib.suppress(*UNREACHABLE):
+                    self.control.drain(DRAIN_TIMEOUT_S)
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                self._process.terminate()
+                self._process.wait(STOP_TIMEOUT_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            for region in Path("/dev/shm").glob(f"{self._folder.name}*"):  # noqa: S108
+                region.unlink()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _prepare(self) -> Path:
         """Make what this host needs; returns the folder of models to serve."""
@@ -243,51 +224,42 @@ class TritonServer:
             ) from error
         return served
 
+    def _control(self) -> ModelControl:
+        models = self.models
+        return ModelControl(
+            address=f"{self.exposure.reached_at('http')}:{self.ports.http}",
+            admin_key=self._admin_key,
+            models=models,
+            ensembles={name for name in models if self._config(name).platform == "ensemble"},
+            load_timeout_s=self._start_timeout_s,
+        )
+
+    def _config(self, model: str) -> Any:
+        return read_config(self.repository / model / "config.pbtxt")
+
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self._start_timeout_s
-        while not (self._is_live() and listening(self.ports, self.exposure)):
-            if self._process.poll() is not None:
-                raise StartError(
-                    f"tritonserver ended with status {self._process.returncode}: {self._last_error()}"
-                )
+        while not (self.control.is_live() and listening(self.ports, self.exposure)):
+            status = self._process.poll()
+            if status is not None:
+                kind = CrashError if status < 0 else StartError
+                raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
             if time.monotonic() > deadline_s:
                 raise StartError(
                     f"the models did not load within {self._start_timeout_s:g} s: allow more with "
                     f"--start-timeout, or see {self.log_name}"
                 )
-            self._on_wait()
             time.sleep(POLL_INTERVAL_S)
-        models = self.models
-        failed = [
-            model for model in self._index() if model["name"] in models and model.get("state") != "READY"
-        ]
+        failed = self.control.failures()
         if failed:
             # An ensemble that only waits for a failed model has no reason of its own.
             reasons = "; ".join(
-                f"{model['name']}: {one_line(model.get('reason', ''))}"
-                for model in failed
-                if model.get("reason") or len(failed) == 1
+                f"{model}: {one_line(reason)}"
+                for model, reason in failed.items()
+                if reason or len(failed) == 1
             )
             raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_name})")
-
-    def _is_live(self) -> bool:
-        try:
-            self._ask("GET", "/v2/health/live")
-        except (OSError, http.client.HTTPException):
-            return False
-        return True
-
-    def _ask(self, method: str, path: str, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
-        """Body of the answer over HTTP, which is plain whatever gRPC is; OSError, HTTPException."""
-        connection = http.client.HTTPConnection(
-            self.exposure.reached_at("http"), self.ports.http, timeout=timeout_s
-        )
-        with contextlib.closing(connection):
-            connection.request(method, path, headers={ADMIN_HEADER: self._admin_key})
-            response = connection.getresponse()
-            if response.status != http.HTTPStatus.OK:
-                raise http.client.HTTPException(f"{path}: {response.status} {response.read()[:500]!r}")
-            return response.read()
+        self._serving = True
 
     def _last_error(self) -> str:
         if self.log_file is None:

@@ -5,7 +5,6 @@ fails with "Stub process is not healthy". A judge whose engine died unloads itse
 """
 
 import contextlib
-import http.client
 import os
 import re
 import signal
@@ -16,6 +15,7 @@ from types import TracebackType
 
 import psutil
 
+from local_server.model_control import UNREACHABLE
 from local_server.server import TritonServer
 
 POLL_INTERVAL_S = 0.5
@@ -34,6 +34,7 @@ class Supervisor:
 
     def __init__(self, server: TritonServer, on_event: Callable[[str], object]) -> None:
         self._server = server
+        self._control = server.control
         self._on_event = on_event
         self._stubs: dict[int, str] = {}
         self._lost: dict[str, float] = {}
@@ -63,7 +64,7 @@ class Supervisor:
                 wait_s = POLL_INTERVAL_S
             except psutil.NoSuchProcess:
                 return
-            except (OSError, http.client.HTTPException) as error:
+            except UNREACHABLE as error:
                 if not self._stopped.is_set():
                     self._on_event(
                         f"{', '.join(self._lost) or 'a model'} cannot be brought back yet: {error!r}"
@@ -74,7 +75,7 @@ class Supervisor:
         """Models that do not serve though they should: those without their process, then the others."""
         running = self._running_stubs()
         dead = {model for pid, model in self._stubs.items() if pid not in running}
-        unready = [name for name in self._server.unready_models() if name not in dead]
+        unready = [name for name in self._control.unready() if name not in dead]
         now_s = time.monotonic()
         for name in sorted(dead) + unready:
             if name not in self._lost:
@@ -88,12 +89,12 @@ class Supervisor:
         for name in models:
             if name in self._stubs.values():
                 self._unload(name)
-            self._server.load(name)
+            self._control.load(name)
         # What was unloaded took the ensembles that it is part of with it.
-        for name in self._server.unready_models():
-            self._server.load(name)
+        for name in self._control.unready():
+            self._control.load(name)
         self._stubs = self._running_stubs()
-        back = self._lost.keys() - set(self._server.unready_models())
+        back = self._lost.keys() - set(self._control.unready())
         for name in sorted(back):
             self._on_event(f"{name} is back after {time.monotonic() - self._lost.pop(name):.1f} s")
 
@@ -102,11 +103,11 @@ class Supervisor:
 
         It is never done where requests were with the process that died, so its others are then ended.
         """
-        self._server.unload(model)
+        self._control.unload(model)
         deadline_s = time.monotonic() + UNLOAD_TIMEOUT_S
         while time.monotonic() < deadline_s:
             left = [pid for pid, name in self._running_stubs().items() if name == model]
-            if not left and model in self._server.unready_models():
+            if not left and model in self._control.unready():
                 break
             time.sleep(UNLOAD_POLL_INTERVAL_S)
         else:

@@ -37,6 +37,9 @@ FAULTS: dict[str | None, type[TribunalError]] = {
     "StatusCode.DEADLINE_EXCEEDED": DeadlineExceeded,
     "504": DeadlineExceeded,
 }
+# A model that is not found is the wrong server's, unless the server says so of one that it can load.
+NOT_FOUND = ("StatusCode.NOT_FOUND", "404")
+UNLOADED = "has no available versions"
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 
@@ -68,6 +71,8 @@ def retry_policy(retries: int, timeout_s: float) -> dict[str, Any]:
 
 def _by_status(status: str | None, reason: str, url: str, timeout_s: float) -> TribunalError:
     fault = FAULTS.get(status, ServerError)
+    if status in NOT_FOUND and UNLOADED in reason:
+        fault = ServerUnavailable
     if fault is ServerUnavailable:
         return ServerUnavailable(_unavailable(url, reason))
     if fault is DeadlineExceeded:

@@ -7,18 +7,21 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
-from tribunal import Client
+from tribunal import Client, Connection, ServerUnavailable
 
 from export_scripts.manifest import read_manifest, sha256, write_manifest
 from export_scripts.members import CHECKOUT
 from local_server.command import Ports
+from local_server.crashes import MOST
 from local_server.preconditions import free_ports, require_free
 from local_server.server import TritonServer
 
@@ -90,6 +93,69 @@ def test_a_stopped_server_leaves_nothing_and_starts_again(
         assert shared_memory() == before
         require_free(ports)
     assert "successfully loaded 'moderation'" in (tmp_path / "log").read_text("utf-8")
+
+
+def triton(launcher: subprocess.Popen[str]) -> psutil.Process:
+    """The tritonserver that a launcher runs."""
+    (process,) = psutil.Process(launcher.pid).children()
+    return process
+
+
+def test_a_server_that_crashes_is_started_again_unless_it_does_so_without_end(
+    demo_repository: Path, tmp_path: Path
+) -> None:
+    ports = free_ports()
+    before = shared_memory()
+    with launch(demo_repository, ports, tmp_path / "log", "--without-judge") as launcher:
+        wait_until_ready(launcher, ports)
+        for _ in range(MOST - 1):
+            family = triton(launcher).children(recursive=True)
+            triton(launcher).send_signal(signal.SIGSEGV)
+            messages = wait_until_ready(launcher, ports)
+            assert "tritonserver ended by itself with status -11; starting it again" in messages
+            assert left_running(family) == []
+        triton(launcher).send_signal(signal.SIGSEGV)
+        _, messages = launcher.communicate(timeout=READY_TIMEOUT_S)
+    assert launcher.returncode == 1
+    assert f"it died {MOST} times within" in messages
+    assert (tmp_path / "log").read_text("utf-8").count("Started GRPCInferenceService") == MOST
+    assert shared_memory() == before
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"], ids=["gRPC", "HTTP"])
+def test_a_server_that_is_stopped_answers_what_it_has_taken_on(
+    demo_repository: Path, tmp_path: Path, scheme: str
+) -> None:
+    ports = free_ports()
+    answers: Counter[str] = Counter()
+
+    def ask_until_it_is_gone() -> None:
+        with Client(url, connection=Connection(retries=0)) as client:
+            while True:
+                try:
+                    client.moderate("How to make a bomb?", judge="never")
+                except ServerUnavailable:
+                    answers["gone"] += 1
+                    return
+                answers["answered"] += 1
+
+    url = f"{scheme}127.0.0.1:{ports.http if scheme else ports.grpc}"
+    with (
+        launch(demo_repository, ports, tmp_path / "log", "--without-judge") as launcher,
+        ThreadPoolExecutor(8) as callers,
+    ):
+        wait_until_ready(launcher, ports)
+        asking = [callers.submit(ask_until_it_is_gone) for _ in range(8)]
+        while answers["answered"] < 100:
+            time.sleep(0.01)
+        launcher.send_signal(signal.SIGTERM)
+        for caller in asking:
+            caller.result(timeout=READY_TIMEOUT_S)
+        assert launcher.wait(timeout=30) == 0
+    assert answers["gone"] == 8
+    log = (tmp_path / "log").read_text("utf-8")
+    assert "successfully unloaded 'tokenizer'" in log
+    assert not re.search(r"has [1-9]\d* in-flight", log)
 
 
 def test_stopped_while_it_starts(demo_repository: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None
             assert client.moderate("How to make a bomb?", judge="never") == before
         assert client.is_ready()
         assert client.info().weights
-    assert screening.unready_models() == []
+    assert screening.control.unready() == []
 
 
 def test_without_it_the_dead_stay_dead_as_triton_leaves_them(screening: TritonServer) -> None:

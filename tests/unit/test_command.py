@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from local_server.__main__ import parse_arguments, trace_url
 from local_server.command import Ports, server_arguments, server_environment, trace_arguments
 from local_server.exposure import ON_LOOPBACK, Exposure, Tls
 from local_server.installation import find_installation
+from local_server.options import parse_arguments, trace_url
 
 ENDPOINTS = ("http", "grpc", "metrics")
 

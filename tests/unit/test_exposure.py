@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from local_server.__main__ import exposure_of, parse_arguments
 from local_server.errors import StartError
 from local_server.exposure import Exposure, Tls
+from local_server.options import exposure_of, parse_arguments
 
 EVERYWHERE = IPv4Address("0.0.0.0")  # noqa: S104
 ANY_TLS = Tls(Path("certificate.pem"), Path("key.pem"))
