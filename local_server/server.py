@@ -3,11 +3,9 @@
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +19,7 @@ from local_server.installation import find_installation
 from local_server.model_control import UNREACHABLE, ModelControl
 from local_server.preconditions import listening, require_exported, require_free, require_judge_environment
 from local_server.prepacking import prepack_encoders
+from local_server.run_folder import RunFolder
 from local_server.tuning import available_cores, read_config, write_local_configs
 from local_server.verification import verify
 from local_server.work_folder import link_repository
@@ -134,9 +133,9 @@ class TritonServer:
         self.control = self._control()
         installation = find_installation()
         served = self._prepare()
-        self._folder = Path(tempfile.mkdtemp(prefix="tribunal-", dir=self._work_folder))
+        self._folder = RunFolder(self._work_folder)
         try:
-            backends = self._folder / "backends"
+            backends = self._folder.path / "backends"
             assemble_backends(backends, installation)
             arguments = server_arguments(
                 installation,
@@ -145,7 +144,7 @@ class TritonServer:
                 ports=self.ports,
                 exposure=self.exposure,
                 admin_key=self._admin_key,
-                shm_prefix=self._folder.name,
+                shm_prefix=self._folder.path.name,
                 models=self.models,
                 tuned=self._tuned,
                 cache_mib=self._cache_mib,
@@ -164,9 +163,10 @@ class TritonServer:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    pass_fds=[self._folder.lock_fd],
                 )
         except BaseException:
-            shutil.rmtree(self._folder)
+            self._folder.remove()
             raise
         try:
             self._wait_until_ready()
@@ -204,9 +204,7 @@ class TritonServer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            for region in Path("/dev/shm").glob(f"{self._folder.name}*"):  # noqa: S108
-                region.unlink()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
     def _prepare(self) -> Path:
         """Make what this host needs; returns the folder of models to serve."""

@@ -1,5 +1,6 @@
 """`python -m local_server` as a user runs it: start, stop, and every way not to start."""
 
+import os
 import re
 import shutil
 import signal
@@ -119,6 +120,30 @@ def test_a_server_that_crashes_is_started_again_unless_it_does_so_without_end(
     assert launcher.returncode == 1
     assert f"it died {MOST} times within" in messages
     assert (tmp_path / "log").read_text("utf-8").count("Started GRPCInferenceService") == MOST
+    assert shared_memory() == before
+
+
+def test_what_a_killed_launcher_leaves_is_removed_by_the_next(demo_repository: Path, tmp_path: Path) -> None:
+    before = shared_memory()
+    options = ["--without-judge", "--work-folder", str(tmp_path / "work")]
+    ports = free_ports()
+    with launch(demo_repository, ports, tmp_path / "log", *options) as launcher:
+        wait_until_ready(launcher, ports)
+        orphan = triton(launcher)
+        launcher.kill()
+    with launch(demo_repository, other_ports := free_ports(), tmp_path / "log", *options) as launcher:
+        wait_until_ready(launcher, other_ports)
+        with Client(f"127.0.0.1:{ports.grpc}") as client:
+            assert client.moderate("hello", judge="never").flagged is False, "a run that goes on was removed"
+        os.killpg(orphan.pid, signal.SIGKILL)
+        orphan.wait()
+    assert len(list((tmp_path / "work").glob("tribunal-*"))) == 1
+    assert shared_memory() > before
+    with launch(demo_repository, ports, tmp_path / "log", *options) as launcher:
+        wait_until_ready(launcher, ports)
+        launcher.terminate()
+        assert launcher.wait(timeout=30) == 0
+    assert not list((tmp_path / "work").glob("tribunal-*"))
     assert shared_memory() == before
 
 

@@ -17,18 +17,17 @@ import pytest
 
 from export_scripts.demo.text import read_judgements
 from local_server.command import Ports
-from local_server.errors import StartError
 from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from perf.launched_server import LaunchedServer
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
 INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "8"))
 SEED = int(os.environ.get("SEED", "7"))
 RECORDS = 1500
 LONGEST_PAUSE_S = 6.0
-STARTS = 3
-CLIENT_KINDS = ("kill -9 of the client", "Ctrl-C")
-KINDS = (*CLIENT_KINDS, "kill -9 of the server", "stop of the server")
+CLIENT_KINDS = {"kill -9 of the client": signal.SIGKILL, "Ctrl-C": signal.SIGINT}
+SERVER_KINDS = {"kill -9 of the server": signal.SIGKILL, "stop of the server": signal.SIGTERM}
+KINDS = (*CLIENT_KINDS, *SERVER_KINDS)
 
 
 @pytest.mark.timeout(3600)
@@ -44,18 +43,9 @@ def test_nothing_is_missing_and_nothing_twice(demo_repository: Path, tmp_path: P
     seen: Counter[str] = Counter()
 
     with ExitStack() as stack:
-
-        def start() -> TritonServer:
-            # Triton 24.10 seldom dies of a lock in shared memory while it loads: it is started again.
-            for attempt in range(STARTS):
-                server = TritonServer(demo_repository, ports=ports, log_file=tmp_path / "log", judge=False)
-                try:
-                    return stack.enter_context(server)
-                except StartError as error:
-                    print(f"start {attempt + 1}: {error}")  # noqa: T201
-            raise AssertionError("the server did not start again")
-
-        server = start()
+        server = LaunchedServer(demo_repository, ports, tmp_path / "log", "--without-judge")
+        server.start()
+        stack.callback(server.stop)
         subprocess.run(command(ports, source, whole), check=False, capture_output=True)
         expected = whole.read_bytes()
         assert len(expected.splitlines()) == RECORDS
@@ -78,19 +68,15 @@ def test_nothing_is_missing_and_nothing_twice(demo_repository: Path, tmp_path: P
                     except subprocess.TimeoutExpired:
                         assert kind is not None
                         seen[kind] += 1
-                        if kind == "kill -9 of the client":
-                            client.kill()
-                        elif kind == "Ctrl-C":
-                            client.send_signal(signal.SIGINT)
+                        if kind in CLIENT_KINDS:
+                            client.send_signal(CLIENT_KINDS[kind])
                         else:
-                            if kind == "kill -9 of the server":
-                                os.killpg(server.pid, signal.SIGKILL)
-                            server.stop()
-                            server = start()
+                            server.stop(SERVER_KINDS[kind])
+                            server.start()
                     _, said = client.communicate()
                 finished = client.returncode == 3
                 # A server that goes and comes back does not end a scan.
-                assert finished or kind in CLIENT_KINDS, said
+                assert finished or kind in CLIENT_KINDS, (said, (tmp_path / "log").read_text("utf-8"))
             assert output.read_bytes() == expected
             assert not list(tmp_path.glob("*.part"))
     print(f"{number} scans of {RECORDS} records, interrupted: {dict(seen)}")  # noqa: T201

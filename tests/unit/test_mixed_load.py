@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tribunal import Categories, Refusal, Toxicity, Verdict
 
-from perf.soak import Tally, agrees
+from perf.mixed_load import Tally, agrees
 
 EXPECTED = Verdict(
     flagged=False,
