@@ -29,7 +29,7 @@ from perf.child import Child
 from perf.fastapi_peer import FastApiPeer
 from perf.hardware import describe_hardware
 from perf.llm_guard_environment import find_llm_guard, write_llm_guard_checkpoint
-from perf.rounds import Figures, Round, call_tribunal
+from perf.rounds import Figures, Round, call_tribunal, warm_up
 from perf.workload import FILE
 
 FOLDER = CHECKOUT / "build" / "perf"
@@ -94,14 +94,12 @@ def compare(rounds: int) -> dict[str, list[Round]]:
                 TritonServer(FOLDER / precision, ports=free_ports(), log_file=log_file, judge=False)
             )
             client = stack.enter_context(Client(server.grpc_url, timeout_s=60))
+            warm_up(client)
             contestants[name] = functools.partial(call_tribunal, client)
-        for number in track(range(rounds + 1), "comparing", console=console):
+        for _ in track(range(rounds), "comparing", console=console):
             for callers, names in CONTESTANTS.items():
                 for name in names:
-                    made = contestants[name](callers)
-                    # The first round warms everything up.
-                    if number > 0:
-                        samples.setdefault(f"{name} callers={callers}", []).append(made)
+                    samples.setdefault(f"{name} callers={callers}", []).append(contestants[name](callers))
     return samples
 
 

@@ -19,6 +19,7 @@ from export_scripts.members import CHECKOUT
 from local_server.preconditions import free_ports
 from perf.peers import transformers_pipelines
 from perf.rounds import Round, call_with
+from perf.workload import WARMING, read_texts
 
 START_TIMEOUT_S = 120.0
 
@@ -76,6 +77,8 @@ def main() -> None:
     parser.add_argument("port", type=int)
     options = parser.parse_args()
     screen = transformers_pipelines(options.checkpoints)
+    for text in read_texts()[:WARMING]:
+        screen(text)
     app = FastAPI()
 
     # A plain function runs in FastAPI's pool of threads.

@@ -17,6 +17,11 @@ def is_engine(command: list[str]) -> bool:
     return "EngineCore" in " ".join(command)
 
 
+def is_triton(command: list[str]) -> bool:
+    """Tells the command line of tritonserver."""
+    return command[0].endswith("/tritonserver")
+
+
 def faults(server: LaunchedServer) -> dict[str, Callable[[], None]]:
     """What is done to the server, one after the other."""
 
@@ -31,6 +36,7 @@ def faults(server: LaunchedServer) -> dict[str, Callable[[], None]]:
         "the process of `judge` is killed": lambda: server.kill(is_stub("judge")),
         "the process of `verdict` is killed": lambda: server.kill(is_stub("verdict")),
         "the process of `phi3` is killed": lambda: server.kill(is_stub("phi3")),
+        "tritonserver is killed": lambda: server.kill(is_triton),
         "the server is restarted": lambda: restart(signal.SIGTERM),
         "the server is killed and started": lambda: restart(signal.SIGKILL),
     }

@@ -101,14 +101,14 @@ def measure_judge(repository: Path, rounds: int, texts: list[str]) -> dict[str, 
         ThreadPoolExecutor(CONCURRENCY) as pool,
     ):
         for number in track(range(rounds + 1), "judging", console=console):
-            for explain in (False, True):
+            # The first round warms both up, with labels alone.
+            for explain in (False, True) if number > 0 else (False,):
                 name = "max_answer_tokens" if explain else "max_label_tokens"
                 parameters = sampling_parameters(max_tokens=int(limits[name].string_value), explain=explain)
                 with stopped(server.pid):
                     bare_s = bare.ask(json.dumps(parameters))["elapsed_s"]
                 with stopped(bare.group):
                     moderated_s = served_s(client, pool, texts, explain=explain)
-                # The first round warms both up.
                 if number > 0:
                     samples.setdefault(f"bare explain={explain}", []).append(len(texts) / bare_s)
                     samples.setdefault(f"moderation explain={explain}", []).append(len(texts) / moderated_s)

@@ -37,8 +37,8 @@ class LaunchedServer:
         self.ports = ports
 
     @property
-    def crashes(self) -> int:
-        """How often tritonserver has died by itself so far."""
+    def restarts(self) -> int:
+        """How often the launcher has started a tritonserver again that had died."""
         return self._log_file.read_text("utf-8").count("starting it again")
 
     def start(self) -> None:
@@ -59,11 +59,11 @@ class LaunchedServer:
             triton.wait()
 
     def kill(self, wanted: Callable[[list[str]], bool]) -> None:
-        """SIGKILL one process below tritonserver whose command line is wanted, once there is one."""
+        """SIGKILL tritonserver or one process below it whose command line is wanted, once there is one."""
         deadline_s = time.monotonic() + APPEARANCE_TIMEOUT_S
         while time.monotonic() < deadline_s:
             triton = self._triton()
-            for process in triton.children(recursive=True) if triton else []:
+            for process in [triton, *triton.children(recursive=True)] if triton else []:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if wanted(process.cmdline()):
                         process.kill()

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from export_scripts.members import ENCODERS, MAX_TOKENS
 from local_server.prepacking import NORMS_APART
 from local_server.tuning import available_cores
-from perf.workload import read_texts
+from perf.workload import WARMING, read_texts
 
 Screen = Callable[[str], Any]
 
@@ -106,6 +106,8 @@ def open_peer(peer: str, checkpoints: Path, models: Path) -> Callable[[int], lis
     else:
         opened = {"transformers": transformers_pipelines, "optimum": optimum_pipelines}[peer]
         screen, most = opened(checkpoints), 1
+    for text in texts[:WARMING]:
+        screen(text)
     threads = {callers: ThreadPoolExecutor(callers) for callers in range(1, most + 1)}
     return lambda callers: list(threads[min(callers, most)].map(lambda text: timed(screen, text), texts))
 

@@ -10,7 +10,7 @@ import numpy as np
 import requests
 from tribunal import Client, TribunalError
 
-from perf.workload import read_texts
+from perf.workload import WARMING, read_texts
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ def call_with(screen: Callable[[str], object], callers: int) -> Round:
     with ThreadPoolExecutor(callers) as pool:
         latencies_ms = [latency for latency in pool.map(timed, read_texts()) if latency is not None]
     return Round(time.perf_counter() - started_s, latencies_ms, failures)
+
+
+def warm_up(client: Client) -> None:
+    """A few texts through every instance of the encoders."""
+    with ThreadPoolExecutor(WARMING) as pool:
+        list(pool.map(lambda text: client.moderate(text, judge="never"), 2 * read_texts()[:WARMING]))
 
 
 def call_tribunal(client: Client, callers: int) -> Round:

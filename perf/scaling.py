@@ -19,7 +19,7 @@ from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 from perf.compare import FOLDER, prepare
 from perf.hardware import describe_hardware
-from perf.rounds import call_tribunal
+from perf.rounds import call_tribunal, warm_up
 from perf.shapes import STRIDE_WORDS, WINDOW_WORDS, letters
 
 WORDS = (8, 32, 128, WINDOW_WORDS, *(WINDOW_WORDS + more * STRIDE_WORDS for more in (1, 3)))
@@ -57,15 +57,12 @@ def main(rounds: int, output: Path) -> None:
                 )
             )
             clients[instances] = stack.enter_context(Client(server.grpc_url, timeout_s=120))
-        for number in track(range(rounds + 1), "scaling", console=console):
-            latencies_ms = measure_lengths(clients[max(clients)], number)
-            made = {instances: call_tribunal(client, CALLERS) for instances, client in clients.items()}
-            # The first round warms everything up.
-            if number > 0:
-                for tokens, latency_ms in latencies_ms.items():
-                    lengths.setdefault(tokens, []).append(latency_ms)
-                for instances, one in made.items():
-                    rates.setdefault(instances, []).append(one.texts_per_s)
+            warm_up(clients[instances])
+        for number in track(range(rounds), "scaling", console=console):
+            for tokens, latency_ms in measure_lengths(clients[max(clients)], number).items():
+                lengths.setdefault(tokens, []).append(latency_ms)
+            for instances, client in clients.items():
+                rates.setdefault(instances, []).append(call_tribunal(client, CALLERS).texts_per_s)
     table = Table("tokens", "ms", "us a token")
     for tokens, values in lengths.items():
         latency_ms = statistics.median(values)

@@ -101,7 +101,7 @@ def soak(duration_s: float) -> dict[str, object]:
         "lost": tally.lost,
         "wrong": tally.wrong,
         "answered without the judge": tally.without_judge,
-        "crashes of tritonserver by itself": server.crashes,
+        "tritonserver started again by the launcher": server.restarts,
         "recoveries_s": recoveries_s,
         "memory_mib": memory_mib,
     }

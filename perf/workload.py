@@ -14,6 +14,8 @@ FILE = Path(__file__).parent / "workload.jsonl"
 SEED = 20261
 TEXTS = 80
 LAST = 20
+# So many of the first texts warm a contestant up before its first round.
+WARMING = 8
 # Shares of texts by their number of sentences, each of about 15 tokens; all fit one window.
 SENTENCES = ((0.5, 1, 1), (0.3, 2, 4), (0.15, 5, 12), (0.05, 13, 28))
 
