@@ -8,7 +8,7 @@ from pathlib import Path
 from perf import compare, judge, plot, scaling, scan, shapes, soak, start, summary, sweep
 
 # Fewer where rounds are long and nothing is asked of their ratio.
-ROUNDS = {scan: 1, sweep: 1, scaling: 3, start: 3, judge: 3}
+ROUNDS = {scan: 1, sweep: 1, scaling: 3, judge: 3}
 
 
 def main() -> None:

@@ -34,11 +34,14 @@ class Child:
         self.group = self._process.pid
 
     def __enter__(self) -> "Child":
-        self._read()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=STOP_TIMEOUT_S)
+
+    def wait_until_ready(self) -> None:
+        """Wait for its first line; raises RuntimeError where the process has ended."""
+        self._read()
 
     def ask(self, line: str) -> dict[str, Any]:
         """The answer to `line`; raises RuntimeError where the process has ended."""

@@ -8,6 +8,7 @@ the hardware.
 import contextlib
 import functools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -20,7 +21,6 @@ from rich.progress import track
 from rich.table import Table
 from tribunal import Client
 
-from export_scripts.full_size import write_full_size
 from export_scripts.manifest import MANIFEST
 from export_scripts.members import CHECKOUT, ENCODERS
 from local_server.preconditions import free_ports
@@ -37,10 +37,11 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 RAW = "raw"
 PRECISIONS = ("fp32", "int8")
 SERVED = tuple(f"tribunal {precision}" for precision in PRECISIONS)
-# One caller shows latency, against the slower encoder alone; eight show throughput.
+# One caller shows latency, against the slower encoder alone; eight show throughput. Those whose ratio matters
+# most stand beside each other.
 CONTESTANTS = {
-    1: ("raw-rejection", "llm-guard", *SERVED),
-    8: (RAW, "transformers", "optimum", "fastapi", *SERVED),
+    1: ("raw-rejection", *SERVED, "llm-guard"),
+    8: (RAW, *SERVED, "fastapi", "transformers", "optimum"),
 }
 console = Console()
 
@@ -49,22 +50,37 @@ def prepare() -> Path:
     """Export the full-size encoders at each precision, once; returns the folder of their checkpoints."""
     checkpoints = FOLDER / "checkpoints"
     if not checkpoints.exists():
-        write_full_size(checkpoints, ENCODERS)
+        write_checkpoints(checkpoints, ENCODERS)
     missing = [precision for precision in PRECISIONS if not (FOLDER / precision / MANIFEST).exists()]
     with console.status("exporting the full-size encoders"), ThreadPoolExecutor(len(PRECISIONS)) as pool:
         list(pool.map(lambda precision: export(checkpoints, precision, ENCODERS), missing))
     return checkpoints
 
 
+def write_checkpoints(folder: Path, members: Iterable[str]) -> None:
+    """Write random weights of the members' full-size architectures; raises RuntimeError."""
+    run_module("export_scripts.full_size", str(folder), "--members", *members)
+
+
 def export(checkpoints: Path, precision: str, members: Iterable[str]) -> None:
-    """Fill the repository of `precision` as a user would; raises RuntimeError with what the export said."""
-    command = [
-        *(sys.executable, "-m", "export_scripts", "--source", str(checkpoints)),
-        *("--members", *members, "--precision", precision, "--repository", str(FOLDER / precision)),
-    ]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    """Fill the repository of `precision` as a user would; raises RuntimeError."""
+    options = ["--source", str(checkpoints), "--members", *members, "--precision", precision]
+    run_module("export_scripts", *options, "--repository", str(FOLDER / precision))
+
+
+def run_module(name: str, *arguments: str) -> None:
+    """Run a module of the project in a process of its own; raises RuntimeError with what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        cwd=CHECKOUT,
+        # Two at once would take each other's cores.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        raise RuntimeError(f"the export failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+        raise RuntimeError(f"{name} failed: {done.stdout[-500:]}{done.stderr[-500:]}")
 
 
 def ask_child(child: Child, callers: int) -> Round:
@@ -84,10 +100,11 @@ def compare(rounds: int) -> dict[str, list[Round]]:
         }
         script = Path(__file__).parent / "llm_guard_peer.py"
         commands["llm-guard"] = [find_llm_guard(), script, write_llm_guard_checkpoint(FOLDER), FILE]
-        for peer, command in commands.items():
-            child = stack.enter_context(Child(command, OFFLINE))
-            contestants[peer] = functools.partial(ask_child, child)
+        children = {peer: stack.enter_context(Child(command, OFFLINE)) for peer, command in commands.items()}
         contestants["fastapi"] = stack.enter_context(FastApiPeer(checkpoints)).round
+        for peer, child in children.items():
+            child.wait_until_ready()
+            contestants[peer] = functools.partial(ask_child, child)
         for precision, name in zip(PRECISIONS, SERVED, strict=True):
             log_file = FOLDER / f"{precision}.log"
             server = stack.enter_context(

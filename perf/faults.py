@@ -19,7 +19,7 @@ def is_engine(command: list[str]) -> bool:
 
 def is_triton(command: list[str]) -> bool:
     """Tells the command line of tritonserver."""
-    return command[0].endswith("/tritonserver")
+    return bool(command) and command[0].endswith("/tritonserver")
 
 
 def faults(server: LaunchedServer) -> dict[str, Callable[[], None]]:

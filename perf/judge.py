@@ -22,22 +22,22 @@ from rich.progress import track
 from tribunal import Client
 
 from export_scripts.demo.text import read_judgements
-from export_scripts.full_size import write_full_size
 from export_scripts.members import CHECKOUT
 from local_server.command import VLLM_ENVIRONMENT
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 from local_server.tuning import JUDGE_ENVIRONMENT, read_config
 from perf.child import Child
-from perf.compare import FOLDER, PRECISIONS, export, prepare
+from perf.compare import FOLDER, PRECISIONS, export, prepare, write_checkpoints
 from perf.hardware import describe_hardware
 
 sys.path.append(str(CHECKOUT / "model_repository" / "judge_prompt" / "1"))
 from prompting import Prompt, sampling_parameters
 
 CONCURRENCY = 16
-# Beyond what a judge of full width takes for all of them on 2 cores.
+# Beyond what a judge of full width takes for all of them on 2 cores. Random weights never end an answer.
 TIMEOUT_S = 120
+ANSWER_TOKENS = 48
 console = Console()
 
 
@@ -70,14 +70,19 @@ def prepare_judge() -> Path:
     checkpoints = prepare()
     repository = FOLDER / PRECISIONS[0]
     if not (repository / "phi3" / "1" / "model.json").exists():
-        write_full_size(checkpoints, ["judge"])
+        write_checkpoints(checkpoints, ["judge"])
         with console.status("exporting the wide judge"):
             export(checkpoints, PRECISIONS[0], ["judge"])
-    path = repository / "judge" / "config.pbtxt"
-    config = read_config(path)
-    config.parameters["timeout_s"].string_value = str(TIMEOUT_S)
-    path.write_text(text_format.MessageToString(config), "utf-8")
+    set_parameter(repository / "judge" / "config.pbtxt", "timeout_s", TIMEOUT_S)
+    set_parameter(repository / "judge_prompt" / "config.pbtxt", "max_answer_tokens", ANSWER_TOKENS)
     return repository
+
+
+def set_parameter(path: Path, name: str, value: int) -> None:
+    """Change a parameter of a model's config."""
+    config = read_config(path)
+    config.parameters[name].string_value = str(value)
+    path.write_text(text_format.MessageToString(config), "utf-8")
 
 
 def measure_judge(repository: Path, rounds: int, texts: list[str]) -> dict[str, list[float]]:
@@ -100,6 +105,7 @@ def measure_judge(repository: Path, rounds: int, texts: list[str]) -> dict[str, 
         Child(command, VLLM_ENVIRONMENT) as bare,
         ThreadPoolExecutor(CONCURRENCY) as pool,
     ):
+        bare.wait_until_ready()
         for number in track(range(rounds + 1), "judging", console=console):
             # The first round warms both up, with labels alone.
             for explain in (False, True) if number > 0 else (False,):
