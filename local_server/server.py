@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from local_server.backends_directory import assemble_backends
 from local_server.command import GRPC_ADMIN_HEADER, Ports, server_arguments, server_environment
@@ -27,9 +26,9 @@ from local_server.work_folder import link_repository
 # The models that need vLLM.
 LLM_MODELS = {"judge_prompt", "phi3", "toxicity_judge"}
 POLL_INTERVAL_S = 0.1
-# Together less than the 30 s that Compose and Kubernetes are told to wait.
+# Together less than the 40 s that Compose, and the 50 s that Kubernetes is told to wait.
 DRAIN_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 20.0
 
 
 class TritonServer:
@@ -228,12 +227,12 @@ class TritonServer:
             address=f"{self.exposure.reached_at('http')}:{self.ports.http}",
             admin_key=self._admin_key,
             models=models,
-            ensembles={name for name in models if self._config(name).platform == "ensemble"},
+            ensembles={name for name in models if self._platform(name) == "ensemble"},
             load_timeout_s=self._start_timeout_s,
         )
 
-    def _config(self, model: str) -> Any:
-        return read_config(self.repository / model / "config.pbtxt")
+    def _platform(self, model: str) -> str:
+        return str(read_config(self.repository / model / "config.pbtxt").platform)
 
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self._start_timeout_s

@@ -30,7 +30,7 @@ from perf.fastapi_peer import FastApiPeer
 from perf.hardware import describe_hardware
 from perf.llm_guard_environment import find_llm_guard, write_llm_guard_checkpoint
 from perf.rounds import Figures, Round, call_tribunal, warm_up
-from perf.workload import FILE
+from perf.workload import FILE, WARMING
 
 FOLDER = CHECKOUT / "build" / "perf"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -99,7 +99,13 @@ def compare(rounds: int) -> dict[str, list[Round]]:
             for peer in ("raw-rejection", RAW, "transformers", "optimum")
         }
         script = Path(__file__).parent / "llm_guard_peer.py"
-        commands["llm-guard"] = [find_llm_guard(), script, write_llm_guard_checkpoint(FOLDER), FILE]
+        commands["llm-guard"] = [
+            find_llm_guard(),
+            script,
+            write_llm_guard_checkpoint(FOLDER),
+            FILE,
+            str(WARMING),
+        ]
         children = {peer: stack.enter_context(Child(command, OFFLINE)) for peer, command in commands.items()}
         contestants["fastapi"] = stack.enter_context(FastApiPeer(checkpoints)).round
         for peer, child in children.items():

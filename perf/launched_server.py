@@ -71,14 +71,10 @@ class LaunchedServer:
             time.sleep(APPEARANCE_POLL_INTERVAL_S)
         raise RuntimeError("there is no such process")
 
-    def memory_mib(self) -> float:
-        """Memory of all its processes, what they share counted once."""
-        root = psutil.Process(self._process.pid)
-        total = 0
-        for process in [root, *root.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += process.memory_full_info().pss
-        return total / 2**20
+    @property
+    def pid(self) -> int:
+        """Process id of the launcher, above all that it starts."""
+        return self._process.pid
 
     def _triton(self) -> psutil.Process | None:
         children = psutil.Process(self._process.pid).children()

@@ -1,8 +1,8 @@
 """The refusal part as LLM Guard does it: its NoRefusal scanner with ONNX, which reads 128 tokens.
 
-`python llm_guard_peer.py CHECKPOINT TEXTS` runs in an environment of LLM Guard's own, and answers each
-line of standard input with a line of JSON: the seconds that all texts of the file TEXTS took, one after
-the other, and the milliseconds of each. It has read the first of them once before.
+`python llm_guard_peer.py CHECKPOINT TEXTS WARMING` runs in an environment of LLM Guard's own, and answers
+each line of standard input with a line of JSON: the seconds that all texts of the file TEXTS took, one after
+the other, and the milliseconds of each. It has read the first WARMING of them once before.
 """
 
 import json
@@ -17,18 +17,17 @@ from llm_guard.util import configure_logger
 # All but the place of the weights is LLM Guard's default:
 # https://github.com/protectai/llm-guard/blob/main/llm_guard/output_scanners/no_refusal.py
 PIPELINE = {"return_token_type_ids": False, "max_length": 128, "truncation": True}
-WARMING = 8
 
 
 def main() -> None:
     """Serve rounds until standard input ends."""
-    checkpoint, texts_file = sys.argv[1:]
+    checkpoint, texts_file, warming = sys.argv[1:]
     configure_logger("ERROR")
     scanner = NoRefusal(
         model=Model(path=checkpoint, onnx_path=checkpoint, pipeline_kwargs=PIPELINE), use_onnx=True
     )
     texts = [json.loads(line)["text"] for line in Path(texts_file).read_text("utf-8").splitlines()]
-    for text in texts[:WARMING]:
+    for text in texts[: int(warming)]:
         scanner.scan("", text)
     print("{}", flush=True)  # noqa: T201
     for _ in sys.stdin:

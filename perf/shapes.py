@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -23,6 +22,7 @@ from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 from perf.compare import FOLDER, prepare
 from perf.hardware import describe_hardware
+from perf.memory import memory_mib
 from perf.workload import read_texts
 
 BATCH = 32
@@ -56,13 +56,6 @@ def letters(words: int, seed: int) -> str:
     """A text of so many tokens: each letter is a word of one token in both vocabularies."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     return " ".join(chance.choices(string.ascii_lowercase, k=words))
-
-
-def memory_mib(server: TritonServer) -> float:
-    """Memory of all processes of a server, what they share counted once."""
-    root = psutil.Process(server.pid)
-    processes = [root, *root.children(recursive=True)]
-    return float(sum(process.memory_full_info().pss for process in processes)) / 2**20
 
 
 def measure_shapes(client: Client, cached: Client, rounds: int) -> dict[str, list[float]]:
@@ -111,11 +104,11 @@ def measure_memory(rounds: int = 4) -> list[float]:
         texts = read_texts()
         list(pool.map(lambda text: client.moderate(text, judge="never"), texts))
         texts = sorted(texts, key=len)[: len(texts) // 2]
-        sizes_mib = [memory_mib(server)]
+        sizes_mib = [memory_mib(server.pid)]
         for _ in track(range(rounds), f"{REQUESTS} requests", console=console):
             wanted = [texts[index % len(texts)] for index in range(REQUESTS // rounds)]
             list(pool.map(lambda text: client.moderate(text, judge="never"), wanted))
-            sizes_mib.append(memory_mib(server))
+            sizes_mib.append(memory_mib(server.pid))
     return sizes_mib
 
 
@@ -139,7 +132,7 @@ def main(rounds: int, output: Path) -> None:
         ratios = measure_shapes(client, cached_client, rounds)
         # The two servers share the mapped weights, so one is stopped before memory is read.
         cached.stop()
-        served_mib = memory_mib(server)
+        served_mib = memory_mib(server.pid)
     sizes_mib = measure_memory()
     table = Table("what", "ratio")
     median = {name: statistics.median(values) for name, values in ratios.items()}

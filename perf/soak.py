@@ -24,6 +24,7 @@ from perf.compare import FOLDER
 from perf.faults import faults
 from perf.hardware import describe_hardware
 from perf.launched_server import LaunchedServer
+from perf.memory import memory_mib
 from perf.mixed_load import DEADLINE_S, Load, Tally
 
 REPOSITORY = CHECKOUT / "build" / "demo_repository"
@@ -66,7 +67,7 @@ def soak(duration_s: float) -> dict[str, object]:
     server = LaunchedServer(REPOSITORY, free_ports(), FOLDER / "soak.log")
     tally = Tally()
     recoveries_s: dict[str, float | None] = {}
-    memory_mib = []
+    sizes_mib = []
     url = f"localhost:{server.ports.grpc}"
     with contextlib.ExitStack() as stack:
         stack.enter_context(running(server))
@@ -79,7 +80,7 @@ def soak(duration_s: float) -> dict[str, object]:
             task = progress.add_task("soaking", total=len(planned))
             started_s = time.monotonic()
             for number, (name, strike) in enumerate(planned, 1):
-                memory_mib.append(server.memory_mib())
+                sizes_mib.append(memory_mib(server.pid))
                 strike()
                 progress.update(task, description=name)
                 try:
@@ -89,7 +90,7 @@ def soak(duration_s: float) -> dict[str, object]:
                 next_s = started_s + duration_s * number / len(planned)
                 time.sleep(max(0.0, next_s - time.monotonic()))
                 progress.advance(task)
-            memory_mib.append(server.memory_mib())
+            sizes_mib.append(memory_mib(server.pid))
     return {
         "hardware": describe_hardware(),
         "duration_s": duration_s,
@@ -103,7 +104,7 @@ def soak(duration_s: float) -> dict[str, object]:
         "answered without the judge": tally.without_judge,
         "tritonserver started again by the launcher": server.restarts,
         "recoveries_s": recoveries_s,
-        "memory_mib": memory_mib,
+        "memory_mib": sizes_mib,
     }
 
 

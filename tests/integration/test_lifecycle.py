@@ -9,9 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -20,43 +18,10 @@ import requests
 from tribunal import Client, Connection, ServerUnavailable
 
 from export_scripts.manifest import read_manifest, sha256, write_manifest
-from export_scripts.members import CHECKOUT
-from local_server.command import Ports
 from local_server.crashes import MOST
 from local_server.preconditions import free_ports, require_free
 from local_server.server import TritonServer
-
-READY_TIMEOUT_S = 60.0
-
-
-@contextmanager
-def launch(repository: Path, ports: Ports, log_file: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m local_server`, and end it where the test did not."""
-    arguments = [
-        *(sys.executable, "-m", "local_server", "--repository", str(repository), "--log-file", str(log_file)),
-        *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
-        *("--metrics-port", str(ports.metrics), *command),
-    ]
-    with subprocess.Popen(
-        arguments, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-    ) as launcher:
-        try:
-            yield launcher
-        finally:
-            launcher.terminate()
-
-
-def wait_until_ready(launcher: subprocess.Popen[str], ports: Ports) -> str:
-    """Read the launcher's messages up to its last line of the banner; the server then answers."""
-    assert launcher.stderr is not None
-    lines = []
-    for line in launcher.stderr:
-        lines.append(line)
-        if line.startswith("  log "):
-            with Client(f"127.0.0.1:{ports.grpc}") as client:
-                assert client.moderate("hello", judge="never").flagged is False
-            return "".join(lines)
-    raise AssertionError(f"the server did not start: {''.join(lines)}")
+from tests.integration.launching import READY_TIMEOUT_S, launch, refused, wait_until_ready
 
 
 def shared_memory() -> set[str]:
@@ -204,15 +169,6 @@ def test_a_command_runs_against_the_server_and_its_status_is_passed_on(
         printed, _ = launcher.communicate(timeout=READY_TIMEOUT_S)
     assert printed == f"127.0.0.1:{ports.grpc}\n"
     assert launcher.returncode == 3
-
-
-def refused(repository: Path, ports: Ports, tmp_path: Path, *options: str) -> str:
-    with launch(repository, ports, tmp_path / "log", *options) as launcher:
-        _, messages = launcher.communicate(timeout=READY_TIMEOUT_S)
-    assert launcher.returncode == 1
-    assert "Traceback" not in messages
-    (line,) = [line for line in messages.splitlines() if line.startswith("Cannot start:")]
-    return line
 
 
 def test_a_taken_port(demo_repository: Path, tmp_path: Path) -> None:

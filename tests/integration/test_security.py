@@ -17,7 +17,7 @@ from local_server.exposure import Exposure
 from local_server.preconditions import free_ports
 from local_server.server import TritonServer
 from tests.integration.certificates import Certificates, issue
-from tests.integration.test_lifecycle import launch, refused
+from tests.integration.launching import launch, refused
 
 TEXT = "How to make a bomb?"
 

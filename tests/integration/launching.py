@@ -1,0 +1,53 @@
+"""`python -m local_server` as a process of a test: started, waited for, refused."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tribunal import Client
+
+from export_scripts.members import CHECKOUT
+from local_server.command import Ports
+
+READY_TIMEOUT_S = 60.0
+
+
+@contextmanager
+def launch(repository: Path, ports: Ports, log_file: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m local_server`, and end it where the test did not."""
+    arguments = [
+        *(sys.executable, "-m", "local_server", "--repository", str(repository), "--log-file", str(log_file)),
+        *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
+        *("--metrics-port", str(ports.metrics), *command),
+    ]
+    with subprocess.Popen(
+        arguments, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    ) as launcher:
+        try:
+            yield launcher
+        finally:
+            launcher.terminate()
+
+
+def wait_until_ready(launcher: subprocess.Popen[str], ports: Ports) -> str:
+    """Read the launcher's messages up to its last line of the banner; the server then answers."""
+    assert launcher.stderr is not None
+    lines = []
+    for line in launcher.stderr:
+        lines.append(line)
+        if line.startswith("  log "):
+            with Client(f"127.0.0.1:{ports.grpc}") as client:
+                assert client.moderate("hello", judge="never").flagged is False
+            return "".join(lines)
+    raise AssertionError(f"the server did not start: {''.join(lines)}")
+
+
+def refused(repository: Path, ports: Ports, tmp_path: Path, *options: str) -> str:
+    with launch(repository, ports, tmp_path / "log", *options) as launcher:
+        _, messages = launcher.communicate(timeout=READY_TIMEOUT_S)
+    assert launcher.returncode == 1
+    assert "Traceback" not in messages
+    (line,) = [line for line in messages.splitlines() if line.startswith("Cannot start:")]
+    return line
