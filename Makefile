@@ -16,23 +16,23 @@ help:  ## this list
 
 setup: $(VENV)/.ready $(JUDGE_VENV)/.ready  ## make both virtual environments with everything pinned
 
-$(VENV)/.ready: local_server/environments/main.txt pyproject.toml
+$(VENV)/.ready: launcher/environments/main.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet uv==0.13.8
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) --requirement local_server/environments/main.txt
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --requirement launcher/environments/main.txt
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
 	touch $@
 
 # Without dependencies: the lock is complete, and overrides what vLLM's packages say of numpy.
-$(JUDGE_VENV)/.ready: local_server/environments/judge.txt $(VENV)/.ready
+$(JUDGE_VENV)/.ready: launcher/environments/judge.txt $(VENV)/.ready
 	$(PYTHON) -m venv $(JUDGE_VENV)
 	$(VENV)/bin/uv pip install --quiet --python $(JUDGE_VENV)/bin/python --no-deps \
-		--requirement local_server/environments/judge.txt
+		--requirement launcher/environments/judge.txt
 	touch $@
 
 demo: setup  ## export the demo weights, serve them, screen a dozen texts, stop
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
-	$(RUN) -m local_server --repository $(DEMO_REPOSITORY) --free-ports -- \
+	$(RUN) -m launcher --repository $(DEMO_REPOSITORY) --free-ports -- \
 		$(VENV)/bin/tribunal moderate < export_scripts/demo/text/demo.txt
 	@echo
 	@echo "These verdicts come from small demonstration weights. Next:"
@@ -48,14 +48,14 @@ check: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(RUN) -m mypy
-	for model in model_repository/*/1/model.py local_server/backends/*/model.py; do \
-		$(RUN) -m mypy $$model || exit 1; done
+	for model in model_repository/*/1/model.py launcher/backends/*/model.py; do folder=$${model%/model.py}; \
+		MYPYPATH=$${folder%/1} $(RUN) -m mypy $$model || exit 1; done
 
 export: setup  ## fill model_repository (SOURCE=demo|hub|DIR, PRECISION=fp32|int8)
 	$(RUN) -m export_scripts --source $(SOURCE) --precision $(PRECISION)
 
 serve: setup  ## serve model_repository until Ctrl-C
-	$(RUN) -m local_server
+	$(RUN) -m launcher
 
 bench: setup  ## measure against every alternative, on full-size random weights
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
@@ -70,7 +70,7 @@ soak: setup  ## ten minutes of mixed load while processes are killed under it
 
 load: setup  ## a minute of mixed load by Locust, with its report in build/
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
-	$(RUN) -m local_server --repository $(DEMO_REPOSITORY) --http-port 8000 --without-judge -- \
+	$(RUN) -m launcher --repository $(DEMO_REPOSITORY) --http-port 8000 --without-judge -- \
 		$(VENV)/bin/locust --locustfile perf/locustfile.py --headless --users 16 --spawn-rate 4 \
 		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
 
@@ -80,10 +80,10 @@ recipe: setup  ## train the demo weights anew
 
 lock: setup  ## pin all packages anew
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra scan --extra serve \
-		--extra export --extra perf --extra dev pyproject.toml | sed 's/+cpu$$//' > local_server/environments/main.txt
+		--extra export --extra perf --extra dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
-		--override local_server/environments/judge_overrides.txt local_server/environments/judge.in \
-		| sed 's/+cpu$$//' > local_server/environments/judge.txt
+		--override launcher/environments/judge_overrides.txt launcher/environments/judge.in \
+		| sed 's/+cpu$$//' > launcher/environments/judge.txt
 
 clean:  ## remove the environment, caches and everything that was exported
 	rm -rf $(VENV) $(JUDGE_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`python -m export_scripts`: fill a model repository with the members of one source."""
+"""`python -m export_scripts`: fill a model repository with the models of one source."""
 
 import argparse
 import sys
@@ -23,15 +23,17 @@ from export_scripts.adapter import merge_adapter
 from export_scripts.checkpoint import load_checkpoint
 from export_scripts.encoders import OPSET, Precision, build_encoder
 from export_scripts.errors import ExportError, ParityError
+from export_scripts.export import Export
+from export_scripts.hub_models import HUB_MODELS, JUDGE, HubModel
 from export_scripts.judge import Target, export_judge
-from export_scripts.manifest import Export, read_manifest, write_manifest
-from export_scripts.members import JUDGE, MEMBERS, MODEL_REPOSITORY, Member
 from export_scripts.parity import Parity, measure_parity
 from export_scripts.parity_texts import parity_texts
 from export_scripts.repository import staging
 from export_scripts.sources import Source, named_source, resolve_source
+from launcher.repository.contract import MODEL_REPOSITORY
+from launcher.repository.manifest import read_manifest, write_manifest
 
-# Every third text still has each script and length, and keeps the large members to seconds.
+# Every third text still has each script and length, and keeps the large models to seconds.
 PARITY_STRIDE = 3
 ENCODER_PACKAGES = ("torch", "transformers", "tokenizers", "optimum-onnx", "onnx", "onnxruntime")
 console = Console(stderr=True, highlight=False)
@@ -41,17 +43,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m export_scripts",
-        description="Export the members, check the encoders against PyTorch, and fill a model repository.",
+        description="Export the models, check the encoders against PyTorch, and fill a model repository.",
         epilog="example: python -m export_scripts --source hub --revision aegis=main",
     )
     parser.add_argument(
         "--source",
         required=True,
         metavar="demo|hub|DIR",
-        help="demo: the small demonstration weights of the project; hub: the real members; "
-        "DIR: a folder with one checkpoint folder for each member",
+        help="demo: the small demonstration weights of the project; hub: the real models; "
+        "DIR: a folder with one checkpoint folder for each model",
     )
-    parser.add_argument("--members", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--models", nargs="+", choices=HUB_MODELS, default=list(HUB_MODELS))
     parser.add_argument("--precision", choices=get_args(Precision), default="fp32")
     parser.add_argument(
         "--unfused",
@@ -79,8 +81,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="append",
         type=member_revision,
         default=[],
-        metavar="MEMBER=REV",
-        help="commit, tag or branch of a hub member; may be repeated",
+        metavar="MODEL=REV",
+        help="commit, tag or branch of a hub model; may be repeated",
     )
     options = parser.parse_args(arguments)
     if bool(options.judge_base) != bool(options.judge_adapter):
@@ -89,11 +91,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def member_revision(text: str) -> tuple[str, str]:
-    """Split `MEMBER=REV`; raises argparse.ArgumentTypeError where it is not of that form."""
-    member, _, revision = text.partition("=")
-    if member not in MEMBERS or not revision:
-        raise argparse.ArgumentTypeError(f"{text!r} is not MEMBER=REV with MEMBER one of {list(MEMBERS)}")
-    return member, revision
+    """Split `MODEL=REV`; raises argparse.ArgumentTypeError where it is not of that form."""
+    model, _, revision = text.partition("=")
+    if model not in HUB_MODELS or not revision:
+        raise argparse.ArgumentTypeError(f"{text!r} is not MODEL=REV with MODEL one of {list(HUB_MODELS)}")
+    return model, revision
 
 
 def main() -> int:
@@ -105,8 +107,8 @@ def main() -> int:
     try:
         with staging(options.repository) as staged, tempfile.TemporaryDirectory() as merged:
             sources = {
-                name: resolve_source(options.source, MEMBERS[name], revisions.get(name))
-                for name in options.members
+                name: resolve_source(options.source, HUB_MODELS[name], revisions.get(name))
+                for name in options.models
                 if name != JUDGE.name or not options.judge_adapter
             }
             if options.judge_adapter:
@@ -117,8 +119,8 @@ def main() -> int:
                     sources[JUDGE.name] = merge_adapter(base, adapter, Path(merged))
             manifest = read_manifest(options.repository)
             for name, source in sources.items():
-                export = export_member(name, source, options, staged)
-                manifest["members"][name] = export.record(staged)
+                export = export_model(name, source, options, staged)
+                manifest["models"][name] = export.record(staged)
             write_manifest(staged, manifest)
     except ExportError as error:
         console.print(f"[red]Export stopped:[/red] {error}", soft_wrap=True)
@@ -131,10 +133,10 @@ def main() -> int:
     return 0
 
 
-def export_member(name: str, source: Source, options: argparse.Namespace, staged: Path) -> Export:
-    """Write the files of the member `name` below `staged`; raises ExportError."""
+def export_model(name: str, source: Source, options: argparse.Namespace, staged: Path) -> Export:
+    """Write the files of the model `name` below `staged`; raises ExportError."""
     if name != JUDGE.name:
-        return export_encoder(MEMBERS[name], source, options.precision, staged, fused=not options.unfused)
+        return export_encoder(HUB_MODELS[name], source, options.precision, staged, fused=not options.unfused)
     with console.status(f"judge: copying {source.name}"):
         return export_judge(
             source,
@@ -146,7 +148,7 @@ def export_member(name: str, source: Source, options: argparse.Namespace, staged
 
 
 def export_encoder(
-    member: Member, source: Source, precision: Precision, staged: Path, *, fused: bool
+    model: HubModel, source: Source, precision: Precision, staged: Path, *, fused: bool
 ) -> Export:
     """Write one encoder's model and tokenizer below `staged`; raises ExportError.
 
@@ -161,15 +163,15 @@ def export_encoder(
         TimeElapsedColumn(),
         console=console,
     ) as progress:
-        task = progress.add_task(f"{member.name}: loading {source.name}", total=len(texts))
-        checkpoint = load_checkpoint(source.folder, member)
+        task = progress.add_task(f"{model.name}: loading {source.name}", total=len(texts))
+        checkpoint = load_checkpoint(source.folder, model)
 
         def build_and_check(*, fused: bool) -> tuple[onnx.ModelProto, Parity]:
-            progress.update(task, description=f"{member.name}: exporting {precision}", completed=0)
+            progress.update(task, description=f"{model.name}: exporting {precision}", completed=0)
             encoder = build_encoder(checkpoint.model, precision, fused=fused)
-            progress.update(task, description=f"{member.name}: checking against PyTorch")
-            parity = measure_parity(encoder, checkpoint, member, texts, lambda: progress.advance(task))
-            parity.require(member, precision)
+            progress.update(task, description=f"{model.name}: checking against PyTorch")
+            parity = measure_parity(encoder, checkpoint, model, texts, lambda: progress.advance(task))
+            parity.require(model, precision)
             return encoder, parity
 
         try:
@@ -181,14 +183,14 @@ def export_encoder(
             fused = False
             encoder, parity = build_and_check(fused=False)
         progress.update(
-            task, description=f"{member.name}: {precision}, {parity.equal_decisions:.2%} equal decisions"
+            task, description=f"{model.name}: {precision}, {parity.equal_decisions:.2%} equal decisions"
         )
-    files = (Path(member.name) / "1" / "model.onnx", Path("tokenizer") / "1" / f"{member.name}.json")
+    files = (Path(model.name) / "1" / "model.onnx", Path("tokenizer") / "1" / f"{model.name}.json")
     for file in files:
         (staged / file).parent.mkdir(parents=True, exist_ok=True)
     onnx.save(encoder, staged / files[0])
     checkpoint.serving_tokenizer().save(str(staged / files[1]))
-    details = {"fused": fused, "opset": OPSET, "parity": parity.as_dict()}
+    details = {"labels": list(model.labels), "fused": fused, "opset": OPSET, "parity": parity.as_dict()}
     return Export(source, precision, files, ENCODER_PACKAGES, details)
 
 

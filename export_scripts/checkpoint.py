@@ -1,4 +1,4 @@
-"""Loads a member's checkpoint in PyTorch and refuses one that is damaged or of another kind."""
+"""Loads an encoder's checkpoint in PyTorch and refuses one that is damaged or of another kind."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from transformers.tokenization_utils_fast import PreTrainedTokenizerFast
 
 from export_scripts.errors import SourceError
-from export_scripts.members import Member
+from export_scripts.hub_models import HubModel
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded member: the reference that the export must agree with."""
+    """A loaded encoder: the reference that the export must agree with."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
@@ -38,11 +38,11 @@ class Checkpoint:
         return logits
 
 
-def load_checkpoint(folder: Path, member: Member) -> Checkpoint:
+def load_checkpoint(folder: Path, encoder: HubModel) -> Checkpoint:
     """Load `folder` in FP32.
 
     Raises SourceError where a file is damaged or missing, weights are missing (they would be
-    random), or architecture or labels are not the member's.
+    random), or architecture or labels are not the encoder's.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
@@ -64,23 +64,23 @@ def load_checkpoint(folder: Path, member: Member) -> Checkpoint:
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
-            f"{member.name}: the checkpoint in {folder} is damaged or incomplete ({reason}); fetch it again"
+            f"{encoder.name}: the checkpoint in {folder} is damaged or incomplete ({reason}); fetch it again"
         ) from error
-    if model.config.architectures != [member.architecture]:
+    if model.config.architectures != [encoder.architecture]:
         raise SourceError(
-            f"{member.name}: {folder} is a {model.config.architectures}, not a {member.architecture}"
+            f"{encoder.name}: {folder} is a {model.config.architectures}, not a {encoder.architecture}"
         )
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise SourceError(f"{member.name}: the checkpoint in {folder} lacks weights ({missing}, ...)")
-    _require_labels(model.config.id2label, folder, member)
+        raise SourceError(f"{encoder.name}: the checkpoint in {folder} lacks weights ({missing}, ...)")
+    _require_labels(model.config.id2label, folder, encoder)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise SourceError(f"{member.name}: the tokenizer in {folder} has no `tokenizers` implementation")
+        raise SourceError(f"{encoder.name}: the tokenizer in {folder} has no `tokenizers` implementation")
     return Checkpoint(model.eval(), tokenizer)
 
 
-def _require_labels(id2label: dict[int, str], folder: Path, member: Member) -> None:
+def _require_labels(id2label: dict[int, str], folder: Path, encoder: HubModel) -> None:
     labels = tuple(id2label[index] for index in sorted(id2label))
-    unnamed = tuple(f"LABEL_{index}" for index in range(len(member.labels)))
-    if labels not in (member.labels, unnamed):
-        raise SourceError(f"{member.name}: the labels in {folder} are {labels}, not {member.labels}")
+    unnamed = tuple(f"LABEL_{index}" for index in range(len(encoder.labels)))
+    if labels not in (encoder.labels, unnamed):
+        raise SourceError(f"{encoder.name}: the labels in {folder} are {labels}, not {encoder.labels}")

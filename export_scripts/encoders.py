@@ -1,7 +1,7 @@
 """Turns a PyTorch encoder into one ONNX file: export, fuse, quantise or halve, fold.
 
 Each step takes and gives an `onnx.ModelProto` with the flat tensors of optimum's export,
-INT64 [rows, tokens]; `fold_windows` comes last.
+INT64 [rows, tokens]; `add_window_axis` comes last.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PreTrainedModel
 
-from export_scripts.folding import fold_windows
+from export_scripts.window_axis import add_window_axis
 
 Precision = Literal["fp32", "fp16", "int8"]
 OPSET = 18
@@ -85,7 +85,7 @@ def halve_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) -> onnx.ModelProto:
-    """The served model at `precision`, with or without fusion; tensors as `fold_windows` says."""
+    """The served model at `precision`, with or without fusion; tensors as `add_window_axis` says."""
     encoder = export_encoder(model)
     if fused:
         encoder = fuse_encoder(encoder, model, for_gpu=precision == "fp16")
@@ -93,4 +93,4 @@ def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) 
         encoder = quantise_encoder(encoder)
     if precision == "fp16":
         encoder = halve_encoder(encoder)
-    return fold_windows(encoder)
+    return add_window_axis(encoder)

@@ -6,7 +6,7 @@ class ExportError(RuntimeError):
 
 
 class SourceError(ExportError):
-    """A checkpoint is missing, gated, unreachable, damaged, or not the member's kind."""
+    """A checkpoint is missing, gated, unreachable, damaged, or not the model's kind."""
 
 
 class ParityError(ExportError):

@@ -1,7 +1,7 @@
-"""`python -m export_scripts.full_size DIR`: the members' architectures in full size, with random weights.
+"""`python -m export_scripts.full_size DIR`: the models' architectures in full size, with random weights.
 
-They decide nothing; they cost what the real members cost, for parity and speed where the hub is
-out of reach. `--source DIR` exports them. The shapes are those of the members' config.json, but for
+They decide nothing; they cost what the real models cost, for parity and speed where the hub is
+out of reach. `--source DIR` exports them. The shapes are those of the models' config.json, but for
 the judge, which has JUDGE_LAYERS of its 32 layers: all of them would take 15 GB in fp32.
 """
 
@@ -22,8 +22,9 @@ from transformers import (
     set_seed,
 )
 
-from export_scripts.members import ENCODERS, MAX_TOKENS, MEMBERS
+from export_scripts.hub_models import ENCODERS, HUB_MODELS
 from export_scripts.sources import DEMO_WEIGHTS
+from launcher.repository.contract import limits
 
 SEED = 7
 # Wider than the 0.02 of training, so that the scores of different texts differ visibly.
@@ -33,7 +34,7 @@ RARE_LOGIT = -2.0
 
 
 def full_size_model(name: str) -> PreTrainedModel:
-    """Randomly initialised model of the member `name`.
+    """Randomly initialised model of the model `name`.
 
     82M parameters for rejection, 33M for aegis, 275M for the judge's layers and the demo vocabulary.
     """
@@ -54,7 +55,7 @@ def full_size_model(name: str) -> PreTrainedModel:
                 vocab_size=50265,
                 num_hidden_layers=6,
                 # RoBERTa counts positions from 2.
-                max_position_embeddings=MAX_TOKENS + 2,
+                max_position_embeddings=limits().max_tokens + 2,
                 type_vocab_size=1,
                 initializer_range=INITIALIZER_RANGE,
                 id2label=labels,
@@ -70,9 +71,9 @@ def full_size_model(name: str) -> PreTrainedModel:
     return aegis
 
 
-def write_full_size(folder: Path, members: Iterable[str]) -> None:
-    """Write one checkpoint folder for each of `members` below `folder`, with the demo members' tokenizers."""
-    for name in members:
+def write_full_size(folder: Path, models: Iterable[str]) -> None:
+    """Write one checkpoint folder for each of `models` below `folder`, with the demo models' tokenizers."""
+    for name in models:
         full_size_model(name).save_pretrained(folder / name)
         AutoTokenizer.from_pretrained(DEMO_WEIGHTS / name).save_pretrained(folder / name)
 
@@ -81,9 +82,9 @@ def main() -> None:
     """Write the checkpoints to the folder that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m export_scripts.full_size", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--members", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--models", nargs="+", choices=HUB_MODELS, default=list(HUB_MODELS))
     options = parser.parse_args()
-    write_full_size(options.folder, options.members)
+    write_full_size(options.folder, options.models)
 
 
 if __name__ == "__main__":

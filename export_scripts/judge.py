@@ -8,9 +8,9 @@ from typing import Any, Literal
 from transformers import AutoConfig, AutoTokenizer
 
 from export_scripts.errors import SourceError
-from export_scripts.judge_prompt import render_prompt, verbatim_tokenizer
-from export_scripts.manifest import Export
-from export_scripts.members import JUDGE
+from export_scripts.export import Export
+from export_scripts.hub_models import JUDGE
+from export_scripts.prompt_template import render_prompt, verbatim_tokenizer
 from export_scripts.sources import Source
 
 Target = Literal["cpu", "gpu"]
@@ -55,14 +55,14 @@ def export_judge(
         "tensor_parallel_size": tensor_parallel_size,
     }
     (staged / "phi3" / "1" / "model.json").write_text(json.dumps(arguments, indent=2) + "\n", "utf-8")
-    for model in ("judge_prompt", "judge"):
+    for model in ("judge_prompt", "toxicity"):
         (staged / model / "1").mkdir(parents=True, exist_ok=True)
     prompt.write(staged / "judge_prompt" / "1" / "prompt.json")
-    served.backend_tokenizer.save(str(staged / "judge" / "1" / "tokenizer.json"))
+    served.backend_tokenizer.save(str(staged / "toxicity" / "1" / "tokenizer.json"))
     files = [
         *(path.relative_to(staged) for path in sorted(folder.iterdir())),
         Path("phi3") / "1" / "model.json",
         Path("judge_prompt") / "1" / "prompt.json",
-        Path("judge") / "1" / "tokenizer.json",
+        Path("toxicity") / "1" / "tokenizer.json",
     ]
     return Export(source, arguments["dtype"], tuple(files), ("transformers", "tokenizers"))

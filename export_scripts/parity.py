@@ -12,7 +12,8 @@ from onnxruntime import InferenceSession
 from export_scripts.checkpoint import Checkpoint
 from export_scripts.encoders import Precision
 from export_scripts.errors import ParityError
-from export_scripts.members import MAX_TOKENS, Member
+from export_scripts.hub_models import HubModel
+from launcher.repository.contract import limits
 
 DECISION_THRESHOLD = 0.5
 MAX_SCORE_DIFFERENCE = 1e-4
@@ -35,51 +36,51 @@ class Parity:
         """The figures as the manifest keeps them."""
         return asdict(self)
 
-    def require(self, member: Member, precision: Precision) -> None:
-        """Raise ParityError where the figures of `member` are not good enough for `precision`."""
+    def require(self, encoder: HubModel, precision: Precision) -> None:
+        """Raise ParityError where the figures of `encoder` are not good enough for `precision`."""
         if precision == "fp32" and self.max_score_difference > MAX_SCORE_DIFFERENCE:
             raise ParityError(
-                f"{member.name}: a score differs from PyTorch by {self.max_score_difference:.2g}; fp32 "
+                f"{encoder.name}: a score differs from PyTorch by {self.max_score_difference:.2g}; fp32 "
                 f"allows {MAX_SCORE_DIFFERENCE:g}"
             )
         if self.equal_decisions < MIN_EQUAL_DECISIONS:
             raise ParityError(
-                f"{member.name}: only {self.equal_decisions:.2%} of the decisions equal PyTorch's; "
+                f"{encoder.name}: only {self.equal_decisions:.2%} of the decisions equal PyTorch's; "
                 f"{precision} asks for {MIN_EQUAL_DECISIONS:.0%}: export with --precision fp32"
             )
 
 
-def scores_of(logits: torch.Tensor, member: Member) -> npt.NDArray[np.float32]:
-    """Probabilities FP32 [labels] from `logits` FP32 [labels], by the member's own activation."""
-    scores = torch.sigmoid(logits) if member.multi_label else torch.softmax(logits, dim=-1)
+def scores_of(logits: torch.Tensor, encoder: HubModel) -> npt.NDArray[np.float32]:
+    """Probabilities FP32 [labels] from `logits` FP32 [labels], by the encoder's own activation."""
+    scores = torch.sigmoid(logits) if encoder.multi_label else torch.softmax(logits, dim=-1)
     return scores.numpy()
 
 
 def measure_parity(
-    encoder: onnx.ModelProto,
+    graph: onnx.ModelProto,
     checkpoint: Checkpoint,
-    member: Member,
+    encoder: HubModel,
     texts: Sequence[str],
     on_text: Callable[[], None] = lambda: None,
 ) -> Parity:
-    """Run `encoder`, with the tensors of the contract, and the reference over `texts`.
+    """Run `graph`, with the tensors of the contract, and the reference over `texts`.
 
     Texts of more than 512 tokens are left out. `on_text` is called after each text.
     """
-    session = InferenceSession(encoder.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     tokenizer = checkpoint.serving_tokenizer()
     differences, equal = [], []
     for text in texts:
         encoding = tokenizer.encode(text)
         on_text()
-        if len(encoding.ids) > MAX_TOKENS:
+        if len(encoding.ids) > limits().max_tokens:
             continue
         feeds = {
             "input_ids": np.array([[encoding.ids]], dtype=np.int64),
             "attention_mask": np.array([[encoding.attention_mask]], dtype=np.int64),
         }
-        served = scores_of(torch.from_numpy(session.run(["logits"], feeds)[0][0, 0]), member)
-        reference = scores_of(checkpoint.logits(text), member)
+        served = scores_of(torch.from_numpy(session.run(["logits"], feeds)[0][0, 0]), encoder)
+        reference = scores_of(checkpoint.logits(text), encoder)
         differences.append(np.abs(served - reference).max())
         equal.append(np.mean((served >= DECISION_THRESHOLD) == (reference >= DECISION_THRESHOLD)))
     return Parity(len(differences), float(np.max(differences)), float(np.mean(equal)))

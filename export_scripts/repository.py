@@ -6,23 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from export_scripts.manifest import MANIFEST
-from export_scripts.members import MODEL_REPOSITORY
-
-# What exports and servers write into a repository, as opposed to what the project tracks.
-GENERATED = (
-    "*.onnx",
-    "rejection.json",
-    "aegis.json",
-    MANIFEST.name,
-    "local.*",
-    "model.plan",
-    "__pycache__",
-    "tokenizer.json",
-    "prompt.json",
-    "model.json",
-    "weights",
-)
+from launcher.repository.contract import MODEL_REPOSITORY, is_generated
+from launcher.repository.manifest import MANIFEST
 
 
 @contextmanager
@@ -36,11 +21,14 @@ def staging(repository: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=f".{repository.name}-") as temporary:
         staged = Path(temporary)
         if repository.resolve() != MODEL_REPOSITORY:
-            shutil.copytree(
-                MODEL_REPOSITORY, staged, ignore=shutil.ignore_patterns(*GENERATED), dirs_exist_ok=True
-            )
+            shutil.copytree(MODEL_REPOSITORY, staged, ignore=_generated, dirs_exist_ok=True)
         yield staged
         _swap_in(staged, repository)
+
+
+def _generated(folder: str, names: list[str]) -> list[str]:
+    parent = Path(folder).relative_to(MODEL_REPOSITORY)
+    return [name for name in names if is_generated(parent / name)]
 
 
 def _swap_in(staged: Path, repository: Path) -> None:

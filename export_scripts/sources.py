@@ -1,4 +1,4 @@
-"""Finds the checkpoint folder of a member: shipped with the project, on the Hugging Face hub, or on disk."""
+"""Finds the checkpoint folder of a model: shipped with the project, on the Hugging Face hub, or on disk."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from huggingface_hub.errors import (
 )
 
 from export_scripts.errors import SourceError
-from export_scripts.members import Member
+from export_scripts.hub_models import HubModel
 
 DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 CHECKPOINT_FILES = ["*.json", "*.txt", "*.safetensors", "pytorch_model.bin"]
@@ -33,36 +33,36 @@ class Source:
     revision: str | None = None
 
 
-def resolve_source(source: str, member: Member, revision: str | None = None) -> Source:
-    """Find `member` in `demo`, `hub` or a folder with one folder for each member.
+def resolve_source(source: str, model: HubModel, revision: str | None = None) -> Source:
+    """Find `model` in `demo`, `hub` or a folder with one folder for each model.
 
-    revision: of the hub; the member's pinned one where None.
+    revision: of the hub; the model's pinned one where None.
     Raises SourceError where there is no checkpoint.
     """
     if source == "hub":
-        return _hub(member, revision or member.hub_revision)
-    folder = DEMO_WEIGHTS / member.name if source == "demo" else Path(source) / member.name
+        return _hub(model, revision or model.hub_revision)
+    folder = DEMO_WEIGHTS / model.name if source == "demo" else Path(source) / model.name
     if not (folder / "config.json").exists():
         raise SourceError(
-            f"{member.name}: {folder} holds no checkpoint (no config.json); --source takes demo, hub, or a "
-            "folder with one folder for each member"
+            f"{model.name}: {folder} holds no checkpoint (no config.json); --source takes demo, hub, or a "
+            "folder with one folder for each model"
         )
     return Source(folder, "demo" if source == "demo" else f"dir:{folder.resolve()}")
 
 
-def named_source(text: str, member: Member) -> Source:
+def named_source(text: str, model: HubModel) -> Source:
     """A folder, or `OWNER/MODEL` or `OWNER/MODEL@REVISION` on the hub; raises SourceError."""
     if Path(text).is_dir():
         return Source(Path(text), f"dir:{Path(text).resolve()}")
     hub_id, _, revision = text.partition("@")
-    return _hub(replace(member, hub_id=hub_id), revision or "main")
+    return _hub(replace(model, hub_id=hub_id), revision or "main")
 
 
-def _hub(member: Member, revision: str) -> Source:
-    wanted = f"{member.name}: {member.hub_id} at revision {revision}"
+def _hub(model: HubModel, revision: str) -> Source:
+    wanted = f"{model.name}: {model.hub_id} at revision {revision}"
     try:
         folder = snapshot_download(
-            member.hub_id,
+            model.hub_id,
             revision=revision,
             allow_patterns=CHECKPOINT_FILES,
             ignore_patterns=["onnx/*", "*.h5", "training_args.bin"],
@@ -82,4 +82,4 @@ def _hub(member: Member, revision: str) -> Source:
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise SourceError(f"{wanted} could not be downloaded: {error}; try again") from error
-    return Source(Path(folder), f"hub:{member.hub_id}", revision=Path(folder).name)
+    return Source(Path(folder), f"hub:{model.hub_id}", revision=Path(folder).name)

@@ -16,8 +16,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from export_scripts.manifest import read_manifest
-from export_scripts.members import ENCODERS, MODEL_REPOSITORY
+from export_scripts.hub_models import ENCODERS
+from launcher.repository.contract import MODEL_REPOSITORY
+from launcher.repository.manifest import read_manifest
 
 # Where NVIDIA's images keep it, beside PATH.
 TRTEXEC_IN_IMAGE = "/usr/src/tensorrt/bin/trtexec"
@@ -80,10 +81,10 @@ def find_trtexec() -> str:
 
 def require_unfused(repository: Path) -> None:
     """Raise ValueError where an encoder of `repository` is missing, or cannot be read by TensorRT."""
-    members = read_manifest(repository)["members"]
+    models = read_manifest(repository)["models"]
     for name in ENCODERS:
-        member = members.get(name)
-        if member is None or member["fused"] or member["precision"] != "fp32":
+        model = models.get(name)
+        if model is None or model["fused"] or model["precision"] != "fp32":
             raise ValueError(
                 f"{repository} has no unfused fp32 {name}, which TensorRT needs: run "
                 "`python -m export_scripts --source hub --unfused` first"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export_scripts.members import CHECKOUT
+from launcher.repository.contract import CHECKOUT
 
 STOP_TIMEOUT_S = 60.0
 

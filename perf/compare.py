@@ -21,10 +21,12 @@ from rich.progress import track
 from rich.table import Table
 from tribunal import Client
 
-from export_scripts.manifest import MANIFEST
-from export_scripts.members import CHECKOUT, ENCODERS
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from export_scripts.hub_models import ENCODERS
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
+from launcher.repository.manifest import MANIFEST
 from perf.child import Child
 from perf.fastapi_peer import FastApiPeer
 from perf.hardware import describe_hardware
@@ -57,14 +59,14 @@ def prepare() -> Path:
     return checkpoints
 
 
-def write_checkpoints(folder: Path, members: Iterable[str]) -> None:
-    """Write random weights of the members' full-size architectures; raises RuntimeError."""
-    run_module("export_scripts.full_size", str(folder), "--members", *members)
+def write_checkpoints(folder: Path, models: Iterable[str]) -> None:
+    """Write random weights of the models' full-size architectures; raises RuntimeError."""
+    run_module("export_scripts.full_size", str(folder), "--models", *models)
 
 
-def export(checkpoints: Path, precision: str, members: Iterable[str]) -> None:
+def export(checkpoints: Path, precision: str, models: Iterable[str]) -> None:
     """Fill the repository of `precision` as a user would; raises RuntimeError."""
-    options = ["--source", str(checkpoints), "--members", *members, "--precision", precision]
+    options = ["--source", str(checkpoints), "--models", *models, "--precision", precision]
     run_module("export_scripts", *options, "--repository", str(FOLDER / precision))
 
 
@@ -114,7 +116,9 @@ def compare(rounds: int) -> dict[str, list[Round]]:
         for precision, name in zip(PRECISIONS, SERVED, strict=True):
             log_file = FOLDER / f"{precision}.log"
             server = stack.enter_context(
-                TritonServer(FOLDER / precision, ports=free_ports(), log_file=log_file, judge=False)
+                TritonServer(
+                    ServerOptions(FOLDER / precision, ports=free_ports(), log_file=log_file, judge=False)
+                )
             )
             client = stack.enter_context(Client(server.grpc_url, timeout_s=60))
             warm_up(client)

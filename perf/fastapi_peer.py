@@ -15,8 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from export_scripts.members import CHECKOUT
-from local_server.preconditions import free_ports
+from launcher.exposure.ports import free_ports
+from launcher.repository.contract import CHECKOUT
 from perf.peers import transformers_pipelines
 from perf.rounds import Round, call_with
 from perf.workload import WARMING, read_texts

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from local_server.supervisor import STUB, model_of
+from launcher.recovery.supervisor import STUB, model_of
 from perf.launched_server import LaunchedServer
 
 
@@ -33,7 +33,7 @@ def faults(server: LaunchedServer) -> dict[str, Callable[[], None]]:
         "the tokenizer's process is killed": lambda: server.kill(is_stub("tokenizer")),
         "an encoder's process is killed": lambda: server.kill(is_stub("rejection")),
         "vLLM's engine is killed": lambda: server.kill(is_engine),
-        "the process of `judge` is killed": lambda: server.kill(is_stub("judge")),
+        "the process of `toxicity` is killed": lambda: server.kill(is_stub("toxicity")),
         "the process of `verdict` is killed": lambda: server.kill(is_stub("verdict")),
         "the process of `phi3` is killed": lambda: server.kill(is_stub("phi3")),
         "tritonserver is killed": lambda: server.kill(is_triton),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from local_server.tuning import available_cores
+from launcher.host.tuning import available_cores
 
 
 def describe_hardware() -> dict[str, str | int]:

@@ -22,17 +22,19 @@ from rich.progress import track
 from tribunal import Client
 
 from export_scripts.demo.text import read_judgements
-from export_scripts.members import CHECKOUT
-from local_server.command import VLLM_ENVIRONMENT
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
-from local_server.tuning import JUDGE_ENVIRONMENT, read_config
+from launcher.exposure.ports import free_ports
+from launcher.host.judge_environment import JUDGE_ENVIRONMENT
+from launcher.options import ServerOptions
+from launcher.process.command_line import VLLM_ENVIRONMENT
+from launcher.process.server import TritonServer
+from launcher.repository.config import read_config
+from launcher.repository.contract import CHECKOUT
 from perf.child import Child
 from perf.compare import FOLDER, PRECISIONS, export, prepare, write_checkpoints
 from perf.hardware import describe_hardware
 
 sys.path.append(str(CHECKOUT / "model_repository" / "judge_prompt" / "1"))
-from prompting import Prompt, sampling_parameters
+from model_repository.judge_prompt.logic.prompting import Prompt, sampling_parameters
 
 CONCURRENCY = 16
 # Beyond what a judge of full width takes for all of them on 2 cores. Random weights never end an answer.
@@ -73,7 +75,7 @@ def prepare_judge() -> Path:
         write_checkpoints(checkpoints, ["judge"])
         with console.status("exporting the wide judge"):
             export(checkpoints, PRECISIONS[0], ["judge"])
-    set_parameter(repository / "judge" / "config.pbtxt", "timeout_s", TIMEOUT_S)
+    set_parameter(repository / "toxicity" / "config.pbtxt", "timeout_s", TIMEOUT_S)
     set_parameter(repository / "judge_prompt" / "config.pbtxt", "max_answer_tokens", ANSWER_TOKENS)
     return repository
 
@@ -100,7 +102,7 @@ def measure_judge(repository: Path, rounds: int, texts: list[str]) -> dict[str, 
         str(CONCURRENCY),
     ]
     with (
-        TritonServer(repository, ports=free_ports(), log_file=FOLDER / "judge.log") as server,
+        TritonServer(ServerOptions(repository, ports=free_ports(), log_file=FOLDER / "judge.log")) as server,
         Client(server.grpc_url, timeout_s=TIMEOUT_S + 10) as client,
         Child(command, VLLM_ENVIRONMENT) as bare,
         ThreadPoolExecutor(CONCURRENCY) as pool,

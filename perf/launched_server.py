@@ -1,4 +1,4 @@
-"""`python -m local_server` as a user runs it, which can be killed and started again."""
+"""`python -m launcher` as a user runs it, which can be killed and started again."""
 
 import contextlib
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from export_scripts.members import CHECKOUT
-from local_server.command import Ports
+from launcher.exposure.ports import Ports
+from launcher.repository.contract import CHECKOUT
 
 APPEARANCE_TIMEOUT_S = 60.0
 APPEARANCE_POLL_INTERVAL_S = 0.2
@@ -27,7 +27,7 @@ class LaunchedServer:
 
     def __init__(self, repository: Path, ports: Ports, log_file: Path, *options: str) -> None:
         self._command: list[str | Path] = [
-            *(sys.executable, "-m", "local_server", "--repository", repository),
+            *(sys.executable, "-m", "launcher", "--repository", repository),
             *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
             *("--metrics-port", str(ports.metrics), "--log-file", log_file.with_suffix(".triton.log")),
             *options,

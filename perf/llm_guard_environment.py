@@ -5,7 +5,7 @@ import sys
 import venv
 from pathlib import Path
 
-from export_scripts.members import CHECKOUT
+from launcher.repository.contract import CHECKOUT
 
 ENVIRONMENT = CHECKOUT / "build" / "tools" / "llm_guard"
 PACKAGES = ("llm-guard==0.3.16", "optimum[onnxruntime]==1.25.2", "torch==2.13.0", "transformers==4.51.3")

@@ -20,9 +20,10 @@ import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 from tokenizers import Tokenizer
 
-from export_scripts.members import ENCODERS, MAX_TOKENS
-from local_server.prepacking import NORMS_APART
-from local_server.tuning import available_cores
+from export_scripts.hub_models import ENCODERS
+from launcher.host.prepacking import NORMS_APART
+from launcher.host.tuning import available_cores
+from launcher.repository.contract import limits
 from perf.workload import WARMING, read_texts
 
 Screen = Callable[[str], Any]
@@ -59,12 +60,12 @@ def transformers_pipelines(checkpoints: Path) -> Screen:
             "text-classification",
             model=str(checkpoints / name),
             truncation=True,
-            max_length=MAX_TOKENS,
+            max_length=limits().max_tokens,
             top_k=None,
-            function_to_apply="sigmoid" if member.multi_label else "softmax",
+            function_to_apply="sigmoid" if encoder.multi_label else "softmax",
             device="cpu",
         )
-        for name, member in ENCODERS.items()
+        for name, encoder in ENCODERS.items()
     ]
     return lambda text: [one(text) for one in pipelines]
 
@@ -80,11 +81,11 @@ def optimum_pipelines(checkpoints: Path) -> Screen:
             model=ORTModelForSequenceClassification.from_pretrained(checkpoints / name, export=True),
             tokenizer=AutoTokenizer.from_pretrained(checkpoints / name),
             truncation=True,
-            max_length=MAX_TOKENS,
+            max_length=limits().max_tokens,
             top_k=None,
-            function_to_apply="sigmoid" if member.multi_label else "softmax",
+            function_to_apply="sigmoid" if encoder.multi_label else "softmax",
         )
-        for name, member in ENCODERS.items()
+        for name, encoder in ENCODERS.items()
     ]
     return lambda text: [one(text) for one in pipelines]
 

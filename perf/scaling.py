@@ -15,8 +15,9 @@ from rich.progress import track
 from rich.table import Table
 from tribunal import Client
 
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
 from perf.compare import FOLDER, prepare
 from perf.hardware import describe_hardware
 from perf.rounds import call_tribunal, warm_up
@@ -49,11 +50,13 @@ def main(rounds: int, output: Path) -> None:
         for instances in range(1, INSTANCES + 1):
             server = stack.enter_context(
                 TritonServer(
-                    FOLDER / "fp32",
-                    ports=free_ports(),
-                    log_file=FOLDER / f"{instances}_instances.log",
-                    judge=False,
-                    instances=instances,
+                    ServerOptions(
+                        FOLDER / "fp32",
+                        ports=free_ports(),
+                        log_file=FOLDER / f"{instances}_instances.log",
+                        judge=False,
+                        instances=instances,
+                    )
                 )
             )
             clients[instances] = stack.enter_context(Client(server.grpc_url, timeout_s=120))

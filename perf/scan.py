@@ -20,9 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from export_scripts.demo.text import read_judgements, read_text
-from export_scripts.members import CHECKOUT, ENCODERS
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from export_scripts.hub_models import ENCODERS
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 from perf.compare import FOLDER
 from perf.hardware import describe_hardware
 from perf.sweep import analyze, find_perf_analyzer
@@ -41,8 +43,8 @@ def short_texts(count: int) -> list[str]:
     """`count` texts of one sentence, no two alike."""
     chance = random.Random(SEED)  # noqa: S311 - no secret
     sentences = [row["text"] for row in read_judgements("heldout")]
-    for member in ENCODERS.values():
-        sentences += read_text(member, "heldout")[0]
+    for encoder in ENCODERS.values():
+        sentences += read_text(encoder, "heldout")[0]
     return [f"{chance.choice(sentences)} {number}" for number in range(count)]
 
 
@@ -81,10 +83,12 @@ def main(rounds: int, output: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as made,
         TritonServer(
-            CHECKOUT / "build" / "demo_repository",
-            ports=free_ports(),
-            log_file=FOLDER / "scan.log",
-            judge=False,
+            ServerOptions(
+                CHECKOUT / "build" / "demo_repository",
+                ports=free_ports(),
+                log_file=FOLDER / "scan.log",
+                judge=False,
+            )
         ) as server,
     ):
         source = Path(made) / "in.jsonl"

@@ -17,9 +17,11 @@ from rich.progress import track
 from rich.table import Table
 from tribunal import Client
 
-from export_scripts.members import CHECKOUT, ENCODERS
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from export_scripts.hub_models import ENCODERS
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 from perf.compare import FOLDER, prepare
 from perf.hardware import describe_hardware
 from perf.memory import memory_mib
@@ -97,7 +99,9 @@ def measure_memory(rounds: int = 4) -> list[float]:
     """
     repository = CHECKOUT / "build" / "demo_repository"
     with (
-        TritonServer(repository, ports=free_ports(), log_file=FOLDER / "memory.log", judge=False) as server,
+        TritonServer(
+            ServerOptions(repository, ports=free_ports(), log_file=FOLDER / "memory.log", judge=False)
+        ) as server,
         Client(server.grpc_url, timeout_s=60) as client,
         ThreadPoolExecutor(CALLERS) as pool,
     ):
@@ -118,13 +122,17 @@ def main(rounds: int, output: Path) -> None:
     repository = FOLDER / "fp32"
     weights_mib = sum((repository / name / "1" / "model.onnx").stat().st_size for name in ENCODERS) / 2**20
     with (
-        TritonServer(repository, ports=free_ports(), log_file=FOLDER / "shapes.log", judge=False) as server,
         TritonServer(
-            repository,
-            ports=free_ports(),
-            log_file=FOLDER / "cached.log",
-            judge=False,
-            cache_mib=CACHE_MIB,
+            ServerOptions(repository, ports=free_ports(), log_file=FOLDER / "shapes.log", judge=False)
+        ) as server,
+        TritonServer(
+            ServerOptions(
+                repository,
+                ports=free_ports(),
+                log_file=FOLDER / "cached.log",
+                judge=False,
+                cache_mib=CACHE_MIB,
+            )
         ) as cached,
         Client(server.grpc_url, timeout_s=120) as client,
         Client(cached.grpc_url, timeout_s=120) as cached_client,

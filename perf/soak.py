@@ -1,6 +1,6 @@
 """`python -m perf soak`: minutes of mixed load while processes are killed under it.
 
-The demonstration members, served by `python -m local_server`. Every answer is compared with the one
+The demonstration models, served by `python -m launcher`. Every answer is compared with the one
 given before the first fault; a request that neither gets an answer nor a typed error is lost. Exit status
 1 where one was lost or wrong, or where a fault was not recovered from.
 """
@@ -18,8 +18,8 @@ from rich.progress import Progress
 from rich.table import Table
 from tribunal import Client, TribunalError
 
-from export_scripts.members import CHECKOUT
-from local_server.preconditions import free_ports
+from launcher.exposure.ports import free_ports
+from launcher.repository.contract import CHECKOUT
 from perf.compare import FOLDER
 from perf.faults import faults
 from perf.hardware import describe_hardware

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from export_scripts.members import CHECKOUT
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 from perf.compare import FOLDER
 from perf.hardware import describe_hardware
 
@@ -41,7 +42,9 @@ def make_cold() -> bool:
 def start_s(*, judge: bool) -> float:
     """Seconds that one start takes; the server is killed again."""
     started_s = time.perf_counter()
-    server = TritonServer(REPOSITORY, ports=free_ports(), log_file=FOLDER / "start.log", judge=judge)
+    server = TritonServer(
+        ServerOptions(REPOSITORY, ports=free_ports(), log_file=FOLDER / "start.log", judge=judge)
+    )
     with server:
         elapsed_s = time.perf_counter() - started_s
         os.killpg(server.pid, signal.SIGKILL)

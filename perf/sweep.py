@@ -16,10 +16,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from export_scripts.members import CHECKOUT
-from local_server.installation import find_installation
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.installation import find_installation
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 from perf.compare import FOLDER, prepare
 from perf.hardware import describe_hardware
 from perf.workload import read_texts
@@ -101,7 +102,7 @@ def main(rounds: int, output: Path) -> None:
     sweeps: list[dict[str, Any]] = []
     texts = read_texts()
     with TritonServer(
-        FOLDER / "fp32", ports=free_ports(), log_file=FOLDER / "sweep.log", judge=False
+        ServerOptions(FOLDER / "fp32", ports=free_ports(), log_file=FOLDER / "sweep.log", judge=False)
     ) as server:
         urls = {"grpc": server.grpc_url, "http": server.http_url.removeprefix("http://")}
         for _ in range(rounds):

@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 
 from export_scripts.demo.text import read_judgements, read_text
-from export_scripts.members import ENCODERS
+from export_scripts.hub_models import ENCODERS
 
 FILE = Path(__file__).parent / "workload.jsonl"
 SEED = 20261
@@ -24,8 +24,8 @@ def make_texts() -> list[str]:
     """TEXTS passages, in an order that mixes their lengths."""
     chance = random.Random(SEED)  # noqa: S311 - no secret
     sentences = [row["text"] for row in read_judgements("heldout")]
-    for member in ENCODERS.values():
-        sentences += read_text(member, "heldout")[0]
+    for encoder in ENCODERS.values():
+        sentences += read_text(encoder, "heldout")[0]
     texts = []
     for share, fewest, most in SENTENCES:
         for _ in range(round(share * TEXTS)):

@@ -1,4 +1,4 @@
-"""What all tests share: the demo members, loaded in PyTorch."""
+"""What all tests share: the demo encoders, loaded in PyTorch."""
 
 import signal
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from export_scripts.checkpoint import Checkpoint, load_checkpoint
-from export_scripts.members import ENCODERS, Member
+from export_scripts.hub_models import ENCODERS, HubModel
 from export_scripts.sources import DEMO_WEIGHTS
 
 # A shell starts background jobs with SIGINT ignored, and what the tests start would inherit that.
@@ -15,17 +15,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @cache
 def demo_checkpoint(name: str) -> Checkpoint:
-    """The demo member `name` in PyTorch."""
+    """The demo encoder `name` in PyTorch."""
     return load_checkpoint(DEMO_WEIGHTS / name, ENCODERS[name])
 
 
 @pytest.fixture(params=list(ENCODERS))
-def member(request: pytest.FixtureRequest) -> Member:
-    """Each member in turn."""
+def encoder(request: pytest.FixtureRequest) -> HubModel:
+    """Each encoder in turn."""
     return ENCODERS[request.param]
 
 
 @pytest.fixture
-def checkpoint(member: Member) -> Checkpoint:
-    """The demo checkpoint of `member`."""
-    return demo_checkpoint(member.name)
+def checkpoint(encoder: HubModel) -> Checkpoint:
+    """The demo checkpoint of `encoder`."""
+    return demo_checkpoint(encoder.name)

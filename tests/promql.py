@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import promql_parser
 import yaml
 
-from export_scripts.members import CHECKOUT
+from launcher.repository.contract import CHECKOUT
 
 ALERTS = CHECKOUT / "docker" / "prometheus" / "alerts.yml"
 DASHBOARD = CHECKOUT / "docker" / "grafana" / "dashboards" / "tribunal.json"

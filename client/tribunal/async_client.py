@@ -19,7 +19,7 @@ from tribunal.connection import (
     check_deadline,
     parse_address,
 )
-from tribunal.faults import retry_policy, sorted_by_fault
+from tribunal.error_mapping import retry_policy, translated_errors
 from tribunal.messages import (
     ENSEMBLE,
     JUDGE,
@@ -105,7 +105,7 @@ class AsyncClient:
             except StopAsyncIteration:
                 return [], pieces
 
-        with sorted_by_fault(self._url, self._timeout_s):
+        with translated_errors(self._url, self._timeout_s):
             async with self._place(deadline_s):
                 first, others = await self._retrying(begin)
                 async with aclosing(others):
@@ -148,7 +148,7 @@ class AsyncClient:
 
     async def _retrying(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         async def sorted_attempt() -> Result:
-            with sorted_by_fault(self._url, self._timeout_s):
+            with translated_errors(self._url, self._timeout_s):
                 return await attempt()
 
         policy = retry_policy(self._connection.retries, self._timeout_s)

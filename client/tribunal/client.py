@@ -18,7 +18,7 @@ from tribunal.connection import (
     check_deadline,
     parse_address,
 )
-from tribunal.faults import retry_policy, sorted_by_fault
+from tribunal.error_mapping import retry_policy, translated_errors
 from tribunal.messages import (
     ENSEMBLE,
     JUDGE,
@@ -114,7 +114,7 @@ class Client:
             pieces = self._transport.stream(JUDGE, request, "text_output", remaining_s(deadline_s))
             return list(itertools.islice(pieces, 1)), pieces
 
-        with sorted_by_fault(self._url, self._timeout_s), self._place(deadline_s):
+        with translated_errors(self._url, self._timeout_s), self._place(deadline_s):
             first, others = self._retrying(begin)
             with contextlib.closing(others):
                 for piece in itertools.chain(first, others):
@@ -147,7 +147,7 @@ class Client:
 
     def _retrying(self, attempt: Callable[[], Result]) -> Result:
         def sorted_attempt() -> Result:
-            with sorted_by_fault(self._url, self._timeout_s):
+            with translated_errors(self._url, self._timeout_s):
                 return attempt()
 
         return Retrying(**retry_policy(self._connection.retries, self._timeout_s))(sorted_attempt)

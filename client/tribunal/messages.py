@@ -12,7 +12,7 @@ from tribunal.server_info import ServerInfo, Weights
 from tribunal.verdict import Verdict
 
 ENSEMBLE = "moderation"
-JUDGE = "toxicity_judge"
+JUDGE = "judge"
 MANIFEST = "manifest"
 # Every Tribunal server takes at least this many texts in one request.
 MAX_BATCH_SIZE = 32
@@ -66,7 +66,7 @@ def read_verdicts(request: Tensors, documents: Tensor) -> list[Verdict]:
 
 
 def judgement_request(text: str) -> Tensors:
-    """Inputs of `toxicity_judge` for a stream: text BYTES [1], stream BOOL [1]; raises InvalidInput."""
+    """Inputs of `judge` for a stream: text BYTES [1], stream BOOL [1]; raises InvalidInput."""
     return {"text": encode_texts([text])[0], "stream": np.array([True])}
 
 
@@ -82,8 +82,8 @@ def read_server_info(triton_version: str, models: dict[str, bool], documents: Te
         triton_version=triton_version,
         models=models,
         weights={
-            name: Weights(member["source"], member["revision"], member["precision"])
-            for name, member in manifest["members"].items()
+            name: Weights(model["source"], model["revision"], model["precision"])
+            for name, model in manifest["models"].items()
         },
     )
 

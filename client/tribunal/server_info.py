@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Weights:
-    """Where the weights of one member come from.
+    """Where the weights of one model come from.
 
     source: `demo`, `hub:OWNER/MODEL` or `dir:PATH`.
     revision: commit on the hub, None for other sources.
@@ -23,7 +23,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server runs: Triton's version, its models with their readiness, and the members' weights."""
+    """What a server runs: Triton's version, its models with their readiness, and the models' weights."""
 
     triton_version: str
     models: dict[str, bool]

@@ -1,1 +1,1 @@
-"""Small checkpoints of the members' architectures, trained on text of our own: text, recipe, weights."""
+"""Small checkpoints of the models' architectures, trained on text of our own: text, recipe, weights."""

@@ -1,9 +1,9 @@
-"""Writes the model cards of the demo members."""
+"""Writes the model cards of the demo encoders."""
 
 from pathlib import Path
 
 from export_scripts.demo.heldout import JudgeQuality, Quality
-from export_scripts.members import Member
+from export_scripts.hub_models import HubModel
 
 CARD = """\
 ---
@@ -57,16 +57,16 @@ vector there, reduced by principal components. Stored in half precision.
 """
 
 
-def write_card(folder: Path, member: Member, train_texts: int, quality: Quality) -> None:
+def write_card(folder: Path, encoder: HubModel, train_texts: int, quality: Quality) -> None:
     """Write `README.md` beside the weights in `folder`."""
     average = (
-        "Micro-averages over the categories." if member.multi_label else "Figures of the label REJECTION."
+        "Micro-averages over the categories." if encoder.multi_label else "Figures of the label REJECTION."
     )
     card = CARD.format(
-        name=member.name,
-        architecture=member.architecture,
-        hub_id=member.hub_id,
-        labels=", ".join(member.labels),
+        name=encoder.name,
+        architecture=encoder.architecture,
+        hub_id=encoder.hub_id,
+        labels=", ".join(encoder.labels),
         train_texts=train_texts,
         average=average,
         **vars(quality),

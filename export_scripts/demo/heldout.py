@@ -1,4 +1,4 @@
-"""How well a demo member does on sentences that share no template with its training text."""
+"""How well a demo encoder does on sentences that share no template with its training text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ from transformers import AutoTokenizer, Phi3ForCausalLM
 
 from export_scripts.checkpoint import Checkpoint
 from export_scripts.demo.text import read_judgements, read_text
-from export_scripts.judge_prompt import render_prompt
-from export_scripts.members import Member
+from export_scripts.hub_models import HubModel
 from export_scripts.parity import DECISION_THRESHOLD, scores_of
+from export_scripts.prompt_template import render_prompt
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class Quality:
 
 
 def heldout_scores(
-    checkpoint: Checkpoint, member: Member
+    checkpoint: Checkpoint, encoder: HubModel
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Scores and targets of the held-out text, both FP32 [texts, labels]; without NORMAL for rejection."""
-    texts, targets = read_text(member, "heldout")
-    scores = np.stack([scores_of(checkpoint.logits(text), member) for text in texts])
-    first = 0 if member.multi_label else 1
+    texts, targets = read_text(encoder, "heldout")
+    scores = np.stack([scores_of(checkpoint.logits(text), encoder) for text in texts])
+    first = 0 if encoder.multi_label else 1
     return scores[:, first:], targets[:, first:]
 
 
-def measure_quality(checkpoint: Checkpoint, member: Member) -> Quality:
-    """Metrics of `checkpoint` on the member's held-out text, by scikit-learn."""
-    scores, targets = heldout_scores(checkpoint, member)
+def measure_quality(checkpoint: Checkpoint, encoder: HubModel) -> Quality:
+    """Metrics of `checkpoint` on the encoder's held-out text, by scikit-learn."""
+    scores, targets = heldout_scores(checkpoint, encoder)
     found = scores >= DECISION_THRESHOLD
     # scikit-learn takes one column for two classes, of which a micro-average is the accuracy.
-    average = "micro" if member.multi_label else "binary"
+    average = "micro" if encoder.multi_label else "binary"
     harmless = targets.sum(axis=1) == 0
     return Quality(
         texts=len(targets),

@@ -1,4 +1,4 @@
-"""`python -m export_scripts.demo.recipe`: train the demo members anew; some minutes on two cores."""
+"""`python -m export_scripts.demo.recipe`: train the demo encoders anew; some minutes on two cores."""
 
 import argparse
 import tempfile
@@ -22,12 +22,13 @@ from export_scripts.checkpoint import load_checkpoint
 from export_scripts.demo.card import write_card
 from export_scripts.demo.embeddings import token_vectors
 from export_scripts.demo.heldout import measure_quality
-from export_scripts.demo.judge import train_judge
+from export_scripts.demo.judge_training import train_judge
 from export_scripts.demo.text import read_text
 from export_scripts.demo.training import training_arguments
 from export_scripts.demo.vocabulary import byte_level_tokenizer, wordpiece_tokenizer
-from export_scripts.members import JUDGE, MAX_TOKENS, MEMBERS, Member
+from export_scripts.hub_models import HUB_MODELS, JUDGE, HubModel
 from export_scripts.sources import DEMO_WEIGHTS
+from launcher.repository.contract import limits
 
 SEED = 1
 # Wide enough for attention to move something from the first step on: so small a model has no
@@ -46,22 +47,24 @@ VOCABULARY_SIZES = {"rejection": 8000, "aegis": 12000}
 EPOCHS = {"rejection": 15, "aegis": 20}
 
 
-def untrained(member: Member, texts: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The member's architecture in small, its word embeddings taken from MiniLM."""
+def untrained(encoder: HubModel, texts: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The encoder's architecture in small, its word embeddings taken from MiniLM."""
     labels: dict[str, object] = {
-        "id2label": dict(enumerate(member.labels)),
-        "label2id": {label: index for index, label in enumerate(member.labels)},
-        "problem_type": "multi_label_classification" if member.multi_label else "single_label_classification",
+        "id2label": dict(enumerate(encoder.labels)),
+        "label2id": {label: index for index, label in enumerate(encoder.labels)},
+        "problem_type": "multi_label_classification"
+        if encoder.multi_label
+        else "single_label_classification",
     }
-    size = VOCABULARY_SIZES[member.name]
+    size = VOCABULARY_SIZES[encoder.name]
     config: PretrainedConfig
     model: PreTrainedModel
-    if member.name == "rejection":
+    if encoder.name == "rejection":
         tokenizer = byte_level_tokenizer(texts, size)
         # RoBERTa counts positions from 2.
         config = RobertaConfig(
             vocab_size=len(tokenizer),
-            max_position_embeddings=MAX_TOKENS + 2,
+            max_position_embeddings=limits().max_tokens + 2,
             type_vocab_size=1,
             **SHAPE,
             **labels,
@@ -69,7 +72,9 @@ def untrained(member: Member, texts: list[str]) -> tuple[PreTrainedModel, PreTra
         model = RobertaForSequenceClassification(config)
     else:
         tokenizer = wordpiece_tokenizer(size)
-        config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=MAX_TOKENS, **SHAPE, **labels)
+        config = BertConfig(
+            vocab_size=len(tokenizer), max_position_embeddings=limits().max_tokens, **SHAPE, **labels
+        )
         model = BertForSequenceClassification(config)
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     words = [tokenizer.convert_tokens_to_string([token]).strip() for token in tokens]
@@ -78,39 +83,39 @@ def untrained(member: Member, texts: list[str]) -> tuple[PreTrainedModel, PreTra
     return model, tokenizer
 
 
-def train(member: Member, folder: Path) -> None:
-    """Train `member` from its text and write the checkpoint, in half precision, with its card to `folder`."""
+def train(encoder: HubModel, folder: Path) -> None:
+    """Train `encoder` from its text; write the checkpoint in half precision and its card to `folder`."""
     set_seed(SEED)
-    texts, targets = read_text(member, "train")
-    model, tokenizer = untrained(member, texts)
-    wanted = targets if member.multi_label else targets.argmax(axis=1)
+    texts, targets = read_text(encoder, "train")
+    model, tokenizer = untrained(encoder, texts)
+    wanted = targets if encoder.multi_label else targets.argmax(axis=1)
     rows = [
         {**tokenizer(text, truncation=True), "labels": label}
         for text, label in zip(texts, wanted, strict=True)
     ]
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = training_arguments(scratch, epochs=EPOCHS[member.name], learning_rate=5e-4, seed=SEED)
+        arguments = training_arguments(scratch, epochs=EPOCHS[encoder.name], learning_rate=5e-4, seed=SEED)
         collator = DataCollatorWithPadding(tokenizer)
         Trainer(model, arguments, train_dataset=rows, data_collator=collator).train()
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder, legacy_format=False)
-    quality = measure_quality(load_checkpoint(folder, member), member)
-    write_card(folder, member, len(texts), quality)
-    print(member.name, quality)  # noqa: T201
+    quality = measure_quality(load_checkpoint(folder, encoder), encoder)
+    write_card(folder, encoder, len(texts), quality)
+    print(encoder.name, quality)  # noqa: T201
 
 
 def main() -> None:
-    """Train the members that the command line names, all by default."""
+    """Train the encoders that the command line names, all by default."""
     parser = argparse.ArgumentParser(prog="python -m export_scripts.demo.recipe", description=__doc__)
-    parser.add_argument("members", nargs="*", choices=[*MEMBERS, []], default=list(MEMBERS))
+    parser.add_argument("encoders", nargs="*", choices=[*HUB_MODELS, []], default=list(HUB_MODELS))
     parser.add_argument("--weights", type=Path, default=DEMO_WEIGHTS, metavar="DIR")
     options = parser.parse_args()
-    for name in options.members:
+    for name in options.models:
         if name == JUDGE.name:
             set_seed(SEED)
             train_judge(options.weights / name)
         else:
-            train(MEMBERS[name], options.weights / name)
+            train(HUB_MODELS[name], options.weights / name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How every demo member is trained: transformers' Trainer, on CPU, nothing kept but the result."""
+"""How every demo model is trained: transformers' Trainer, on CPU, nothing kept but the result."""
 
 import sys
 

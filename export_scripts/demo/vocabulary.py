@@ -1,4 +1,4 @@
-"""Tokenizers of the demo members: the members' own kinds, with small vocabularies."""
+"""Tokenizers of the demo models: the models' own kinds, with small vocabularies."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from tokenizers import (
 from transformers import BertTokenizerFast, PreTrainedTokenizerFast, RobertaTokenizerFast
 
 from export_scripts.demo.embeddings import minilm_words
-from export_scripts.members import MAX_TOKENS
+from launcher.repository.contract import limits
 
 
 def wordpiece_tokenizer(size: int) -> PreTrainedTokenizerFast:
@@ -31,7 +31,7 @@ def wordpiece_tokenizer(size: int) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS)
+    return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=limits().max_tokens)
 
 
 def byte_level_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
@@ -51,4 +51,4 @@ def byte_level_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizer
         ),
     )
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
-    return RobertaTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS)
+    return RobertaTokenizerFast(tokenizer_object=tokenizer, model_max_length=limits().max_tokens)

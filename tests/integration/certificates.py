@@ -6,7 +6,7 @@ from pathlib import Path
 import tritonclient.grpc
 import trustme
 
-from local_server.exposure import Tls
+from launcher.exposure.tls import Tls
 
 
 @dataclass(frozen=True)

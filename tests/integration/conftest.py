@@ -1,4 +1,4 @@
-"""Real servers, each started once: on the demo members, and on full-size random ones."""
+"""Real servers, each started once: on the demo models, and on full-size random ones."""
 
 import os
 import subprocess
@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from export_scripts.full_size import write_full_size
-from export_scripts.members import CHECKOUT, ENCODERS
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from export_scripts.hub_models import ENCODERS
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 
 
 def export(source: str, repository: Path, *options: str) -> None:
@@ -34,7 +36,7 @@ def export(source: str, repository: Path, *options: str) -> None:
 
 @pytest.fixture(scope="session")
 def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository filled with the demo members."""
+    """A repository filled with the demo models."""
     repository = tmp_path_factory.mktemp("demo") / "repository"
     export("demo", repository)
     return repository
@@ -42,9 +44,9 @@ def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(demo_repository: Path) -> Iterator[TritonServer]:
-    """The demo members, served for the whole session."""
+    """The demo models, served for the whole session."""
     log_file = demo_repository.parent / "tritonserver.log"
-    with TritonServer(demo_repository, ports=free_ports(), log_file=log_file) as running:
+    with TritonServer(ServerOptions(demo_repository, ports=free_ports(), log_file=log_file)) as running:
         yield running
 
 
@@ -60,7 +62,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def full_size_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints of the members' full-size architectures with random weights."""
+    """Checkpoints of the models' full-size architectures with random weights."""
     folder = tmp_path_factory.mktemp("full_size")
     write_full_size(folder, ENCODERS)
     return folder

@@ -12,7 +12,7 @@ import aiohttp
 import aiohttp.web
 import grpc
 
-from local_server.server import TritonServer
+from launcher.process.server import TritonServer
 
 HTTP_STATUS = {grpc.StatusCode.UNAVAILABLE: 503, grpc.StatusCode.UNAUTHENTICATED: 401}
 

@@ -1,4 +1,4 @@
-"""`python -m local_server` as a process of a test: started, waited for, refused."""
+"""`python -m launcher` as a process of a test: started, waited for, refused."""
 
 import subprocess
 import sys
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from tribunal import Client
 
-from export_scripts.members import CHECKOUT
-from local_server.command import Ports
+from launcher.exposure.ports import Ports
+from launcher.repository.contract import CHECKOUT
 
 READY_TIMEOUT_S = 60.0
 
 
 @contextmanager
 def launch(repository: Path, ports: Ports, log_file: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m local_server`, and end it where the test did not."""
+    """Run `python -m launcher`, and end it where the test did not."""
     arguments = [
-        *(sys.executable, "-m", "local_server", "--repository", str(repository), "--log-file", str(log_file)),
+        *(sys.executable, "-m", "launcher", "--repository", str(repository), "--log-file", str(log_file)),
         *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
         *("--metrics-port", str(ports.metrics), *command),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from local_server.server import TritonServer
+from launcher.process.server import TritonServer
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -21,8 +21,9 @@ from tribunal import (
 )
 
 from export_scripts.demo.text import read_judgements
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
 from tests.integration.gateway import gateway
 
 INSULT = "You are a pathetic clown."
@@ -91,8 +92,8 @@ def test_a_stream_that_is_left_stops_its_generation(server: TritonServer) -> Non
     }
 
     def stops() -> int:
-        assert server.log_file is not None
-        return server.log_file.read_text("utf-8").count("its caller went away")
+        assert server.options.log_file is not None
+        return server.options.log_file.read_text("utf-8").count("its caller went away")
 
     async def leave() -> None:
         async with AsyncClient(server.grpc_url) as client:
@@ -145,7 +146,7 @@ def test_thousands_of_calls_end_by_their_deadline_with_a_typed_error(
 ) -> None:
     timeout_s = 4.0
     with TritonServer(
-        demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False
+        ServerOptions(demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False)
     ) as own_server:
 
         def hang() -> None:

@@ -13,7 +13,7 @@ import tritonclient.http
 from tribunal import Client, InvalidInput
 from tritonclient.utils import InferenceServerException
 
-from local_server.server import TritonServer
+from launcher.process.server import TritonServer
 
 BAD_REQUESTS_EACH = 100
 

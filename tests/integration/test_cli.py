@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.process.server import TritonServer
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
 

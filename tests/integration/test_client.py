@@ -16,11 +16,12 @@ import pytest
 from tribunal import Client, DeadlineExceeded, ServerUnavailable, TribunalError
 from tribunal.messages import ENSEMBLE, encode_texts
 
-from export_scripts.members import MODEL_REPOSITORY, category_labels
-from local_server.preconditions import free_ports
-from local_server.server import LLM_MODELS, TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import JUDGE_MODELS, MODEL_REPOSITORY, category_labels
 
-ENCODER_MODELS = {"aegis", "judge", "manifest", "moderation", "rejection", "tokenizer", "verdict"}
+ENCODER_MODELS = {"aegis", "toxicity", "manifest", "moderation", "rejection", "tokenizer", "verdict"}
 
 
 def test_the_examples_of_the_model_cards(url: str) -> None:
@@ -96,7 +97,7 @@ def test_info_names_the_source_of_the_weights(url: str) -> None:
         assert client.is_ready()
         info = client.info()
     assert info.triton_version == "2.51.0"
-    assert info.models == dict.fromkeys([*ENCODER_MODELS, *LLM_MODELS], True)
+    assert info.models == dict.fromkeys([*ENCODER_MODELS, *JUDGE_MODELS], True)
     assert {name: weights.are_demo for name, weights in info.weights.items()} == {
         "rejection": True,
         "aegis": True,
@@ -117,7 +118,9 @@ def test_nobody_at_the_address(scheme: str) -> None:
 @pytest.fixture
 def own_server(demo_repository: Path, tmp_path: Path) -> Iterator[TritonServer]:
     """A server that the test may harm."""
-    with TritonServer(demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False) as running:
+    with TritonServer(
+        ServerOptions(demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False)
+    ) as running:
         yield running
 
 

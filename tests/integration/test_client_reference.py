@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from export_scripts.members import CHECKOUT
-from local_server.server import TritonServer
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 
 README = (CHECKOUT / "client" / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -38,8 +38,8 @@ def test_python(code: str, server: TritonServer) -> None:
 def test_commands(command: str, server: TritonServer, tmp_path: Path) -> None:
     heldout = CHECKOUT / "export_scripts" / "demo" / "text"
     few = {
-        name: (heldout / f"{member}_heldout.jsonl").read_text("utf-8").splitlines()[::12]
-        for name, member in (
+        name: (heldout / f"{model}_heldout.jsonl").read_text("utf-8").splitlines()[::12]
+        for name, model in (
             ("labelled", "rejection"),
             ("labelled_aegis", "aegis"),
             ("comments", "rejection"),

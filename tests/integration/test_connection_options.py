@@ -25,7 +25,7 @@ from tribunal import (
     Verdict,
 )
 
-from local_server.server import TritonServer
+from launcher.process.server import TritonServer
 from tests.integration.gateway import Gateway, gateway
 from tests.integration.pipe import pipe
 

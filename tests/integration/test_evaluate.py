@@ -1,4 +1,4 @@
-"""`tribunal evaluate` against the demo server and the demo members' held-out text."""
+"""`tribunal evaluate` against the demo server and the demo models' held-out text."""
 
 import json
 import shutil
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from export_scripts.members import CHECKOUT
 from export_scripts.sources import DEMO_WEIGHTS
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
 TEXT = CHECKOUT / "export_scripts" / "demo" / "text"
@@ -29,11 +30,11 @@ def evaluate(*arguments: str, url: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def documents(server: TritonServer) -> dict[str, dict[str, Any]]:
-    """Evaluations of all targets on the held-out text of their demo members."""
+    """Evaluations of all targets on the held-out text of their demo models."""
     found = {}
-    for target, member in HELDOUT.items():
+    for target, model in HELDOUT.items():
         ran = evaluate(
-            target, str(TEXT / f"{member}_heldout.jsonl"), "--json", "--recommend", url=server.grpc_url
+            target, str(TEXT / f"{model}_heldout.jsonl"), "--json", "--recommend", url=server.grpc_url
         )
         assert (ran.returncode, ran.stderr) == (0, "")
         found[target] = json.loads(ran.stdout)
@@ -101,7 +102,9 @@ def test_a_recommendation_that_is_applied_gives_the_wanted_recall(
     config = repository / "verdict" / "config.pbtxt"
     kept = [line for line in config.read_text("utf-8").splitlines() if '"rejection_threshold"' not in line]
     config.write_text("\n".join([*kept, recommendation["verdict_config"], ""]), "utf-8")
-    with TritonServer(repository, ports=free_ports(), log_file=tmp_path / "log", judge=False) as running:
+    with TritonServer(
+        ServerOptions(repository, ports=free_ports(), log_file=tmp_path / "log", judge=False)
+    ) as running:
         ran = evaluate("rejection", str(TEXT / "rejection_heldout.jsonl"), "--json", url=running.grpc_url)
         judged = evaluate("toxicity", str(TEXT / "judge_heldout.jsonl"), url=running.grpc_url)
     figures = json.loads(ran.stdout)["measures"]["labels"][0]

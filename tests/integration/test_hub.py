@@ -13,11 +13,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from export_scripts.members import CHECKOUT, ENCODERS
+from export_scripts.hub_models import ENCODERS
 from export_scripts.sources import DEMO_WEIGHTS
+from launcher.repository.contract import CHECKOUT
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-HUB_IDS = {member.hub_id: name for name, member in ENCODERS.items()}
+HUB_IDS = {model.hub_id: name for name, model in ENCODERS.items()}
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -73,7 +74,7 @@ def hub() -> Iterator[str]:
 def export(
     tmp_path: Path, endpoint: str, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "export_scripts", "--source", "hub", "--members", "rejection"]
+    command = [sys.executable, "-m", "export_scripts", "--source", "hub", "--models", "rejection"]
     return subprocess.run(
         [*command, "--repository", str(tmp_path / "repository"), *options],
         cwd=CHECKOUT,
@@ -88,7 +89,7 @@ def test_the_resolved_commit_is_recorded_and_the_cache_serves_offline(hub: str, 
     ran = export(tmp_path, hub, "--revision", "rejection=main")
     assert ran.returncode == 0, ran.stderr
     manifest = json.loads((tmp_path / "repository" / "manifest" / "1" / "manifest.json").read_text("utf-8"))
-    record = manifest["members"]["rejection"]
+    record = manifest["models"]["rejection"]
     assert record["source"] == "hub:ProtectAI/distilroberta-base-rejection-v1"
     assert record["revision"] == COMMIT
     again = export(tmp_path, hub, "--revision", "rejection=main", HF_HUB_OFFLINE="1")

@@ -17,18 +17,19 @@ import pytest
 import requests
 import torch
 import tritonclient.grpc as triton
-from answer import Judgement, read_answer
-from prompting import LOGPROBS
 from transformers import AutoTokenizer, Phi3ForCausalLM
 from tribunal import Client, InvalidInput, ServerError, Toxicity
 from tritonclient.utils import triton_to_np_dtype
 
 from export_scripts.demo.text import read_judgements
-from export_scripts.judge_prompt import render_prompt
+from export_scripts.prompt_template import render_prompt
 from export_scripts.sources import DEMO_WEIGHTS
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
-from local_server.supervisor import Supervisor
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.recovery.supervisor import Supervisor
+from model_repository.judge_prompt.logic.prompting import LOGPROBS
+from model_repository.toxicity.logic.answer import Judgement, read_answer
 
 MAX_SCORE_DIFFERENCE = 1e-3
 ATTACKS = [
@@ -128,8 +129,8 @@ def test_a_caller_that_goes_away_stops_its_generation(server: TritonServer) -> N
         return tensor
 
     def stops() -> int:
-        assert server.log_file is not None
-        return server.log_file.read_text("utf-8").count("its caller went away")
+        assert server.options.log_file is not None
+        return server.options.log_file.read_text("utf-8").count("its caller went away")
 
     inputs = [
         tensor("text_input", "BYTES", b"Once"),
@@ -162,9 +163,9 @@ def test_generate_over_http(server: TritonServer) -> None:
 
     moderated = post("moderation/generate", text=INSULT).json()
     assert json.loads(moderated["verdict"])["toxicity"]["label"] == "toxic"
-    judged = post("toxicity_judge/generate", text=INSULT).json()
+    judged = post("judge/generate", text=INSULT).json()
     assert judged["text_output"].strip().startswith("toxic. ")
-    streamed = post("toxicity_judge/generate_stream", text=INSULT, stream=True)
+    streamed = post("judge/generate_stream", text=INSULT, stream=True)
     events = [json.loads(line[5:]) for line in streamed.text.splitlines() if line.startswith("data:")]
     assert len(events) > 3
     assert "".join(event["text_output"] for event in events) == judged["text_output"]
@@ -205,7 +206,9 @@ def test_steady_load_of_many_callers_changes_no_answer(server: TritonServer) -> 
 def test_without_the_llm_the_encoders_still_answer(demo_repository: Path, tmp_path: Path) -> None:
     log_file = tmp_path / "log"
     with (
-        TritonServer(demo_repository, ports=free_ports(), log_file=log_file, judge=False) as server,
+        TritonServer(
+            ServerOptions(demo_repository, ports=free_ports(), log_file=log_file, judge=False)
+        ) as server,
         Client(server.grpc_url) as client,
     ):
         verdict = client.moderate("The bread is fresh.", judge="always")
@@ -222,10 +225,10 @@ def own_server(demo_repository: Path, tmp_path: Path) -> Iterator[TritonServer]:
     """A server that the test may harm, whose judge reads no more than 24 tokens at a time."""
     repository = tmp_path / "repository"
     shutil.copytree(demo_repository, repository)
-    config = repository / "judge" / "config.pbtxt"
+    config = repository / "toxicity" / "config.pbtxt"
     tracked = config.read_text("utf-8")
     config.write_text(tracked.replace('string_value: "512"', 'string_value: "24"'), "utf-8")
-    with TritonServer(repository, ports=free_ports(), log_file=tmp_path / "log") as running:
+    with TritonServer(ServerOptions(repository, ports=free_ports(), log_file=tmp_path / "log")) as running:
         yield running
 
 

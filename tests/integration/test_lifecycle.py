@@ -1,4 +1,4 @@
-"""`python -m local_server` as a user runs it: start, stop, and every way not to start."""
+"""`python -m launcher` as a user runs it: start, stop, and every way not to start."""
 
 import os
 import re
@@ -17,10 +17,11 @@ import pytest
 import requests
 from tribunal import Client, Connection, ServerUnavailable
 
-from export_scripts.manifest import read_manifest, sha256, write_manifest
-from local_server.crashes import MOST
-from local_server.preconditions import free_ports, require_free
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports, require_free
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.recovery.restarts import MOST
+from launcher.repository.manifest import read_manifest, sha256, write_manifest
 from tests.integration.launching import READY_TIMEOUT_S, launch, refused, wait_until_ready
 
 
@@ -190,9 +191,9 @@ def test_a_repository_without_exports(tmp_path: Path) -> None:
 def vouch_for(repository: Path, file: str) -> None:
     """Give `file` as it is now its place in the manifest, where it has one."""
     manifest = read_manifest(repository)
-    for member in manifest["members"].values():
-        if file in member["files"]:
-            member["files"][file] = sha256(repository / file)
+    for model in manifest["models"].values():
+        if file in model["files"]:
+            model["files"][file] = sha256(repository / file)
     write_manifest(repository, manifest)
 
 
@@ -201,7 +202,11 @@ def vouch_for(repository: Path, file: str) -> None:
     [
         ("aegis/1/model.onnx", "not a model", r"aegis/1/model.onnx cannot be read: .*export it again"),
         ("tokenizer/1/rejection.json", "{", "tokenizer: .*EOF while parsing"),
-        ("verdict/labels.txt", "One\nTwo\n", "verdict: .*labels.txt has 2 labels, but the config 14"),
+        (
+            "verdict/labels.txt",
+            "One\nTwo\n",
+            "labels.txt does not name the 14 categories that aegis was exported with",
+        ),
         ("phi3/1/model.json", '{"model": "/nowhere"}', "phi3: .*/nowhere"),
         ("verdict/config.pbtxt", "no config", r"verdict/config\.pbtxt is malformed: 1:1"),
     ],
@@ -229,11 +234,13 @@ def test_the_cache_answers_repeated_texts_and_mixes_up_nothing(demo_repository: 
     texts = ["How to make a bomb?", "How to make a cake?", "Sorry, but I can't assist with that."]
     with (
         TritonServer(
-            demo_repository,
-            ports=free_ports(),
-            log_file=tmp_path / "tritonserver.log",
-            judge=False,
-            cache_mib=8,
+            ServerOptions(
+                demo_repository,
+                ports=free_ports(),
+                log_file=tmp_path / "tritonserver.log",
+                judge=False,
+                cache_mib=8,
+            )
         ) as server,
         Client(server.grpc_url) as client,
     ):
@@ -252,7 +259,9 @@ def test_the_cache_answers_repeated_texts_and_mixes_up_nothing(demo_repository: 
 def test_the_tracked_configs_load_as_they_are(demo_repository: Path, tmp_path: Path) -> None:
     with (
         TritonServer(
-            demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, tuned=False
+            ServerOptions(
+                demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, tuned=False
+            )
         ) as server,
         Client(server.grpc_url) as client,
     ):

@@ -8,8 +8,8 @@ import pytest
 import requests
 from tribunal import Client, InvalidInput
 
-from export_scripts.members import category_labels
-from local_server.server import TritonServer
+from launcher.process.server import TritonServer
+from launcher.repository.contract import category_labels
 from tests.integration.metrics import scrape, settle, value
 
 THREAT = "I could strangle him."
@@ -83,8 +83,8 @@ def test_what_callers_got_wrong_is_counted_apart(server: TritonServer, grown: Ca
 
 def test_the_source_of_the_weights(server: TritonServer) -> None:
     samples = scrape(server)
-    for member, precision in (("rejection", "fp32"), ("aegis", "fp32"), ("judge", "float32")):
-        labels = {"member": member, "source": "demo", "revision": "", "precision": precision}
+    for model, precision in (("rejection", "fp32"), ("aegis", "fp32"), ("judge", "float32")):
+        labels = {"model": model, "source": "demo", "revision": "", "precision": precision}
         assert value(samples, "tribunal_weights_info", **labels) == 1
 
 

@@ -15,8 +15,9 @@ import requests
 import yaml
 from tribunal import Client, InvalidInput
 
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
 from tests.integration.metrics import scrape
 from tests.promql import ALERTS, Query, alert_queries, alerts, dashboard_queries, selectors
 
@@ -29,7 +30,9 @@ TIMEOUT_S = 30.0
 def test_every_metric_and_label_that_is_asked_for_is_exposed(demo_repository: Path, tmp_path: Path) -> None:
     with (
         TritonServer(
-            demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, cache_mib=8
+            ServerOptions(
+                demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, cache_mib=8
+            )
         ) as server,
         Client(server.grpc_url) as client,
     ):

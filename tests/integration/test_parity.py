@@ -11,11 +11,12 @@ import tritonclient.http
 from tribunal import Client
 
 from export_scripts.checkpoint import Checkpoint, load_checkpoint
-from export_scripts.members import ENCODERS
+from export_scripts.hub_models import ENCODERS
 from export_scripts.parity import scores_of
 from export_scripts.parity_texts import parity_texts
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
 from tests.conftest import demo_checkpoint
 from tests.integration.conftest import export
 
@@ -63,7 +64,7 @@ def reference_scores(checkpoint: Checkpoint, name: str, text: str) -> npt.NDArra
 
 
 def exact_texts(checkpoint: Checkpoint) -> list[str]:
-    """Texts of exactly 510, 511 and 512 tokens by this member's tokenizer."""
+    """Texts of exactly 510, 511 and 512 tokens by this model's tokenizer."""
     texts = []
     for tokens in (510, 511, 512):
         text = "a" + " a" * (tokens - 3)
@@ -97,7 +98,7 @@ def assert_parity(
 def test_demo_members(server: TritonServer, protocol: str) -> None:
     checkpoints = {name: demo_checkpoint(name) for name in ENCODERS}
     texts = parity_texts()
-    texts += [text for member in checkpoints.values() for text in exact_texts(member)]
+    texts += [text for model in checkpoints.values() for text in exact_texts(model)]
     texts += long_texts()
     assert len(texts) >= 300
     assert_parity(server, protocol, checkpoints, texts)
@@ -105,11 +106,13 @@ def test_demo_members(server: TritonServer, protocol: str) -> None:
 
 def test_full_size_members(full_size_checkpoints: Path, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
-    export(str(full_size_checkpoints), repository, "--members", *ENCODERS)
+    export(str(full_size_checkpoints), repository, "--models", *ENCODERS)
     checkpoints = {name: load_checkpoint(full_size_checkpoints / name, ENCODERS[name]) for name in ENCODERS}
     texts = parity_texts()[::12] + exact_texts(checkpoints["aegis"])[-1:]
     log_file = tmp_path / "tritonserver.log"
-    with TritonServer(repository, ports=free_ports(), log_file=log_file, judge=False) as server:
+    with TritonServer(
+        ServerOptions(repository, ports=free_ports(), log_file=log_file, judge=False)
+    ) as server:
         for protocol in ("grpc", "http"):
             assert_parity(server, protocol, checkpoints, texts)
 

@@ -19,8 +19,8 @@ import pytest
 from tribunal import Client
 
 from export_scripts.demo.text import read_judgements
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.process.server import TritonServer
 from tests.integration.gateway import Gateway, gateway
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
@@ -271,7 +271,7 @@ def test_an_interrupted_scan_goes_on_only_as_it_was_begun(server: TritonServer, 
     assert b"was begun otherwise: explain was true and is false" in other.stderr
     assert part.read_bytes() == whole[: len(whole) // 2]
 
-    weights = {name: {**member, "source": "hub:a/b"} for name, member in state["plan"]["weights"].items()}
+    weights = {name: {**model, "source": "hub:a/b"} for name, model in state["plan"]["weights"].items()}
     begun = {**state, "stage": "scanning", "plan": {**state["plan"], "weights": weights}}
     state_file.write_text(json.dumps(begun), "utf-8")
     assert b"was begun otherwise: weights was" in scan(server.grpc_url, source, "-o", output).stderr

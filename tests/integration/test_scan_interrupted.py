@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from export_scripts.demo.text import read_judgements
-from local_server.command import Ports
-from local_server.preconditions import free_ports
+from launcher.exposure.ports import Ports, free_ports
 from perf.launched_server import LaunchedServer
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")

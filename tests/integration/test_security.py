@@ -11,11 +11,12 @@ import tritonclient.grpc
 from tribunal import Client
 from tritonclient.utils import InferenceServerException
 
-from export_scripts.manifest import MANIFEST, sha256
-from local_server.command import ADMIN_HEADER
-from local_server.exposure import Exposure
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.addresses import Exposure
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.command_line import ADMIN_HEADER
+from launcher.process.server import TritonServer
+from launcher.repository.manifest import MANIFEST, sha256
 from tests.integration.certificates import Certificates, issue
 from tests.integration.launching import launch, refused
 
@@ -40,11 +41,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def tls_server(demo_repository: Path, certificates: Certificates) -> Iterator[TritonServer]:
     with TritonServer(
-        demo_repository,
-        ports=free_ports(),
-        exposure=Exposure(tls=certificates.tls),
-        log_file=demo_repository.parent / "tls.log",
-        judge=False,
+        ServerOptions(
+            demo_repository,
+            ports=free_ports(),
+            exposure=Exposure(tls=certificates.tls),
+            log_file=demo_repository.parent / "tls.log",
+            judge=False,
+        )
     ) as running:
         yield running
 
@@ -52,11 +55,13 @@ def tls_server(demo_repository: Path, certificates: Certificates) -> Iterator[Tr
 @pytest.fixture(scope="module")
 def mutual_tls_server(demo_repository: Path, certificates: Certificates) -> Iterator[TritonServer]:
     with TritonServer(
-        demo_repository,
-        ports=free_ports(),
-        exposure=Exposure(tls=certificates.mutual_tls),
-        log_file=demo_repository.parent / "mutual_tls.log",
-        judge=False,
+        ServerOptions(
+            demo_repository,
+            ports=free_ports(),
+            exposure=Exposure(tls=certificates.mutual_tls),
+            log_file=demo_repository.parent / "mutual_tls.log",
+            judge=False,
+        )
     ) as running:
         yield running
 
@@ -199,5 +204,5 @@ def test_the_log_does_not_hold_the_text(tls_server: TritonServer, certificates: 
     with certificates.grpc_client(tls_server.grpc_url) as client:
         assert flagged(client)
     assert flagged_over_http(tls_server.http_url)
-    assert tls_server.log_file is not None
-    assert "bomb" not in tls_server.log_file.read_text("utf-8")
+    assert tls_server.options.log_file is not None
+    assert "bomb" not in tls_server.options.log_file.read_text("utf-8")

@@ -8,16 +8,19 @@ import psutil
 import pytest
 from tribunal import Client, TribunalError
 
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
-from local_server.supervisor import STUB, Supervisor, model_of
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.recovery.supervisor import STUB, Supervisor, model_of
 
 
 @pytest.fixture(scope="module")
 def screening(demo_repository: Path) -> Iterator[TritonServer]:
     """The demo encoders, served apart from the other tests."""
     log_file = demo_repository.parent / "supervised.log"
-    with TritonServer(demo_repository, ports=free_ports(), log_file=log_file, judge=False) as running:
+    with TritonServer(
+        ServerOptions(demo_repository, ports=free_ports(), log_file=log_file, judge=False)
+    ) as running:
         yield running
 
 
@@ -32,7 +35,7 @@ def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
     ]
 
 
-@pytest.mark.parametrize("model", ["tokenizer", "aegis", "judge"])
+@pytest.mark.parametrize("model", ["tokenizer", "aegis", "toxicity"])
 def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None:
     events: list[str] = []
     instances = len(stubs(screening, model))

@@ -6,25 +6,28 @@ from pathlib import Path
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tribunal import Client
 
-from local_server.preconditions import free_ports
-from local_server.server import TritonServer
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
 from tests.integration.trace_collector import TraceCollector
 
 # Triton exports its spans every 5 s.
 EXPORT_TIMEOUT_S = 30.0
-STEPS = {"tokenizer", "rejection", "aegis", "judge", "verdict"}
+STEPS = {"tokenizer", "rejection", "aegis", "toxicity", "verdict"}
 
 
 def test_spans_of_every_second_request_show_each_step(demo_repository: Path, tmp_path: Path) -> None:
     with TraceCollector() as collector:
         with (
             TritonServer(
-                demo_repository,
-                ports=free_ports(),
-                log_file=tmp_path / "log",
-                judge=False,
-                trace_url=collector.url,
-                trace_rate=2,
+                ServerOptions(
+                    demo_repository,
+                    ports=free_ports(),
+                    log_file=tmp_path / "log",
+                    judge=False,
+                    trace_url=collector.url,
+                    trace_rate=2,
+                )
             ) as server,
             Client(server.grpc_url) as client,
         ):

@@ -65,7 +65,7 @@ class Evaluation:
     @property
     def weights_are_demo(self) -> bool:
         """Whether the server runs weights for demonstration, which the card's figures do not describe."""
-        weights = self.server.weights.get(self.card.member)
+        weights = self.server.weights.get(self.card.model)
         return weights is not None and weights.are_demo
 
     def as_document(self) -> dict[str, Any]:

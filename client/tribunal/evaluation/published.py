@@ -1,4 +1,4 @@
-"""Figures that the model cards of the members publish, to set beside measured ones."""
+"""Figures that the model cards of the models publish, to set beside measured ones."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Published:
 class ModelCard:
     """What a card says of its model: of how many examples, how it counts, and others it compares with."""
 
-    member: str
+    model: str
     url: str
     examples: str
     counting: str
@@ -34,14 +34,14 @@ class ModelCard:
 
 CARDS = {
     Target.rejection: ModelCard(
-        member="rejection",
+        model="rejection",
         url="https://huggingface.co/ProtectAI/distilroberta-base-rejection-v1",
         examples="its evaluation set",
         counting="figures of the label REJECTION",
         figures=(Published("REJECTION", 0.9279, 0.9810, 0.9537, accuracy=0.9887),),
     ),
     Target.aegis: ModelCard(
-        member="aegis",
+        model="aegis",
         url="https://huggingface.co/AC/MiniLM-L12-H384-uncased_Nvidia-Aegis-AI-Safety",
         examples="359 test examples",
         counting=(
@@ -63,7 +63,7 @@ CARDS = {
         ),
     ),
     Target.toxicity: ModelCard(
-        member="judge",
+        model="judge",
         url="https://huggingface.co/grounded-ai/phi3-toxicity-judge-merge",
         examples="350 examples, 175 of each label",
         counting="the card numbers its classes; which is which stands only in its prose",

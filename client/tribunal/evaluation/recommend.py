@@ -61,7 +61,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Thresholds, and for toxicity the band, with the lines for the configs of `verdict` and `judge`."""
+    """Thresholds, and for toxicity the band, with the lines for the configs of `verdict` and `toxicity`."""
 
     goal: str
     proposals: tuple[Proposal, ...]
@@ -205,7 +205,7 @@ def _judge_config(band: Band) -> str:
         found += f", the most there is (wanted: {band.wanted_recall:g})"
     return "\n".join(
         [
-            f"# model_repository/judge/config.pbtxt: {found}",
+            f"# model_repository/toxicity/config.pbtxt: {found}",
             _parameter("auto_low", _decimal(band.low)),
             _parameter("auto_high", _decimal(band.high)),
         ]

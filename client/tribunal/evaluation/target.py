@@ -1,10 +1,10 @@
-"""What can be evaluated: the members of the ensemble, by the question each answers."""
+"""What can be evaluated: the models of the ensemble, by the question each answers."""
 
 from enum import Enum
 
 
 class Target(str, Enum):
-    """A member whose answers are compared with labels."""
+    """A model whose answers are compared with labels."""
 
     rejection = "rejection"
     aegis = "aegis"

@@ -14,7 +14,7 @@ from tribunal.messages import MAX_BATCH_SIZE
 from tribunal.options import JudgeMode, Timeout, Url
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
-from tribunal.scan.meter import Meter
+from tribunal.scan.progress import ScanProgress
 from tribunal.scan.rows import STANDARD_INPUT, Format
 from tribunal.scan.scanning import SUFFIXES, Options, to_file, to_standard_output
 
@@ -97,16 +97,16 @@ def scan(
     )
     # One more than the requests, to see whether a server is back while others still wait for it.
     limited = replace(connection, max_in_flight=concurrency + 1)
-    with Meter() as meter, Client(url, timeout_s=timeout_s, connection=limited) as client:
-        asker = Asker(client, options.judge, explain, wait_s, on_wait=meter.show_waiting)
+    with ScanProgress() as progress, Client(url, timeout_s=timeout_s, connection=limited) as client:
+        asker = Asker(client, options.judge, explain, wait_s, on_wait=progress.show_waiting)
         if str(output) == STANDARD_OUTPUT:
-            summary = to_standard_output(options, asker, meter)
+            summary = to_standard_output(options, asker, progress)
         elif output.suffix in SUFFIXES:
             with Journal(output) as journal:
                 summary = to_file(
-                    options, asker, meter, journal, overwrite=overwrite, retry_failed=retry_failed
+                    options, asker, progress, journal, overwrite=overwrite, retry_failed=retry_failed
                 )
         else:
             raise InvalidInput(f"the output {output} must end in {' or '.join(SUFFIXES)}, or be -")
-    meter.show(summary)
+    progress.show(summary)
     raise typer.Exit(SOME_FAILED if summary.failed else 0)

@@ -12,7 +12,7 @@ from typing import Any
 from tribunal.errors import InvalidInput
 from tribunal.scan.engine import Asker, completed
 from tribunal.scan.journal import COMPLETE, RETRYING, SCANNING, Journal
-from tribunal.scan.meter import Meter
+from tribunal.scan.progress import ScanProgress
 from tribunal.scan.records import OUTCOME, VERDICT, Record, ToRecord, to_record, to_retry
 from tribunal.scan.rows import Format, Input, Row, identity
 from tribunal.scan.summary import Summary
@@ -66,19 +66,25 @@ class Pass:
         return Input(self.source, self.form, columns=columns or None)
 
 
-def to_standard_output(options: Options, asker: Asker, meter: Meter) -> Summary:
+def to_standard_output(options: Options, asker: Asker, progress: ScanProgress) -> Summary:
     """Write each record as a line of JSON as soon as its turn comes; nothing is kept to go on from."""
-    _greet(asker, meter)
+    _greet(asker, progress)
     summary = Summary()
     whole_pass = Pass(options.source, options.form, to_record, whole=True)
-    for lines in _lines(whole_pass, options, asker, meter, summary, skipped=0, last=None):
+    for lines in _lines(whole_pass, options, asker, progress, summary, skipped=0, last=None):
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
     return summary
 
 
 def to_file(
-    options: Options, asker: Asker, meter: Meter, journal: Journal, *, overwrite: bool, retry_failed: bool
+    options: Options,
+    asker: Asker,
+    progress: ScanProgress,
+    journal: Journal,
+    *,
+    overwrite: bool,
+    retry_failed: bool,
 ) -> Summary:
     """Scan, go on with a scan or a retry that was interrupted, or retry what failed.
 
@@ -96,9 +102,9 @@ def to_file(
     if stage is not None:
         journal.require_same(plan)
     if stage == COMPLETE:
-        meter.say(f"{options.output} is complete")
+        progress.say(f"{options.output} is complete")
         return Summary.from_dict(journal.summary or {})
-    weights = {name: asdict(of_member) for name, of_member in _greet(asker, meter).items()}
+    weights = {name: asdict(of_model) for name, of_model in _greet(asker, progress).items()}
     if stage is None:
         journal.begin(SCANNING, {**plan, "weights": weights})
     else:
@@ -109,7 +115,7 @@ def to_file(
     else:
         whole = not (options.is_parquet and options.form.kind == "parquet")
         one_pass = Pass(options.source, options.form, to_record, whole)
-    summary = _fill(one_pass, options, asker, meter, journal)
+    summary = _fill(one_pass, options, asker, progress, journal)
     convert = None
     if options.is_parquet:
         from tribunal.scan import parquet
@@ -120,14 +126,16 @@ def to_file(
     return summary
 
 
-def _fill(one_pass: Pass, options: Options, asker: Asker, meter: Meter, journal: Journal) -> Summary:
+def _fill(
+    one_pass: Pass, options: Options, asker: Asker, progress: ScanProgress, journal: Journal
+) -> Summary:
     """Complete the work file from where it stands; returns the counts of all of it."""
     summary, last = Summary(), None
     for last in journal.resume():
         summary.add(last[VERDICT])
     if last is not None:
-        meter.say(f"going on after {summary.records:,} records")
-    for lines in _lines(one_pass, options, asker, meter, summary, summary.records, last):
+        progress.say(f"going on after {summary.records:,} records")
+    for lines in _lines(one_pass, options, asker, progress, summary, summary.records, last):
         journal.write(lines)
     return summary
 
@@ -136,7 +144,7 @@ def _lines(
     one_pass: Pass,
     options: Options,
     asker: Asker,
-    meter: Meter,
+    progress: ScanProgress,
     summary: Summary,
     skipped: int,
     last: Mapping[str, Any] | None,
@@ -151,23 +159,23 @@ def _lines(
                 "the input that it was begun with, or --overwrite"
             )
         records = (one_pass.to_record(row, options.text_field) for row in rows)
-        meter.start()
+        progress.start()
         for batch in completed(
             records, asker, concurrency=options.concurrency, batch_size=options.batch_size
         ):
             for record in batch:
                 summary.add(record.verdict)
             yield b"".join(record.line(whole=one_pass.whole) for record in batch)
-            meter.show_progress(len(batch), summary.records, opened.share_read)
+            progress.show_progress(len(batch), summary.records, opened.share_read)
 
 
-def _greet(asker: Asker, meter: Meter) -> Mapping[str, Any]:
+def _greet(asker: Asker, progress: ScanProgress) -> Mapping[str, Any]:
     """Wait for the server, and say where its weights are for demonstration only; returns them."""
     asker.wait_until_ready()
     asker.weights = asker.client.info().weights
     demo = [name for name, weights in asker.weights.items() if weights.are_demo]
     if demo:
-        meter.say(f"weights for demonstration only: {', '.join(demo)}")
+        progress.say(f"weights for demonstration only: {', '.join(demo)}")
     return asker.weights
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from prompting import Prompt, sampling_parameters
+from logic.prompting import Prompt, sampling_parameters
 
 
 class TritonPythonModel:

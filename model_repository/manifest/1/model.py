@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from weights_info import HELP, NAME, weights_labels
+from logic.weights_info import HELP, NAME, weights_labels
 
 
 class TritonPythonModel:
@@ -18,9 +18,9 @@ class TritonPythonModel:
         content = path.read_bytes()
         self.manifest = np.array([content], dtype=np.object_)
         self.family = pb_utils.MetricFamily(name=NAME, description=HELP, kind=pb_utils.MetricFamily.GAUGE)
-        self.members = [self.family.Metric(labels=labels) for labels in weights_labels(json.loads(content))]
-        for member in self.members:
-            member.set(1)
+        self.models = [self.family.Metric(labels=labels) for labels in weights_labels(json.loads(content))]
+        for model in self.models:
+            model.set(1)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Return `manifest` BYTES [1]: UTF-8 JSON."""

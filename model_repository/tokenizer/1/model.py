@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from encoding import InvalidText, TextEncoder, decode_texts
+from logic.encoding import InvalidText, TextEncoder, decode_texts
+from logic.windows import pad_batch
 from tokenizers import Tokenizer
-from windows import lay_out
 
 ENCODERS = ("rejection", "aegis")
 TEXT_BYTES_BUCKETS = [64, 256, 1024, 4096, 16384, 65536]
@@ -74,7 +74,7 @@ class TritonPythonModel:
         outputs = []
         for name, encoder in self.encoders.items():
             encoded = encoder.encode(texts)
-            input_ids, attention_mask = lay_out(
+            input_ids, attention_mask = pad_batch(
                 [text.windows for text in encoded],
                 pad_id=encoder.pad_id,
                 pad_to_multiple_of=self.pad_to_multiple_of,

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from decision_metrics import COUNTERS, Tally, all_series
-from policy import Policy, Toxicity
-from scores import category_scores, rejection_scores
+from logic.decision_metrics import COUNTERS, Tally, all_series
+from logic.policy import Policy, Toxicity
+from logic.scores import category_scores, rejection_scores
 
 # Each change of a counter is a message to Triton, which would cost every text more than its decision.
 REPORT_PERIOD_S = 1.0
-JUDGE_TENSORS = ("judge_status", "judge_label", "toxicity_score", "judge_reason")
+JUDGE_TENSORS = ("toxicity_status", "toxicity_label", "toxicity_score", "toxicity_reason")
 
 
 class TritonPythonModel:
@@ -23,9 +23,6 @@ class TritonPythonModel:
         """Read the thresholds from the config and the category names from `labels.txt`."""
         config = json.loads(args["model_config"])
         labels = (Path(args["model_repository"]) / "labels.txt").read_text("utf-8").splitlines()
-        categories = pb_utils.get_output_config_by_name(config, "category_scores")["dims"][0]
-        if len(labels) != categories:
-            raise ValueError(f"labels.txt has {len(labels)} labels, but the config {categories} categories")
         thresholds = {name: value["string_value"] for name, value in config["parameters"].items()}
         self.policy = Policy.from_parameters(thresholds, labels)
         self.families = {
@@ -62,7 +59,8 @@ class TritonPythonModel:
         try:
             rejection = rejection_scores(values("rejection_logits"))
             categories = category_scores(values("aegis_logits"))
-        except ArithmeticError as error:
+            self.policy.require_categories(categories.shape[1])
+        except (ArithmeticError, ValueError) as error:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
         judge = [values(name)[:, 0].tolist() for name in JUDGE_TENSORS]
         toxicities = [Toxicity.from_tensors(*row) for row in zip(*judge, strict=True)]

@@ -1,0 +1,54 @@
+"""The models of the hub that Tribunal serves: where they come from and what their checkpoint must be."""
+
+from dataclasses import dataclass
+
+from launcher.repository.contract import JUDGE_LABELS, category_labels
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """One model: two are encoders, one is the judge.
+
+    labels: names in the order of the logits.
+    multi_label: an independent sigmoid for each label; else a softmax over them.
+    hub_revision: the commit, tag or branch that is exported unless another is asked for.
+    """
+
+    name: str
+    hub_id: str
+    hub_revision: str
+    architecture: str
+    labels: tuple[str, ...]
+    multi_label: bool
+
+
+ENCODERS = {
+    model.name: model
+    for model in (
+        HubModel(
+            name="rejection",
+            hub_id="ProtectAI/distilroberta-base-rejection-v1",
+            hub_revision="65584967c3f22ff7723e5370c65e0e76791e6055",
+            architecture="RobertaForSequenceClassification",
+            labels=("NORMAL", "REJECTION"),
+            multi_label=False,
+        ),
+        HubModel(
+            name="aegis",
+            hub_id="AC/MiniLM-L12-H384-uncased_Nvidia-Aegis-AI-Safety",
+            hub_revision="main",
+            architecture="BertForSequenceClassification",
+            labels=category_labels(),
+            multi_label=True,
+        ),
+    )
+}
+JUDGE = HubModel(
+    name="judge",
+    hub_id="grounded-ai/phi3-toxicity-judge-merge",
+    hub_revision="main",
+    architecture="Phi3ForCausalLM",
+    labels=JUDGE_LABELS,
+    multi_label=False,
+)
+HUB_MODELS = {**ENCODERS, JUDGE.name: JUDGE}

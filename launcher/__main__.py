@@ -1,0 +1,111 @@
+"""`python -m launcher`: serve a model repository on this host until it is told to stop."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from launcher import CrashError, StartError
+from launcher.arguments import parse_arguments, server_options
+from launcher.exposure.addresses import Exposure
+from launcher.process.server import TritonServer
+from launcher.recovery.restarts import CrashLimit
+from launcher.recovery.supervisor import Supervisor
+from launcher.repository.manifest import MANIFEST
+
+console = Console(stderr=True, highlight=False)
+
+
+def main() -> int:
+    """Serve until SIGINT, SIGTERM or the end of the command; returns the exit status."""
+    arguments = parse_arguments()
+    # A shell starts background jobs with SIGINT ignored, and Python then leaves it so.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _interrupt)
+    try:
+        return keep_serving(TritonServer(server_options(arguments)), arguments.command)
+    except StartError as error:
+        console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopping ...")
+        return 0
+
+
+def keep_serving(server: TritonServer, command: list[str]) -> int:
+    """Serve, and start tritonserver again when it dies; returns the exit status.
+
+    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError.
+    """
+    crashes = CrashLimit()
+    while True:
+        try:
+            with started(server), Supervisor(server, on_event=console.print):
+                if command:
+                    return run(server, command)
+                death = f"tritonserver ended by itself with status {server.wait()}"
+        except CrashError as error:
+            death = str(error)
+        if crashes.reached():
+            raise StartError(
+                f"{death}; it died {crashes.most} times within {crashes.within_s:g} s: see {server.log_name}"
+            )
+        console.print(f"[red]{death}[/red]; starting it again (its log: {server.log_name})", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def started(server: TritonServer) -> Iterator[None]:
+    """The server while it runs, once its banner was printed."""
+    started_s = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("Loading the models:"), TimeElapsedColumn())
+    loading = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with contextlib.ExitStack() as stack:
+        with loading:
+            loading.add_task("loading", total=None)
+            stack.enter_context(server)
+        print_banner(server, time.monotonic() - started_s)
+        yield
+
+
+def run(server: TritonServer, command: list[str]) -> int:
+    """Run `command` against the server; returns its exit status."""
+    environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def print_banner(server: TritonServer, start_s: float) -> None:
+    """Say what is served, where, and from which weights."""
+    manifest = json.loads((server.repository / MANIFEST).read_text("utf-8"))
+    console.print(f"[green]Ready[/green] after {start_s:.1f} s: {server.repository}", soft_wrap=True)
+    for name, weights in manifest["models"].items():
+        warning = ", for demonstration only" if weights["source"] == "demo" else ""
+        console.print(f"  {name}: {weights['source']} ({weights['precision']}){warning}", soft_wrap=True)
+    console.print(
+        f"  gRPC {server.grpc_url}{protection(server.options.exposure)}, HTTP {server.http_url}, "
+        f"metrics {server.metrics_url}",
+        soft_wrap=True,
+    )
+    console.print(f"  log {server.log_name}", soft_wrap=True)
+
+
+def protection(exposure: Exposure) -> str:
+    """How the gRPC endpoint is protected, in words for the banner."""
+    if exposure.tls is None:
+        return ""
+    return " (mutual TLS)" if exposure.tls.client_ca else " (TLS)"
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Options of `python -m launcher`."""
+
+import argparse
+from ipaddress import IPv4Address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from launcher.exposure.addresses import LOOPBACK, Exposure
+from launcher.exposure.ports import Ports, free_ports
+from launcher.exposure.tls import Tls
+from launcher.host.tuning import available_cores
+from launcher.options import ServerOptions
+from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m launcher",
+        description="Serve a model repository with the real tritonserver, on loopback unless told otherwise.",
+        epilog="example: python -m launcher --free-ports -- tribunal moderate 'How to make a bomb?'",
+    )
+    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, metavar="DIR")
+    parser.add_argument("--http-port", type=int, default=Ports.http, metavar="N")
+    parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="N")
+    parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="N")
+    parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
+    parser.add_argument("--without-judge", action="store_true", help="leave the LLM out")
+    parser.add_argument(
+        "--instances",
+        type=positive,
+        default=available_cores(),
+        metavar="N",
+        help="of each encoder, with one thread each (default: as many as cores, %(default)s here)",
+    )
+    parser.add_argument(
+        "--cache-mib",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep the encoders' answers to repeated texts in so many MiB (default: no cache)",
+    )
+    parser.add_argument(
+        "--trace-url",
+        type=trace_url,
+        metavar="URL",
+        help="send OpenTelemetry spans to this OTLP/HTTP endpoint, such as http://localhost:4318/v1/traces",
+    )
+    parser.add_argument(
+        "--trace-rate", type=positive, default=1, metavar="N", help="trace every Nth request (default: all)"
+    )
+    parser.add_argument(
+        "--log-file",
+        type=Path,
+        default=CHECKOUT / "build" / "tritonserver.log",
+        metavar="FILE",
+        help="where Triton's own log goes, - for standard error (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--work-folder",
+        type=Path,
+        metavar="DIR",
+        help="where the packed weights and configs for this host go; needed where the repository cannot be "
+        "written (default: into the repository)",
+    )
+    parser.add_argument(
+        "--manifest-sha256",
+        metavar="HEX",
+        help="refuse a repository whose manifest has another checksum; its files are always checked "
+        "against the manifest",
+    )
+    parser.add_argument(
+        "--start-timeout", type=float, default=120.0, metavar="S", help="seconds the models may take to load"
+    )
+    network = parser.add_argument_group("who can reach it")
+    network.add_argument(
+        "--address",
+        type=IPv4Address,
+        default=LOOPBACK,
+        metavar="IP",
+        help="where gRPC listens; beyond loopback it needs TLS, and HTTP and the metrics stay on loopback "
+        "(default: %(default)s)",
+    )
+    network.add_argument(
+        "--expose",
+        action="store_true",
+        help="open HTTP and the metrics at --address too, and let gRPC do without TLS: only where a proxy "
+        "or a container's network guards that address",
+    )
+    network.add_argument("--tls-certificate", type=Path, metavar="PEM", help="TLS for gRPC")
+    network.add_argument("--tls-key", type=Path, metavar="PEM", help="key of that certificate")
+    network.add_argument(
+        "--tls-client-ca",
+        type=Path,
+        metavar="PEM",
+        help="let in only callers with a certificate that it signed",
+    )
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="after `--`: run it with TRIBUNAL_URL set, then stop and exit with its status",
+    )
+    options = parser.parse_args(arguments)
+    if bool(options.tls_certificate) != bool(options.tls_key):
+        parser.error("--tls-certificate and --tls-key go together")
+    if options.tls_client_ca and not options.tls_certificate:
+        parser.error("--tls-client-ca needs --tls-certificate and --tls-key")
+    return options
+
+
+def server_options(arguments: argparse.Namespace) -> ServerOptions:
+    """How the command line says that the server is to run; raises StartError for one open to all."""
+    ports = Ports(http=arguments.http_port, grpc=arguments.grpc_port, metrics=arguments.metrics_port)
+    return ServerOptions(
+        arguments.repository,
+        None if arguments.log_file == Path("-") else arguments.log_file,
+        ports=free_ports() if arguments.free_ports else ports,
+        exposure=exposure_of(arguments),
+        work_folder=arguments.work_folder,
+        manifest_sha256=arguments.manifest_sha256,
+        start_timeout_s=arguments.start_timeout,
+        judge=not arguments.without_judge,
+        instances=arguments.instances,
+        cache_mib=arguments.cache_mib,
+        trace_url=arguments.trace_url,
+        trace_rate=arguments.trace_rate,
+    )
+
+
+def exposure_of(arguments: argparse.Namespace) -> Exposure:
+    """Where the command line says that the server listens; raises StartError where that is open to all."""
+    certificate, key, client_ca = arguments.tls_certificate, arguments.tls_key, arguments.tls_client_ca
+    tls = Tls(certificate, key, client_ca) if certificate else None
+    return Exposure(arguments.address, arguments.expose, tls)
+
+
+def positive(number: str) -> int:
+    """Parse a whole number from 1 on; raises ValueError otherwise."""
+    if int(number) < 1:
+        raise ValueError(number)
+    return int(number)
+
+
+def trace_url(text: str) -> str:
+    """Parse the address of an OTLP/HTTP endpoint; without a path spans go nowhere."""
+    address = urlsplit(text)
+    if address.scheme not in ("http", "https") or not address.netloc or address.path in ("", "/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as http://localhost:4318/v1/traces")
+    return text

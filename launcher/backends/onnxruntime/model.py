@@ -1,0 +1,103 @@
+"""Triton backend `onnxruntime` for servers that lack the C++ one: the same configs, the same tensors.
+
+Honours `default_model_filename` and the parameters `intra_op_thread_count` and
+`inter_op_thread_count`; the CPU is its only device. The parameter `unpad_by`, its own, names the
+mask by which inputs [batch, windows, tokens] are run without their padding, and `max_padding_tokens`
+how much of it may be left where windows of nearly the same length then share a run.
+"""
+
+import ctypes
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+from logic.batching import Tensors, group_by_shape, join, split
+from logic.unpadding import run_unpadded
+from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+
+# Runs of as many tokens leave tens of MiB unused behind them, and take far longer than giving them back.
+LONG_TOKENS = 256
+LIBC = ctypes.CDLL(None)
+
+
+class TritonPythonModel:
+    """Runs the waiting requests together."""
+
+    @staticmethod
+    def auto_complete_config(config: Any) -> Any:
+        """Leave the config as it is: Tribunal's are complete."""
+        return config
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Open the model file of this version; its tensors are those of the config."""
+        if args["model_instance_kind"] != "CPU":
+            raise ValueError(f"this backend runs on CPU only, not on {args['model_instance_kind']}")
+        config = json.loads(args["model_config"])
+        parameters = {name: value["string_value"] for name, value in config.get("parameters", {}).items()}
+        self.unpad_by = parameters.get("unpad_by")
+        joined = parameters.get("max_padding_tokens")
+        self.max_padding_tokens = None if joined is None else int(joined)
+        self.input_names = [tensor["name"] for tensor in config["input"]]
+        self.output_names = [tensor["name"] for tensor in config["output"]]
+        filename = config["default_model_filename"] or "model.onnx"
+        path = Path(args["model_repository"]) / args["model_version"] / filename
+        self.session = InferenceSession(path, session_options(config), providers=["CPUExecutionProvider"])
+        LIBC.malloc_trim(0)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer the requests in their order; one that ONNX Runtime refuses fails alone."""
+        inputs: list[Tensors] = [
+            {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.input_names}
+            for request in requests
+        ]
+        responses: list[Any] = [None] * len(requests)
+        groups = group_by_shape(inputs) if self.unpad_by is None else [list(range(len(inputs)))]
+        for group in groups:
+            for index, response in zip(group, self._respond([inputs[i] for i in group]), strict=True):
+                responses[index] = response
+        if sum(tensors[self.input_names[0]].size for tensors in inputs) >= LONG_TOKENS:
+            LIBC.malloc_trim(0)
+        return responses
+
+    def _respond(self, group: Sequence[Tensors]) -> list[Any]:
+        try:
+            outputs = self._outputs(group)
+        except InvalidArgument as error:
+            if len(group) > 1:
+                return [response for tensors in group for response in self._respond([tensors])]
+            refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+            return [pb_utils.InferenceResponse(error=refusal)]
+        return [
+            pb_utils.InferenceResponse(
+                [pb_utils.Tensor(name, output) for name, output in zip(self.output_names, one, strict=True)]
+            )
+            for one in outputs
+        ]
+
+    def _outputs(self, group: Sequence[Tensors]) -> Sequence[Sequence[Any]]:
+        if self.unpad_by is not None:
+            return run_unpadded(self._session_run, group, self.unpad_by, self.max_padding_tokens)
+        batch_sizes = [len(tensors[self.input_names[0]]) for tensors in group]
+        return split(self._session_run(join(group)), batch_sizes)
+
+    def _session_run(self, tensors: Tensors) -> Sequence[Any]:
+        outputs: Sequence[Any] = self.session.run(self.output_names, dict(tensors))
+        return outputs
+
+
+def session_options(config: dict[str, Any]) -> SessionOptions:
+    """Thread counts of a Triton model config; ONNX Runtime's own default where it states none."""
+    options = SessionOptions()
+    # An arena keeps what the longest text needed, in every instance, and saves no time here.
+    options.enable_cpu_mem_arena = False
+    # As in `launcher.host.prepacking`.
+    options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
+    parameters = config.get("parameters", {})
+    if "intra_op_thread_count" in parameters:
+        options.intra_op_num_threads = int(parameters["intra_op_thread_count"]["string_value"])
+    if "inter_op_thread_count" in parameters:
+        options.inter_op_num_threads = int(parameters["inter_op_thread_count"]["string_value"])
+    return options

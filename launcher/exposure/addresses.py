@@ -1,0 +1,49 @@
+"""The addresses that a server listens on.
+
+Triton speaks TLS over gRPC alone, so beyond loopback only gRPC with TLS is open by default.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from launcher import StartError
+from launcher.exposure.tls import Tls
+
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Where a server listens.
+
+    address: of gRPC; of HTTP and the metrics too where it is a loopback address, or with `everything`.
+    everything: plain endpoints may be open there, for something else guards the address.
+
+    Raises StartError for an address beyond loopback with neither TLS nor `everything`.
+    """
+
+    address: IPv4Address = LOOPBACK
+    everything: bool = False
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.address.is_loopback or self.everything or self.tls):
+            raise StartError(
+                f"{self.address} is no loopback address, and whoever reaches it could ask and read "
+                "everything: give --tls-certificate and --tls-key, or --expose where a proxy or a "
+                "container's network guards it. Triton 24.10, which runs here, has published "
+                "vulnerabilities; the shared-memory API behind them asks for a key in any case"
+            )
+
+    def listens_on(self, endpoint: str) -> str:
+        """Address that the endpoint `grpc`, `http` or `metrics` listens on; only gRPC has TLS."""
+        open_here = endpoint == "grpc" or self.address.is_loopback or self.everything
+        return str(self.address if open_here else LOOPBACK)
+
+    def reached_at(self, endpoint: str) -> str:
+        """Host by which this machine reaches the endpoint."""
+        listens_on = IPv4Address(self.listens_on(endpoint))
+        return str(LOOPBACK if listens_on.is_unspecified else listens_on)
+
+
+ON_LOOPBACK = Exposure()

@@ -1,0 +1,38 @@
+"""TLS of the gRPC endpoint, the only one for which Triton speaks it."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher import StartError
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files of the gRPC endpoint's TLS.
+
+    client_ca: callers need a certificate that it signed; None asks them for none.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def require_usable(self) -> None:
+        """Raise StartError where a file cannot be read, is no PEM, or the key is of another certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise StartError(
+                f"{self.certificate} and {self.key} are no certificate and its key ({error}): "
+                "check --tls-certificate and --tls-key"
+            ) from error
+        if self.client_ca is None:
+            return
+        try:
+            context.load_verify_locations(self.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise StartError(
+                f"{self.client_ca} holds no certificates ({error}): check --tls-client-ca"
+            ) from error

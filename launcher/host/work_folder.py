@@ -1,0 +1,29 @@
+"""Lets a server run on a repository that it cannot write: links to its files, in a folder that it can.
+
+The work folder stays between starts, unlike the scratch folder of a single run.
+"""
+
+from pathlib import Path
+
+from launcher.host.prepacking import PACKED_FILES
+from launcher.host.tuning import CONFIG_NAME
+
+# What a server makes for its host, and Python for its own use; each host makes its own.
+NOT_LINKED = {*PACKED_FILES, f"{CONFIG_NAME}.pbtxt"}
+
+
+def link_repository(repository: Path, work_folder: Path) -> Path:
+    """Fill a folder below `work_folder` with links to the files of `repository`; returns that folder.
+
+    What an earlier server packed there stays; it is used again where it still fits.
+    """
+    linked = work_folder / "repository"
+    for old in linked.rglob("*"):
+        if old.is_symlink():
+            old.unlink()
+    for file in repository.rglob("*"):
+        if file.is_file() and file.name not in NOT_LINKED and "__pycache__" not in file.parts:
+            link = linked / file.relative_to(repository)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file)
+    return linked

@@ -1,0 +1,1 @@
+"""One tritonserver process: its command line, its files, its start and its stop."""

@@ -1,0 +1,114 @@
+"""The command line and the environment of one tritonserver process."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from launcher.exposure.tls import Tls
+from launcher.host.tuning import CONFIG_NAME
+from launcher.options import ServerOptions
+from launcher.process.installation import Installation
+
+# Triton 24.10 has published vulnerabilities that are reached through the shared-memory API, and
+# the others change what is served.
+RESTRICTED_APIS = "shared-memory,model-repository,logging,trace"
+ADMIN_HEADER = "tribunal-admin-key"
+GRPC_ADMIN_HEADER = f"triton-grpc-protocol-{ADMIN_HEADER}"
+# Triton waits so long for idle HTTP connections to be closed, and once more for models to be unloaded, of
+# which vLLM took 8 s on 2 cores.
+EXIT_TIMEOUT_S = 10
+# vLLM on CPU: its cache in GiB; nothing is fetched, nothing reported.
+VLLM_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    # It would compile a helper with the C++ compiler of the host, which need not have one.
+    "TORCHDYNAMO_DISABLE": "1",
+}
+
+
+def server_arguments(
+    installation: Installation,
+    options: ServerOptions,
+    *,
+    repository: Path,
+    backends: Path,
+    admin_key: str,
+    shm_prefix: str,
+    models: Collection[str],
+) -> list[str]:
+    """Arguments of tritonserver, the binary first.
+
+    repository: the folder that is served, which may be links to that of `options`.
+    models: names of those to load.
+    """
+    exposure, ports = options.exposure, options.ports
+    restricted = f"{RESTRICTED_APIS}:{ADMIN_HEADER}={admin_key}"
+    return [
+        str(installation.binary),
+        f"--model-repository={repository}",
+        *([f"--model-config-name={CONFIG_NAME}"] if options.tuned else []),
+        f"--backend-directory={backends}",
+        f"--cache-directory={installation.caches}",
+        *([f"--cache-config=local,size={options.cache_mib * 2**20}"] if options.cache_mib else []),
+        f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
+        f"--http-address={exposure.listens_on('http')}",
+        f"--grpc-address={exposure.listens_on('grpc')}",
+        f"--metrics-address={exposure.listens_on('metrics')}",
+        f"--http-port={ports.http}",
+        f"--grpc-port={ports.grpc}",
+        f"--metrics-port={ports.metrics}",
+        # Quantiles of each step's latency; the counters alone give means.
+        "--metrics-config=summary_latencies=true",
+        *(trace_arguments(options.trace_url, options.trace_rate) if options.trace_url else []),
+        f"--http-restricted-api={restricted}",
+        f"--grpc-restricted-protocol={restricted}",
+        *_tls_arguments(exposure.tls),
+        # A server whose models failed to load stays up just long enough to be asked why.
+        "--exit-on-error=false",
+        f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
+        "--strict-readiness=true",
+        "--disable-auto-complete-config",
+        # Explicit control lets a model that lost its engine unload itself.
+        "--model-control-mode=explicit",
+        *(f"--load-model={model}" for model in sorted(models)),
+    ]
+
+
+def trace_arguments(url: str, rate: int) -> list[str]:
+    """Arguments that send the spans of every `rate`-th request to the OTLP/HTTP endpoint `url`."""
+    settings = ("mode=opentelemetry", "level=TIMESTAMPS", f"rate={rate}", f"opentelemetry,url={url}")
+    return [f"--trace-config={setting}" for setting in settings]
+
+
+def _tls_arguments(tls: Tls | None) -> list[str]:
+    if tls is None:
+        return []
+    return [
+        "--grpc-use-ssl=true",
+        f"--grpc-server-cert={tls.certificate}",
+        f"--grpc-server-key={tls.key}",
+        *(["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={tls.client_ca}"] if tls.client_ca else []),
+    ]
+
+
+def server_environment(installation: Installation, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Environment of tritonserver and of the Python stubs that it starts."""
+    # site-packages lies in <environment>/lib/pythonX.Y.
+    binaries = installation.site_packages.parents[2] / "bin"
+    return {
+        **inherited,
+        "LD_LIBRARY_PATH": _joined(*installation.library_folders, inherited.get("LD_LIBRARY_PATH")),
+        "PYTHONPATH": _joined(installation.site_packages, inherited.get("PYTHONPATH")),
+        "PATH": _joined(binaries, inherited.get("PATH")),
+        # The stub's interpreter otherwise decodes files as ASCII.
+        "LC_ALL": "C.UTF-8",
+        # The encoders own the cores.
+        "TOKENIZERS_PARALLELISM": "false",
+        **VLLM_ENVIRONMENT,
+    }
+
+
+def _joined(*parts: Path | str | None) -> str:
+    return os.pathsep.join(str(part) for part in parts if part)

@@ -1,0 +1,94 @@
+"""Loads and unloads models of a running server, over its restricted HTTP API.
+
+https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_model_repository.html
+"""
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from launcher.process.command_line import ADMIN_HEADER
+
+PROBE_TIMEOUT_S = 5.0
+DRAIN_POLL_INTERVAL_S = 0.05
+
+# Where the server does not answer, or answers with an error.
+UNREACHABLE = (OSError, http.client.HTTPException)
+
+
+@dataclass(frozen=True)
+class ModelControl:
+    """What one server has loaded; every method but `is_live` raises UNREACHABLE.
+
+    address: `host:port` of the HTTP endpoint, which is plain whatever gRPC is.
+    models: those that should be served; ensembles: those of them that are made of others.
+    load_timeout_s: how long one may take to load.
+    """
+
+    address: str
+    admin_key: str = field(repr=False)
+    models: Collection[str]
+    ensembles: Collection[str]
+    load_timeout_s: float
+
+    def is_live(self) -> bool:
+        """Whether the server answers at all."""
+        try:
+            self._ask("GET", "/v2/health/live")
+        except UNREACHABLE:
+            return False
+        return True
+
+    def load(self, model: str) -> None:
+        """Load a model, or leave it as it is where it is loaded."""
+        self._ask("POST", f"/v2/repository/models/{model}/load", self.load_timeout_s)
+
+    def unload(self, model: str) -> None:
+        """Begin to unload a model; it is done once the model's requests are."""
+        self._ask("POST", f"/v2/repository/models/{model}/unload")
+
+    def unready(self) -> list[str]:
+        """Models that should be served and are not, those that others are made of first."""
+        states = {model["name"]: model.get("state") for model in self._index()}
+        unready = [name for name in self.models if states.get(name) != "READY"]
+        return sorted(unready, key=lambda name: (name in self.ensembles, name))
+
+    def failures(self) -> dict[str, str]:
+        """Models that did not load, with Triton's reasons, which may be empty."""
+        return {
+            model["name"]: model.get("reason", "")
+            for model in self._index()
+            if model["name"] in self.models and model.get("state") != "READY"
+        }
+
+    def drain(self, timeout_s: float) -> None:
+        """Let no request in any more, and wait at most `timeout_s` seconds for those that are in.
+
+        Triton before 26.04 corrupts its memory where a step of an ensemble is refused while another
+        of the same request runs, as all are when it stops under load
+        (https://github.com/triton-inference-server/core/pull/483).
+        """
+        for ensemble in self.ensembles:
+            self.unload(ensemble)
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            busy = {model["name"] for model in self._index() if model.get("state") in ("READY", "UNLOADING")}
+            if not busy.intersection(self.ensembles):
+                return
+            time.sleep(DRAIN_POLL_INTERVAL_S)
+
+    def _index(self) -> list[dict[str, str]]:
+        index: list[dict[str, str]] = json.loads(self._ask("POST", "/v2/repository/index"))
+        return index
+
+    def _ask(self, method: str, path: str, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
+        connection = http.client.HTTPConnection(self.address, timeout=timeout_s)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers={ADMIN_HEADER: self.admin_key})
+            response = connection.getresponse()
+            if response.status != http.HTTPStatus.OK:
+                raise http.client.HTTPException(f"{path}: {response.status} {response.read()[:500]!r}")
+            return response.read()

@@ -1,0 +1,243 @@
+"""Runs one tritonserver: start, wait until every model is ready, stop and leave nothing behind."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from launcher import CrashError, StartError
+from launcher.exposure.ports import Ports, listening, require_free
+from launcher.host.judge_environment import require_judge_environment
+from launcher.host.prepacking import prepack_encoders
+from launcher.host.tuning import write_local_configs
+from launcher.host.work_folder import link_repository
+from launcher.options import ServerOptions
+from launcher.process.command_line import GRPC_ADMIN_HEADER, server_arguments, server_environment
+from launcher.process.installation import assemble_backends, find_installation
+from launcher.process.model_control import UNREACHABLE, ModelControl
+from launcher.process.scratch_folder import ScratchFolder
+from launcher.repository.config import read_config
+from launcher.repository.contract import JUDGE_MODELS
+from launcher.repository.verification import require_exported, verify
+
+POLL_INTERVAL_S = 0.1
+# Together less than the 40 s that Compose, and the 50 s that Kubernetes is told to wait.
+DRAIN_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 20.0
+
+
+class TritonServer:
+    """A tritonserver, as a context manager.
+
+    Entering raises StartError, CrashError of them where tritonserver was ended by a signal, after which
+    nothing of the server is left. It can be entered again once it was left.
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.repository = options.repository.resolve()
+        self._admin_key = secrets.token_urlsafe(24)
+        self._log_mode = "wb"
+        self._serving = False
+
+    @property
+    def ports(self) -> Ports:
+        """Ports of the three endpoints."""
+        return self.options.ports
+
+    @property
+    def grpc_url(self) -> str:
+        """Address of the gRPC endpoint, `host:port`."""
+        return f"{self.options.exposure.reached_at('grpc')}:{self.ports.grpc}"
+
+    @property
+    def http_url(self) -> str:
+        """Address of the HTTP endpoint, with its scheme."""
+        return f"http://{self.options.exposure.reached_at('http')}:{self.ports.http}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Address of the Prometheus metrics."""
+        return f"http://{self.options.exposure.reached_at('metrics')}:{self.ports.metrics}/metrics"
+
+    @property
+    def log_name(self) -> str:
+        """Where Triton's own log is, in words."""
+        return str(self.options.log_file or "standard error")
+
+    @property
+    def admin_headers(self) -> dict[str, str]:
+        """gRPC metadata that open the restricted APIs of this server."""
+        return {GRPC_ADMIN_HEADER: self._admin_key}
+
+    @property
+    def models(self) -> set[str]:
+        """Names of the models that are served; without the LLM's where no judge was exported."""
+        models = {path.parent.name for path in self.repository.glob("*/config.pbtxt")}
+        exported = (self.repository / "phi3" / "1" / "model.json").exists()
+        return models if self.options.judge and exported else models - JUDGE_MODELS
+
+    @property
+    def pid(self) -> int:
+        """Process id of tritonserver, which leads the process group of all that it starts."""
+        return self._process.pid
+
+    def __enter__(self) -> "TritonServer":
+        options = self.options
+        require_exported(self.repository)
+        if self.models & JUDGE_MODELS:
+            require_judge_environment()
+        require_free(options.ports, options.exposure)
+        if options.exposure.tls:
+            options.exposure.tls.require_usable()
+        verify(self.repository, options.manifest_sha256)
+        self.control = self._control()
+        installation = find_installation()
+        served = self._prepare()
+        self._scratch = ScratchFolder(options.work_folder)
+        try:
+            backends = self._scratch.path / "backends"
+            assemble_backends(backends, installation)
+            arguments = server_arguments(
+                installation,
+                options,
+                repository=served,
+                backends=backends,
+                admin_key=self._admin_key,
+                shm_prefix=self._scratch.path.name,
+                models=self.models,
+            )
+            self._process = self._spawn(arguments, server_environment(installation, os.environ))
+        except BaseException:
+            self._scratch.remove()
+            raise
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def wait(self) -> int:
+        """Block until tritonserver ends by itself; returns its exit status."""
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """Answer the requests that are in, then end the server and every process that it started.
+
+        Safe to call more than once. An exception from a signal handler cuts the waiting short.
+        """
+        try:
+            if self._serving:
+                self._serving = False
+                with contextlib.suppress(*UNREACHABLE):
+                    self.control.drain(DRAIN_TIMEOUT_S)
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                self._process.terminate()
+                self._process.wait(STOP_TIMEOUT_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._scratch.remove()
+
+    def _spawn(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        log_file = self.options.log_file
+        with contextlib.ExitStack() as stack:
+            if log_file:
+                log_file.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(log_file.open(self._log_mode)) if log_file else sys.stderr
+            self._log_mode = "ab"
+            return subprocess.Popen(
+                arguments,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[self._scratch.lock_fd],
+            )
+
+    def _prepare(self) -> Path:
+        """Make what this host needs; returns the folder of models to serve."""
+        served = self.repository
+        work_folder = self.options.work_folder
+        try:
+            if work_folder:
+                work_folder.mkdir(parents=True, exist_ok=True)
+                served = link_repository(self.repository, work_folder.resolve())
+            if self.options.tuned:
+                prepack_encoders(served)
+                write_local_configs(served, self.options.instances)
+        except OSError as error:
+            raise StartError(
+                f"cannot write what is made for this host ({error}): name a folder with --work-folder"
+            ) from error
+        return served
+
+    def _control(self) -> ModelControl:
+        models = self.models
+        return ModelControl(
+            address=f"{self.options.exposure.reached_at('http')}:{self.ports.http}",
+            admin_key=self._admin_key,
+            models=models,
+            ensembles={name for name in models if self._platform(name) == "ensemble"},
+            load_timeout_s=self.options.start_timeout_s,
+        )
+
+    def _platform(self, model: str) -> str:
+        return str(read_config(self.repository / model / "config.pbtxt").platform)
+
+    def _wait_until_ready(self) -> None:
+        deadline_s = time.monotonic() + self.options.start_timeout_s
+        while not (self.control.is_live() and listening(self.ports, self.options.exposure)):
+            status = self._process.poll()
+            if status is not None:
+                kind = CrashError if status < 0 else StartError
+                raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
+            if time.monotonic() > deadline_s:
+                raise StartError(
+                    f"the models did not load within {self.options.start_timeout_s:g} s: allow more with "
+                    f"--start-timeout, or see {self.log_name}"
+                )
+            time.sleep(POLL_INTERVAL_S)
+        failed = self.control.failures()
+        if failed:
+            # An ensemble that only waits for a failed model has no reason of its own.
+            reasons = "; ".join(
+                f"{model}: {one_line(reason)}"
+                for model, reason in failed.items()
+                if reason or len(failed) == 1
+            )
+            raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_name})")
+        self._serving = True
+
+    def _last_error(self) -> str:
+        if self.options.log_file is None:
+            return f"see {self.log_name}"
+        return f"{last_error(self.options.log_file)} (the whole log: {self.log_name})"
+
+
+def one_line(reason: str) -> str:
+    """First line that says something: what a model's traceback comes to."""
+    return next((line.strip() for line in reason.splitlines() if line.strip()), "no reason given")
+
+
+def last_error(log_file: Path) -> str:
+    """Last line of Triton's log that is an error, else its last line."""
+    lines = [line for line in log_file.read_text("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("E", "error", "Error"))]
+    return (errors or lines or ["it wrote no log"])[-1]

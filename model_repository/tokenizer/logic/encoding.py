@@ -1,0 +1,68 @@
+"""Text to windows of token ids: bytes are decoded, checked against the limit, then encoded and cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from .windows import Window, Windowing
+
+
+class InvalidText(ValueError):
+    """The caller's text cannot be encoded; the message names the row and the limit."""
+
+
+def decode_texts(text: npt.NDArray[np.object_], max_text_bytes: int) -> list[str]:
+    """Decode `text` BYTES [batch, 1] as UTF-8.
+
+    Returns one string a row, in order.
+    Raises InvalidText for a row above `max_text_bytes` bytes or with invalid UTF-8.
+    """
+    texts = []
+    for row, raw in enumerate(text[:, 0]):
+        if len(raw) > max_text_bytes:
+            raise InvalidText(f"text[{row}] has {len(raw)} bytes; the limit is {max_text_bytes}")
+        try:
+            texts.append(raw.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise InvalidText(f"text[{row}] is not valid UTF-8: byte {error.start} {error.reason}") from error
+    return texts
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text's windows of token ids, each with its special tokens, and whether its end is cut off."""
+
+    windows: Sequence[Window]
+    truncated: bool
+
+
+class TextEncoder:
+    """One encoder's tokenizer, and how its texts become windows."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, *, max_tokens: int, overlap_tokens: int, max_windows: int
+    ) -> None:
+        """tokenizer: with padding enabled, and one special token before and one after a text.
+
+        max_tokens: of a window, special tokens included.
+        Raises ValueError where the tokenizer frames a text otherwise, or no window would fit.
+        """
+        self.pad_id: int = tokenizer.padding["pad_id"]
+        self._first, self._last = tokenizer.encode("").ids
+        self._windowing = Windowing(max_tokens - 2, overlap_tokens, max_windows)
+        self._tokenizer = tokenizer
+        self._tokenizer.no_padding()
+
+    def encode(self, texts: list[str]) -> list[EncodedText]:
+        """Windows of each text, in order."""
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [self._cut(encoding.ids) for encoding in encodings]
+
+    def _cut(self, ids: list[int]) -> EncodedText:
+        starts, truncated = self._windowing.starts(len(ids))
+        content = self._windowing.content_tokens
+        windows = [[self._first, *ids[start : start + content], self._last] for start in starts]
+        return EncodedText(windows, truncated)

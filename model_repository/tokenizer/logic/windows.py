@@ -1,0 +1,64 @@
+"""Long texts as overlapping windows, and rows of windows as the tensors of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Window = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How a text's tokens are cut.
+
+    content_tokens: tokens of the text in a full window, special tokens not counted.
+    overlap_tokens: tokens that a window shares with the one before it, at least.
+    max_windows: what a text has beyond them is not read.
+    """
+
+    content_tokens: int
+    overlap_tokens: int
+    max_windows: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap_tokens < self.content_tokens or self.max_windows < 1:
+            raise ValueError(f"{self} never reaches the end of a text")
+
+    def starts(self, tokens: int) -> tuple[list[int], bool]:
+        """First token of each window of a text of `tokens` tokens, and whether its end is cut off.
+
+        The last window is shifted back so that it is as long as the others.
+        """
+        last = tokens - self.content_tokens
+        if last <= 0:
+            return [0], False
+        stride = self.content_tokens - self.overlap_tokens
+        starts = [*range(0, last, stride), last]
+        if len(starts) > self.max_windows:
+            return [index * stride for index in range(self.max_windows)], True
+        return starts, False
+
+
+def pad_batch(
+    rows: Sequence[Sequence[Window]], *, pad_id: int, pad_to_multiple_of: int = 1
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Tensors of a batch in which each row has its own number of windows of its own lengths.
+
+    Returns input_ids and attention_mask, both INT64 [batch, windows, tokens]. Windows are padded to
+    the longest of the batch, rounded up to `pad_to_multiple_of`; a row with fewer windows than the
+    longest repeats its last one, which changes no maximum over windows.
+    """
+    windows = max(len(row) for row in rows)
+    longest = max(len(window) for row in rows for window in row)
+    tokens = -(-longest // pad_to_multiple_of) * pad_to_multiple_of
+    input_ids = np.full((len(rows), windows, tokens), pad_id, dtype=np.int64)
+    attention_mask = np.zeros_like(input_ids)
+    for index, row in enumerate(rows):
+        for position, window in enumerate(row):
+            input_ids[index, position, : len(window)] = window
+            attention_mask[index, position, : len(window)] = 1
+        input_ids[index, len(row) :] = input_ids[index, len(row) - 1]
+        attention_mask[index, len(row) :] = attention_mask[index, len(row) - 1]
+    return input_ids, attention_mask

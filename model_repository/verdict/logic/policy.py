@@ -1,0 +1,132 @@
+"""Scores to decisions: the thresholds, and the verdict document that they lead to."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+JUDGE_FAILURES = ("flag", "pass")
+
+
+@dataclass(frozen=True)
+class Toxicity:
+    """The judge's answer on one text; None where there is none.
+
+    status: `answered`, `skipped`, `unavailable` or `unparsed`.
+    score: P(toxic), in [0, 1].
+    """
+
+    status: str
+    label: str | None
+    score: float | None
+    reason: str | None
+
+    @classmethod
+    def from_tensors(cls, status: bytes, label: bytes, score: float, reason: bytes) -> "Toxicity":
+        """Read a row of the judge's tensors, where empty and NaN stand for None."""
+        return cls(
+            status=status.decode(),
+            label=label.decode() or None,
+            score=None if math.isnan(score) else round(score, 6),
+            reason=reason.decode() or None,
+        )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Thresholds in [0, 1]; a score at or above its threshold counts as detected.
+
+    labels: category names in the order of the scores.
+    category_thresholds: one for each label, in the same order.
+    flags_judge_failure: whether no answer from a judge that was asked flags the text.
+    """
+
+    labels: tuple[str, ...]
+    rejection_threshold: float
+    category_thresholds: tuple[float, ...]
+    toxicity_threshold: float
+    flags_judge_failure: bool
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, str], labels: Sequence[str]) -> "Policy":
+        """Read the parameters of `verdict`'s config.
+
+        Raises ValueError for a threshold outside [0, 1], an override that is no JSON object of
+        numbers, an override of an unknown category, or an unknown `judge_failure`.
+        """
+        overrides = json.loads(parameters["category_thresholds"])
+        if not isinstance(overrides, dict):
+            raise ValueError(f"category_thresholds must be a JSON object, not {overrides!r}")
+        unknown = sorted(set(overrides) - set(labels))
+        if unknown:
+            raise ValueError(f"category_thresholds names unknown categories {unknown}; known: {list(labels)}")
+        default = parameters["category_threshold"]
+        failure = parameters["judge_failure"]
+        if failure not in JUDGE_FAILURES:
+            raise ValueError(f"judge_failure is {failure!r}; it must be one of {', '.join(JUDGE_FAILURES)}")
+        return cls(
+            labels=tuple(labels),
+            rejection_threshold=_threshold("rejection_threshold", parameters["rejection_threshold"]),
+            category_thresholds=tuple(
+                _threshold(f"the threshold of {label}", overrides.get(label, default)) for label in labels
+            ),
+            toxicity_threshold=_threshold("toxicity_threshold", parameters["toxicity_threshold"]),
+            flags_judge_failure=failure == "flag",
+        )
+
+    def require_categories(self, count: int) -> None:
+        """Raise ValueError unless there is a label for each of `count` categories."""
+        if count != len(self.labels):
+            raise ValueError(f"labels.txt has {len(self.labels)} labels, and aegis gives {count} logits")
+
+    def decide(
+        self,
+        rejection_score: float,
+        category_scores: Sequence[float],
+        toxicity: Toxicity,
+        windows: int,
+        *,
+        truncated: bool,
+    ) -> dict[str, Any]:
+        """Verdict document of one text; its schema is `verdict.schema.json`.
+
+        A refusal is reported and does not flag: it is no harm.
+        """
+        flagged = [
+            label
+            for label, score, threshold in zip(
+                self.labels, category_scores, self.category_thresholds, strict=True
+            )
+            if score >= threshold
+        ]
+        return {
+            "flagged": bool(flagged) or self._flags(toxicity),
+            "refusal": {
+                "detected": rejection_score >= self.rejection_threshold,
+                "score": round(rejection_score, 6),
+            },
+            "categories": {
+                "flagged": flagged,
+                "scores": {
+                    label: round(score, 6) for label, score in zip(self.labels, category_scores, strict=True)
+                },
+            },
+            "toxicity": asdict(toxicity),
+            "windows": windows,
+            "truncated": truncated,
+        }
+
+    def _flags(self, toxicity: Toxicity) -> bool:
+        if toxicity.status == "skipped":
+            return False
+        if toxicity.score is None:
+            return self.flags_judge_failure
+        return toxicity.score >= self.toxicity_threshold
+
+
+def _threshold(name: str, value: Any) -> float:
+    threshold = float(value)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"{name} is {value}; it must be between 0 and 1")
+    return threshold

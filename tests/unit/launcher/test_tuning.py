@@ -1,0 +1,74 @@
+"""Configs fitted to a host."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
+
+from launcher.host.judge_environment import JUDGE_ENVIRONMENT
+from launcher.host.tuning import available_cores, tune, write_local_configs
+from launcher.repository.config import read_config
+from launcher.repository.contract import MODEL_REPOSITORY
+from launcher.repository.manifest import write_manifest
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    shutil.copytree(
+        MODEL_REPOSITORY, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.onnx", "local.pbtxt")
+    )
+    return tmp_path
+
+
+def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -> None:
+    write_local_configs(repository, instances=5)
+    for name in ("rejection", "aegis"):
+        local = read_config(repository / name / "configs" / "local.pbtxt")
+        tracked = read_config(repository / name / "config.pbtxt")
+        (group,) = local.instance_group
+        assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
+        assert local.parameters["intra_op_thread_count"].string_value == "1"
+        assert local.parameters["unpad_by"].string_value in {tensor.name for tensor in local.input}
+        assert local.HasField("dynamic_batching")
+        assert all(tensor.allow_ragged_batch for tensor in local.input)
+        assert (local.output, local.model_warmup) == (tracked.output, tracked.model_warmup)
+
+
+def test_in_int8_no_text_runs_beside_another(repository: Path) -> None:
+    write_manifest(repository, {"models": {"aegis": {"precision": "int8"}}})
+    write_local_configs(repository, instances=2)
+    local = read_config(repository / "aegis" / "configs" / "local.pbtxt")
+    assert not local.HasField("dynamic_batching")
+    assert "max_padding_tokens" not in local.parameters
+    assert local.parameters["unpad_by"].string_value == "attention_mask"
+
+
+def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -> None:
+    stale = repository / "verdict" / "configs" / "local.pbtxt"
+    stale.parent.mkdir()
+    stale.write_text("max_batch_size: 1")
+    write_local_configs(repository, instances=2)
+    tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
+    assert tuned == {"tokenizer", "rejection", "aegis", "phi3"}
+    tokenizer = read_config(repository / "tokenizer" / "configs" / "local.pbtxt")
+    assert tokenizer.parameters["pad_to_multiple_of"].string_value == "1"
+
+
+def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository: Path) -> None:
+    write_local_configs(repository, instances=2)
+    local = read_config(repository / "phi3" / "configs" / "local.pbtxt")
+    assert local.parameters["EXECUTION_ENV_PATH"].string_value == str(JUDGE_ENVIRONMENT)
+    assert [tensor.name for tensor in local.input if not tensor.optional] == ["text_input"]
+    assert local.model_transaction_policy.decoupled
+
+
+def test_tuning_leaves_the_tracked_config_alone() -> None:
+    config = read_config(MODEL_REPOSITORY / "aegis" / "config.pbtxt")
+    before = config.SerializeToString()
+    assert tune(config, instances=2) != config
+    assert config.SerializeToString() == before
+
+
+def test_this_host_has_a_core() -> None:
+    assert available_cores() >= 1

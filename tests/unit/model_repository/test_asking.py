@@ -1,0 +1,47 @@
+"""Whether the judge is asked, and about which pieces of a text."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from export_scripts.sources import DEMO_WEIGHTS
+from model_repository.toxicity.logic.asking import Band, InvalidMode, read_mode, split_text, text_splitter
+
+TOKENIZER = Tokenizer.from_file(str(DEMO_WEIGHTS / "judge" / "tokenizer.json"))
+TOKENIZER.encode_special_tokens = True
+
+
+def test_the_band_asks_about_what_the_encoders_leave_open() -> None:
+    logits = np.full((3, 2, 14), -9.0, dtype=np.float32)
+    logits[1, 1, 3] = 0.0
+    logits[2, 0, 5] = 9.0
+    assert Band(0.01, 0.99).asks(logits).tolist() == [False, True, False]
+    assert Band(0.0, 1.0).asks(logits).all()
+
+
+def test_an_unknown_mode_is_named() -> None:
+    assert read_mode(b"auto") == "auto"
+    for raw in (b"sometimes", b"", b"\xff", b"Always"):
+        with pytest.raises(InvalidMode, match="must be one of always, auto, never"):
+            read_mode(raw)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=200), st.integers(1, 20))
+def test_pieces_are_the_text_and_nothing_is_lost(text: str, piece_tokens: int) -> None:
+    assert "".join(split_text(text, TOKENIZER, piece_tokens)) == text
+
+
+def test_a_long_text_is_cut_by_tokens() -> None:
+    text = "I could strangle him. " * 50
+    pieces = split_text(text, TOKENIZER, 64)
+    assert len(pieces) > 3
+    assert max(len(TOKENIZER.encode(piece).ids) for piece in pieces) <= 64 + 8
+
+
+def test_without_an_exported_judge_nothing_is_split(tmp_path: Path) -> None:
+    assert text_splitter(tmp_path / "tokenizer.json", 1)("a b c") == ["a b c"]
