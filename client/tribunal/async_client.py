@@ -19,11 +19,9 @@ from tribunal.connection import (
     check_deadline,
     parse_address,
 )
+from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
 from tribunal.error_mapping import retry_policy, translated_errors
 from tribunal.messages import (
-    ENSEMBLE,
-    JUDGE,
-    MANIFEST,
     Tensor,
     Tensors,
     judgement_request,
@@ -78,35 +76,46 @@ class AsyncClient:
             await self._opened.close()
             self._opened = None
 
-    async def moderate(self, text: str, *, judge: str | None = None, explain: bool = True) -> Verdict:
-        """Verdict of one text; see `Client.moderate`."""
+    async def moderate(self, text: str, *, judge: JudgeMode | None = None, explain: bool = True) -> Verdict:
+        """Verdict of one text; the options are those of `moderate_batch`."""
         return (await self.moderate_batch([text], judge=judge, explain=explain))[0]
 
     async def moderate_batch(
-        self, texts: Sequence[str], *, judge: str | None = None, explain: bool = True
+        self, texts: Sequence[str], *, judge: JudgeMode | None = None, explain: bool = True
     ) -> list[Verdict]:
-        """Verdicts of `texts`, one each, in their order; see `Client.moderate_batch`."""
+        """Verdicts of `texts`, one each, in their order.
+
+        judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
+        leaves it to the server's config.
+        explain: False for the LLM's label and score without its reason, which is faster.
+
+        Sent as requests of at most 32 texts, one after the other, each with a deadline of its own. A
+        text that breaks a limit fails the call with InvalidInput.
+        """
         return [
             verdict
             for request in moderation_requests(texts, judge, explain)
-            for verdict in read_verdicts(request, await self._infer(ENSEMBLE, request, "verdict"))
+            for verdict in read_verdicts(request, await self._infer(MODERATION, request, VERDICT))
         ]
 
     async def stream_judgement(self, text: str) -> AsyncIterator[str]:
-        """The LLM's answer on one text, piece by piece; see `Client.stream_judgement`."""
+        """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
+
+        It is tried again only before its first piece.
+        """
         request = judgement_request(text)
         require_size(request, self._connection.max_message_bytes)
         deadline_s = time.monotonic() + self._timeout_s
 
         async def begin() -> tuple[list[Tensor], AsyncGenerator[Tensor]]:
-            pieces = self._transport.stream(JUDGE, request, "text_output", remaining_s(deadline_s))
+            pieces = self._transport.stream(JUDGE, request, JUDGEMENT, remaining_s(deadline_s))
             try:
                 return [await anext(pieces)], pieces
             except StopAsyncIteration:
                 return [], pieces
 
         with translated_errors(self._url, self._timeout_s):
-            async with self._place(deadline_s):
+            async with self._slot_in_flight(deadline_s):
                 first, others = await self._retrying(begin)
                 async with aclosing(others):
                     for piece in first:
@@ -116,14 +125,14 @@ class AsyncClient:
 
     async def is_ready(self) -> bool:
         """Whether the server gives verdicts now; False, not an error, where it still loads."""
-        return await self._call(lambda timeout_s: self._transport.is_ready(ENSEMBLE, timeout_s))
+        return await self._call(lambda timeout_s: self._transport.is_ready(MODERATION, timeout_s))
 
     async def info(self) -> ServerInfo:
         """What the server runs, and from which weights."""
         names = sorted(await self._call(self._transport.models))
         models = {name: await self._call(partial(self._transport.is_ready, name)) for name in names}
         version = await self._call(self._transport.version)
-        return read_server_info(version, models, await self._infer(MANIFEST, {}, "manifest"))
+        return read_server_info(version, models, await self._infer(MANIFEST, {}, MANIFEST))
 
     @property
     def _transport(self) -> AsyncTransport:
@@ -137,11 +146,11 @@ class AsyncClient:
         return await self._call(lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s))
 
     async def _call(self, call: Callable[[float], Awaitable[Result]]) -> Result:
-        """Make `call` with the time that it has, once there is a place for it, and again where that helps."""
+        """Make `call` once a slot is free, and again where the retry policy says so, all by one deadline."""
         deadline_s = time.monotonic() + self._timeout_s
 
         async def attempt() -> Result:
-            async with self._place(deadline_s):
+            async with self._slot_in_flight(deadline_s):
                 return await call(remaining_s(deadline_s))
 
         return await self._retrying(attempt)
@@ -155,8 +164,8 @@ class AsyncClient:
         return await AsyncRetrying(**policy)(sorted_attempt)
 
     @asynccontextmanager
-    async def _place(self, deadline_s: float) -> AsyncIterator[None]:
-        """Hold one of the places in flight; raises TimeoutError where none comes free in time."""
+    async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:
+        """Hold one of the `max_in_flight` slots; raises TimeoutError where none is free by the deadline."""
         async with asyncio.timeout(remaining_s(deadline_s)):
             await self._in_flight.acquire()
         try:

@@ -26,7 +26,8 @@ from tribunal.wire import (
 class AsyncTransport(Protocol):
     """A connection to one server, of one event loop.
 
-    Every call ends within its `timeout_s`, and raises its protocol's own errors: see faults.py.
+    Every call ends within its `timeout_s`, and raises its protocol's own errors, which
+    `translated_errors` turns into TribunalErrors.
     """
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
@@ -51,11 +52,11 @@ class AsyncTransport(Protocol):
 def open_async_transport(address: Address, connection: Connection) -> AsyncTransport:
     """Transport by the protocol of `address`, of the running event loop."""
     if address.is_http:
-        return AsyncHttpTransport(address, connection)
-    return AsyncGrpcTransport(address, connection)
+        return _AsyncHttpTransport(address, connection)
+    return _AsyncGrpcTransport(address, connection)
 
 
-class AsyncGrpcTransport:
+class _AsyncGrpcTransport(AsyncTransport):
     """gRPC; one channel for all calls."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
@@ -66,7 +67,6 @@ class AsyncGrpcTransport:
         self._client = tritonclient.grpc.aio.InferenceServerClient(**grpc_options(address, connection))
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
-        """See AsyncTransport."""
         answer = await self._client.infer(
             **grpc_inference(model, inputs, output),
             **self._common,
@@ -78,7 +78,6 @@ class AsyncGrpcTransport:
     async def stream(
         self, model: str, inputs: Tensors, output: str, timeout_s: float
     ) -> AsyncGenerator[Tensor]:
-        """See AsyncTransport."""
 
         async def requests() -> AsyncIterator[dict[str, Any]]:
             yield grpc_inference(model, inputs, output)
@@ -97,25 +96,21 @@ class AsyncGrpcTransport:
             answers.cancel()
 
     async def version(self, timeout_s: float) -> str:
-        """See AsyncTransport."""
         metadata = await self._client.get_server_metadata(client_timeout=timeout_s, **self._common)
         return str(metadata.version)
 
     async def models(self, timeout_s: float) -> list[str]:
-        """See AsyncTransport."""
         statistics = await self._client.get_inference_statistics(client_timeout=timeout_s, **self._common)
         return [model.name for model in statistics.model_stats]
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
-        """See AsyncTransport."""
         return bool(await self._client.is_model_ready(model, client_timeout=timeout_s, **self._common))
 
     async def close(self) -> None:
-        """See AsyncTransport."""
         await self._client.close()
 
 
-class AsyncHttpTransport:
+class _AsyncHttpTransport(AsyncTransport):
     """HTTP; a pool of connections."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
@@ -131,7 +126,6 @@ class AsyncHttpTransport:
         )
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
-        """See AsyncTransport."""
         async with asyncio.timeout(timeout_s):
             answer = await self._client.infer(**http_inference(model, inputs, output, self._connection))
         return output_tensor(answer, output)
@@ -148,24 +142,20 @@ class AsyncHttpTransport:
         yield
 
     async def version(self, timeout_s: float) -> str:
-        """See AsyncTransport."""
         async with asyncio.timeout(timeout_s):
             metadata = await self._client.get_server_metadata(headers=self._connection.lowercase_headers)
         return str(metadata["version"])
 
     async def models(self, timeout_s: float) -> list[str]:
-        """See AsyncTransport."""
         headers = self._connection.lowercase_headers
         async with asyncio.timeout(timeout_s):
             statistics = await self._client.get_inference_statistics(headers=headers)
         return [model["name"] for model in statistics["model_stats"]]
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
-        """See AsyncTransport."""
         headers = self._connection.lowercase_headers
         async with asyncio.timeout(timeout_s):
             return bool(await self._client.is_model_ready(model, headers=headers))
 
     async def close(self) -> None:
-        """See AsyncTransport."""
         await self._client.close()

@@ -16,10 +16,11 @@ from rich.table import Table
 from tribunal.client import Client
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
+from tribunal.contract import JudgeMode
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.command import evaluate
 from tribunal.exit_status import WRONG_USAGE, Settings
-from tribunal.options import AsJson, JudgeMode, Timeout, Url, one_line, print_table
+from tribunal.options import AsJson, Timeout, Url, one_line, print_table
 from tribunal.scan.command import scan
 from tribunal.server_info import ServerInfo
 from tribunal.verdict import Toxicity, Verdict
@@ -104,7 +105,7 @@ def moderate(
                     typer.echo(piece, nl=False)
                 typer.echo()
             return
-        verdicts = client.moderate_batch(texts, judge=judge.value if judge else None, explain=explain)
+        verdicts = client.moderate_batch(texts, judge=judge, explain=explain)
     if as_json:
         for verdict in verdicts:
             typer.echo(json.dumps(dataclasses.asdict(verdict)))

@@ -18,11 +18,9 @@ from tribunal.connection import (
     check_deadline,
     parse_address,
 )
+from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
 from tribunal.error_mapping import retry_policy, translated_errors
 from tribunal.messages import (
-    ENSEMBLE,
-    JUDGE,
-    MANIFEST,
     Tensor,
     Tensors,
     judgement_request,
@@ -79,12 +77,12 @@ class Client:
         """Release the connection."""
         self._transport.close()
 
-    def moderate(self, text: str, *, judge: str | None = None, explain: bool = True) -> Verdict:
+    def moderate(self, text: str, *, judge: JudgeMode | None = None, explain: bool = True) -> Verdict:
         """Verdict of one text; the options are those of `moderate_batch`."""
         return self.moderate_batch([text], judge=judge, explain=explain)[0]
 
     def moderate_batch(
-        self, texts: Sequence[str], *, judge: str | None = None, explain: bool = True
+        self, texts: Sequence[str], *, judge: JudgeMode | None = None, explain: bool = True
     ) -> list[Verdict]:
         """Verdicts of `texts`, one each, in their order.
 
@@ -98,7 +96,7 @@ class Client:
         return [
             verdict
             for request in moderation_requests(texts, judge, explain)
-            for verdict in read_verdicts(request, self._infer(ENSEMBLE, request, "verdict"))
+            for verdict in read_verdicts(request, self._infer(MODERATION, request, VERDICT))
         ]
 
     def stream_judgement(self, text: str) -> Iterator[str]:
@@ -111,10 +109,10 @@ class Client:
         deadline_s = time.monotonic() + self._timeout_s
 
         def begin() -> tuple[list[Tensor], Generator[Tensor]]:
-            pieces = self._transport.stream(JUDGE, request, "text_output", remaining_s(deadline_s))
+            pieces = self._transport.stream(JUDGE, request, JUDGEMENT, remaining_s(deadline_s))
             return list(itertools.islice(pieces, 1)), pieces
 
-        with translated_errors(self._url, self._timeout_s), self._place(deadline_s):
+        with translated_errors(self._url, self._timeout_s), self._slot_in_flight(deadline_s):
             first, others = self._retrying(begin)
             with contextlib.closing(others):
                 for piece in itertools.chain(first, others):
@@ -122,25 +120,25 @@ class Client:
 
     def is_ready(self) -> bool:
         """Whether the server gives verdicts now; False, not an error, where it still loads."""
-        return self._call(lambda timeout_s: self._transport.is_ready(ENSEMBLE, timeout_s))
+        return self._call(lambda timeout_s: self._transport.is_ready(MODERATION, timeout_s))
 
     def info(self) -> ServerInfo:
         """What the server runs, and from which weights."""
         names = sorted(self._call(self._transport.models))
         models = {name: self._call(partial(self._transport.is_ready, name)) for name in names}
         version = self._call(self._transport.version)
-        return read_server_info(version, models, self._infer(MANIFEST, {}, "manifest"))
+        return read_server_info(version, models, self._infer(MANIFEST, {}, MANIFEST))
 
     def _infer(self, model: str, inputs: Tensors, output: str) -> Tensor:
         require_size(inputs, self._connection.max_message_bytes)
         return self._call(lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s))
 
     def _call(self, call: Callable[[float], Result]) -> Result:
-        """Make `call` with the time that it has, once there is a place for it, and again where that helps."""
+        """Make `call` once a slot is free, and again where the retry policy says so, all by one deadline."""
         deadline_s = time.monotonic() + self._timeout_s
 
         def attempt() -> Result:
-            with self._place(deadline_s):
+            with self._slot_in_flight(deadline_s):
                 return call(remaining_s(deadline_s))
 
         return self._retrying(attempt)
@@ -153,8 +151,8 @@ class Client:
         return Retrying(**retry_policy(self._connection.retries, self._timeout_s))(sorted_attempt)
 
     @contextlib.contextmanager
-    def _place(self, deadline_s: float) -> Iterator[None]:
-        """Hold one of the places in flight; raises TimeoutError where none comes free in time."""
+    def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:
+        """Hold one of the `max_in_flight` slots; raises TimeoutError where none is free by the deadline."""
         if not self._in_flight.acquire(timeout=remaining_s(deadline_s)):
             raise TimeoutError
         try:

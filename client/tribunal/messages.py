@@ -7,15 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tribunal.contract import EXPLAIN, JUDGE_MODE, MAX_BATCH_SIZE, STREAM, TEXT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError
 from tribunal.server_info import ServerInfo, Weights
 from tribunal.verdict import Verdict
-
-ENSEMBLE = "moderation"
-JUDGE = "judge"
-MANIFEST = "manifest"
-# Every Tribunal server takes at least this many texts in one request.
-MAX_BATCH_SIZE = 32
 
 Tensor = npt.NDArray[Any]
 Tensors = Mapping[str, Tensor]
@@ -41,7 +36,7 @@ def encode_texts(texts: Sequence[str]) -> Tensor:
     return rows
 
 
-def moderation_requests(texts: Sequence[str], judge: str | None, explain: bool) -> list[Tensors]:
+def moderation_requests(texts: Sequence[str], judge: JudgeMode | None, explain: bool) -> list[Tensors]:
     """Inputs of `moderation` for `texts` in their order, at most MAX_BATCH_SIZE in each request.
 
     text BYTES, explain BOOL and, unless it is None, judge BYTES, all [batch, 1]. Raises InvalidInput.
@@ -50,16 +45,16 @@ def moderation_requests(texts: Sequence[str], judge: str | None, explain: bool) 
     requests: list[Tensors] = []
     for start in range(0, len(encoded), MAX_BATCH_SIZE):
         batch = encoded[start : start + MAX_BATCH_SIZE]
-        inputs: dict[str, Tensor] = {"text": batch, "explain": np.full(batch.shape, explain)}
+        inputs: dict[str, Tensor] = {TEXT: batch, EXPLAIN: np.full(batch.shape, explain)}
         if judge is not None:
-            inputs["judge"] = np.full(batch.shape, judge.encode(), dtype=np.object_)
+            inputs[JUDGE_MODE] = np.full(batch.shape, judge.encode(), dtype=np.object_)
         requests.append(inputs)
     return requests
 
 
 def read_verdicts(request: Tensors, documents: Tensor) -> list[Verdict]:
     """Verdicts from `documents` BYTES [batch, 1], one for each text of `request`; raises ServerError."""
-    sent = len(request["text"])
+    sent = len(request[TEXT])
     if len(documents) != sent:
         raise ServerError(f"{sent} texts were sent and {len(documents)} verdicts came back")
     return [Verdict.from_json(document) for document in documents[:, 0]]
@@ -67,7 +62,7 @@ def read_verdicts(request: Tensors, documents: Tensor) -> list[Verdict]:
 
 def judgement_request(text: str) -> Tensors:
     """Inputs of `judge` for a stream: text BYTES [1], stream BOOL [1]; raises InvalidInput."""
-    return {"text": encode_texts([text])[0], "stream": np.array([True])}
+    return {TEXT: encode_texts([text])[0], STREAM: np.array([True])}
 
 
 def read_piece(piece: Tensor) -> str:

@@ -1,6 +1,5 @@
 """Options and output that several commands of `tribunal` share."""
 
-from enum import Enum
 from typing import Annotated
 
 import typer
@@ -18,14 +17,6 @@ Url = Annotated[
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
-
-
-class JudgeMode(str, Enum):
-    """When the LLM is asked."""
-
-    always = "always"
-    auto = "auto"
-    never = "never"
 
 
 def output_width() -> int:

@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 class Transport(Protocol):
     """A connection to one server.
 
-    Every call ends within its `timeout_s`, and raises its protocol's own errors: see faults.py.
+    Every call ends within its `timeout_s`, and raises its protocol's own errors, which
+    `translated_errors` turns into TribunalErrors.
     """
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
@@ -52,11 +53,11 @@ class Transport(Protocol):
 def open_transport(address: Address, connection: Connection) -> Transport:
     """Transport by the protocol of `address`; raises InvalidInput where a file for TLS cannot be read."""
     if address.is_http:
-        return HttpTransport(address, connection)
-    return GrpcTransport(address, connection)
+        return _HttpTransport(address, connection)
+    return _GrpcTransport(address, connection)
 
 
-class GrpcTransport:
+class _GrpcTransport(Transport):
     """gRPC; one channel, safe to share between threads."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
@@ -67,7 +68,6 @@ class GrpcTransport:
         self._client = self._connect()
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
-        """See Transport."""
         answer = self._client.infer(
             **grpc_inference(model, inputs, output),
             **self._common,
@@ -77,7 +77,7 @@ class GrpcTransport:
         return output_tensor(answer, output)
 
     def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
-        """See Transport. A stream has a channel of its own, which ends with it."""
+        """Give the answers over a channel of their own, which is closed after the last one."""
         answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
         with self._connect() as client:
             client.start_stream(
@@ -103,27 +103,23 @@ class GrpcTransport:
                 client.stop_stream(cancel_requests=True)
 
     def version(self, timeout_s: float) -> str:
-        """See Transport."""
         return str(self._client.get_server_metadata(client_timeout=timeout_s, **self._common).version)
 
     def models(self, timeout_s: float) -> list[str]:
-        """See Transport."""
         statistics = self._client.get_inference_statistics(client_timeout=timeout_s, **self._common)
         return [model.name for model in statistics.model_stats]
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
-        """See Transport."""
         return bool(self._client.is_model_ready(model, client_timeout=timeout_s, **self._common))
 
     def close(self) -> None:
-        """See Transport."""
         self._client.close()
 
     def _connect(self) -> Any:
         return tritonclient.grpc.InferenceServerClient(**self._options)
 
 
-class HttpTransport:
+class _HttpTransport(Transport):
     """HTTP; a connection for each thread that calls, for gevent's sockets belong to one thread."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
@@ -135,7 +131,6 @@ class HttpTransport:
             tls_context(connection)
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
-        """See Transport."""
         arguments = http_inference(model, inputs, output, self._connection)
         answer = self._call(lambda client: client.infer(**arguments), timeout_s)
         return output_tensor(answer, output)
@@ -152,17 +147,14 @@ class HttpTransport:
         yield
 
     def version(self, timeout_s: float) -> str:
-        """See Transport."""
         metadata = self._call(lambda client: client.get_server_metadata(**self._common), timeout_s)
         return str(metadata["version"])
 
     def models(self, timeout_s: float) -> list[str]:
-        """See Transport."""
         statistics = self._call(lambda client: client.get_inference_statistics(**self._common), timeout_s)
         return [model["name"] for model in statistics["model_stats"]]
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
-        """See Transport."""
         return self._call(lambda client: bool(client.is_model_ready(model, **self._common)), timeout_s)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tribunal.contract import ToxicityLabel, ToxicityStatus
 from tribunal.errors import ServerError
 
 
@@ -41,8 +42,8 @@ class Toxicity:
     reason: its own words, None also where none was asked for.
     """
 
-    status: str
-    label: str | None
+    status: ToxicityStatus
+    label: ToxicityLabel | None
     score: float | None
     reason: str | None
 

@@ -14,7 +14,8 @@ import jsonschema
 import numpy as np
 import pytest
 from tribunal import Client, DeadlineExceeded, ServerUnavailable, TribunalError
-from tribunal.messages import ENSEMBLE, encode_texts
+from tribunal.contract import MODERATION
+from tribunal.messages import encode_texts
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
@@ -70,7 +71,7 @@ def test_the_verdict_document_is_the_tensors_and_follows_its_schema(server: Trit
     inputs = {"text": encode_texts(["How to make a bomb?", "a cake"])}
     with Client(server.grpc_url) as client:
         outputs = {
-            name: client._transport.infer(ENSEMBLE, inputs, name, 10.0)
+            name: client._transport.infer(MODERATION, inputs, name, 10.0)
             for name in ("verdict", "flagged", "rejection_score", "category_scores")
         }
     for row, raw in enumerate(outputs["verdict"][:, 0]):

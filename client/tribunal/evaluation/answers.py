@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tribunal.client import Client
+from tribunal.contract import JudgeMode
 from tribunal.errors import InvalidInput, ServerUnavailable
 from tribunal.evaluation.target import Target
 from tribunal.verdict import Verdict
@@ -38,7 +39,7 @@ def ask(
     on_answers: called with the number of texts that were answered.
     Raises TribunalError where the server fails: half an evaluation is none.
     """
-    judge = "always" if target is Target.toxicity else "never"
+    judge: JudgeMode = "always" if target is Target.toxicity else "never"
     refused: list[Refused] = []
 
     def ask_batch(start: int) -> list[Verdict | None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tribunal.contract import ToxicityStatus
 from tribunal.evaluation.answers import Refused
 from tribunal.evaluation.measures import Measures, measure
 from tribunal.evaluation.published import CARDS, ModelCard
@@ -55,7 +56,7 @@ class Evaluation:
     decisions: str
     measures: Measures
     answered_alone: Measures | None
-    statuses: dict[str, int]
+    statuses: dict[ToxicityStatus, int]
     card: ModelCard
     recommendation: Recommendation | None
     refused: tuple[Refused, ...]
@@ -97,7 +98,7 @@ def evaluate_answers(
     data: str,
     server: ServerInfo,
     url: str,
-    statuses: dict[str, int],
+    statuses: dict[ToxicityStatus, int],
     refused: list[Refused],
     goal: Goal | None,
     examples: int,

@@ -9,9 +9,9 @@ import typer
 from tribunal.client import Client
 from tribunal.connection import DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
+from tribunal.contract import MAX_BATCH_SIZE, JudgeMode
 from tribunal.errors import InvalidInput
-from tribunal.messages import MAX_BATCH_SIZE
-from tribunal.options import JudgeMode, Timeout, Url
+from tribunal.options import Timeout, Url
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
 from tribunal.scan.progress import ScanProgress
@@ -90,7 +90,7 @@ def scan(
         form=parsed,
         output=output,
         text_field="text" if parsed.kind == "lines" else text_field,
-        judge=judge.value if judge else None,
+        judge=judge,
         explain=explain,
         concurrency=concurrency,
         batch_size=batch_size,

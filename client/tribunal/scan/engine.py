@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from tribunal.client import Client
+from tribunal.contract import JudgeMode
 from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, ServerUnavailable, TribunalError
 from tribunal.scan.records import Record
 from tribunal.server_info import Weights
@@ -32,7 +33,7 @@ class Asker:
     """
 
     client: Client
-    judge: str | None
+    judge: JudgeMode | None
     explain: bool
     wait_s: float
     weights: Mapping[str, Weights] | None = None

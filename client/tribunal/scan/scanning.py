@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tribunal.contract import JudgeMode
 from tribunal.errors import InvalidInput
 from tribunal.scan.engine import Asker, completed
 from tribunal.scan.journal import COMPLETE, RETRYING, SCANNING, Journal
@@ -29,7 +30,7 @@ class Options:
     form: Format
     output: Path
     text_field: str
-    judge: str | None
+    judge: JudgeMode | None
     explain: bool
     concurrency: int
     batch_size: int

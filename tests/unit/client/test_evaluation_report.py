@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tribunal import Categories, Refusal, ServerInfo, Toxicity, Verdict, Weights
+from tribunal.contract import ToxicityLabel, ToxicityStatus
 from tribunal.evaluation.answers import Refused
 from tribunal.evaluation.evaluation import Evaluation, evaluate_answers
 from tribunal.evaluation.labelled_data import LabelledTexts
@@ -23,8 +24,10 @@ ATTACK = "<script>alert('from the data')</script>"
 SERVER = ServerInfo("2.51.0", {}, {"judge": Weights("demo", None, "float32")})
 
 
-def verdict(status: str = "answered", toxicity: float | None = None, category: float = 0.1) -> Verdict:
-    label = None if toxicity is None else "toxic" if toxicity >= 0.5 else "non-toxic"
+def verdict(
+    status: ToxicityStatus = "answered", toxicity: float | None = None, category: float = 0.1
+) -> Verdict:
+    label: ToxicityLabel | None = None if toxicity is None else "toxic" if toxicity >= 0.5 else "non-toxic"
     flagged = ("Threat",) if category >= 0.5 else ()
     return Verdict(
         flagged=False,
