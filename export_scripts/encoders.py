@@ -1,7 +1,7 @@
 """Turns a PyTorch encoder into one ONNX file: export, fuse, quantise or halve, fold.
 
 Each step takes and gives an `onnx.ModelProto` with the flat tensors of optimum's export,
-INT64 [rows, tokens]; `add_window_axis` comes last.
+INT64 [rows, tokens]; `add_window_loop`, or for TensorRT `add_window_axis`, comes last.
 """
 
 import contextlib
@@ -18,9 +18,18 @@ from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PreTrainedModel
 
 from export_scripts.window_axis import add_window_axis
+from export_scripts.window_loop import RunLimits, add_window_loop
 
 Precision = Literal["fp32", "fp16", "int8"]
 OPSET = 18
+RUN_LIMITS: dict[Precision, RunLimits] = {
+    # On a CPU a batch saves only what a run costs by itself, which is as much as about 7 tokens.
+    "fp32": RunLimits(max_tokens=96, max_padding_tokens=4),
+    # The scales of int8 are those of a whole run, in which one text would change another's scores.
+    "int8": RunLimits(max_tokens=1, max_padding_tokens=0),
+    # For GPUs: 64 windows of 512 tokens bound the memory of a run. Not measured on a GPU.
+    "fp16": RunLimits(max_tokens=64 * 512, max_padding_tokens=128),
+}
 
 
 def export_encoder(model: PreTrainedModel) -> onnx.ModelProto:
@@ -84,8 +93,14 @@ def halve_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
-def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) -> onnx.ModelProto:
-    """The served model at `precision`, with or without fusion; tensors as `add_window_axis` says."""
+def build_encoder(
+    model: PreTrainedModel, precision: Precision, *, fused: bool, loop: bool = True
+) -> onnx.ModelProto:
+    """The served model at `precision`, with or without fusion; tensors as `add_window_loop` says.
+
+    loop: run windows in a loop; False keeps to a graph without control flow, for TensorRT, which then
+    computes all padding.
+    """
     encoder = export_encoder(model)
     if fused:
         encoder = fuse_encoder(encoder, model, for_gpu=precision == "fp16")
@@ -93,4 +108,4 @@ def build_encoder(model: PreTrainedModel, precision: Precision, *, fused: bool) 
         encoder = quantise_encoder(encoder)
     if precision == "fp16":
         encoder = halve_encoder(encoder)
-    return add_window_axis(encoder)
+    return add_window_loop(encoder, RUN_LIMITS[precision]) if loop else add_window_axis(encoder)

@@ -1,4 +1,4 @@
-"""Gives an exported encoder the tensors of the contract: the window axis in, token types away."""
+"""Gives an exported encoder the tensors of the contract in plain operators without a loop, for TensorRT."""
 
 import onnx
 from onnx import compose, parser
@@ -45,7 +45,7 @@ def _fold(opset: int, *, with_token_types: bool) -> onnx.ModelProto:
         output = "int64[rows, tokens] folded_token_type_ids,"
         node = "folded_token_type_ids = Sub(folded_input_ids, folded_input_ids)"
     return parser.parse_model(
-        f"""{_header(opset)}
+        f"""{model_header(opset)}
         fold (
             int64[batch, windows, tokens] input_ids, int64[batch, windows, tokens] attention_mask
         ) => (
@@ -65,7 +65,7 @@ def _fold(opset: int, *, with_token_types: bool) -> onnx.ModelProto:
 
 def _unfold(opset: int) -> onnx.ModelProto:
     return parser.parse_model(
-        f"""{_header(opset)}
+        f"""{model_header(opset)}
         unfold (float[rows, labels] row_logits, int64[2] batch_and_windows)
             => (float[batch, windows, labels] logits) {{
             label_axis = Shape <start = 1, end = 2> (row_logits)
@@ -75,5 +75,6 @@ def _unfold(opset: int) -> onnx.ModelProto:
     )
 
 
-def _header(opset: int) -> str:
+def model_header(opset: int) -> str:
+    """Head of a model in the text form of `onnx.parser`."""
     return f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]>'

@@ -1,8 +1,8 @@
 """Fits the tracked configs to this host, as `configs/local.pbtxt` beside each of them.
 
 On a CPU one thread for each of several instances does more than several threads for one, and a batch
-saves only what a run costs by itself: as many instances as cores, one thread each, and no padding
-computed but the little that lets windows of nearly the same length share a run.
+saves next to nothing: as many instances as cores, one thread each, and no batching across requests,
+which would keep one instance busy while another waits.
 """
 
 import os
@@ -14,11 +14,8 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInsta
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 from launcher.host.prepacking import PACKED_MODEL
 from launcher.repository.config import read_config
-from launcher.repository.manifest import read_manifest
 
 CONFIG_NAME = "local"
-# A run of an encoder costs as much as about 7 more tokens (8 in int8) would.
-MAX_PADDING_TOKENS = 4
 # https://github.com/triton-inference-server/vllm_backend, `auto_complete_config` in src/model.py.
 VLLM_INPUTS = {
     "text_input": DataType.TYPE_STRING,
@@ -46,13 +43,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def tune(config: ModelConfig, instances: int, precision: str = "fp32") -> ModelConfig:
+def tune(config: ModelConfig, instances: int) -> ModelConfig:
     """Copy of a model's config for a CPU.
 
     instances: how many of an encoder, one thread each.
-    precision: what an encoder was exported in. The scales of int8 are those of a whole batch, in which
-    one text would change another's scores, so there each window runs alone.
-
     The LLM gets its own environment, and the tensors that NVIDIA's backend would add by itself.
     """
     tuned = ModelConfig()
@@ -62,14 +56,8 @@ def tune(config: ModelConfig, instances: int, precision: str = "fp32") -> ModelC
         tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=instances)
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
-        tuned.parameters["unpad_by"].string_value = "attention_mask"
         tuned.default_model_filename = PACKED_MODEL
-        if precision == "int8":
-            tuned.ClearField("dynamic_batching")
-        else:
-            tuned.parameters["max_padding_tokens"].string_value = str(MAX_PADDING_TOKENS)
-            for tensor in tuned.input:
-                tensor.allow_ragged_batch = True
+        tuned.ClearField("dynamic_batching")
     if "pad_to_multiple_of" in config.parameters:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"
     if config.backend == "vllm":
@@ -83,10 +71,9 @@ def tune(config: ModelConfig, instances: int, precision: str = "fp32") -> ModelC
 
 def write_local_configs(repository: Path, instances: int) -> None:
     """Write `configs/local.pbtxt` for each model of `repository` that is tuned, replacing an older one."""
-    models = read_manifest(repository)["models"]
     for path in sorted(repository.glob("*/config.pbtxt")):
         config = read_config(path)
-        tuned = tune(config, instances, models.get(path.parent.name, {}).get("precision", "fp32"))
+        tuned = tune(config, instances)
         local = path.parent / "configs" / f"{CONFIG_NAME}.pbtxt"
         local.unlink(missing_ok=True)
         if tuned != config:

@@ -1,9 +1,7 @@
 """Triton backend `onnxruntime` for servers that lack the C++ one: the same configs, the same tensors.
 
-Honours `default_model_filename` and the parameters `intra_op_thread_count` and
-`inter_op_thread_count`; the CPU is its only device. The parameter `unpad_by`, its own, names the
-mask by which inputs [batch, windows, tokens] are run without their padding, and `max_padding_tokens`
-how much of it may be left where windows of nearly the same length then share a run.
+It refuses what the C++ backend refuses. It honours `default_model_filename` and the parameters
+`intra_op_thread_count` and `inter_op_thread_count`; the CPU is its only device.
 """
 
 import ctypes
@@ -14,7 +12,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 from logic.batching import Tensors, group_by_shape, join, split
-from logic.unpadding import run_unpadded
+from logic.validation import GraphTensor, validate
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
@@ -36,15 +34,16 @@ class TritonPythonModel:
         if args["model_instance_kind"] != "CPU":
             raise ValueError(f"this backend runs on CPU only, not on {args['model_instance_kind']}")
         config = json.loads(args["model_config"])
-        parameters = {name: value["string_value"] for name, value in config.get("parameters", {}).items()}
-        self.unpad_by = parameters.get("unpad_by")
-        joined = parameters.get("max_padding_tokens")
-        self.max_padding_tokens = None if joined is None else int(joined)
         self.input_names = [tensor["name"] for tensor in config["input"]]
         self.output_names = [tensor["name"] for tensor in config["output"]]
         filename = config["default_model_filename"] or "model.onnx"
         path = Path(args["model_repository"]) / args["model_version"] / filename
         self.session = InferenceSession(path, session_options(config), providers=["CPUExecutionProvider"])
+        validate(
+            config,
+            [GraphTensor.of(node) for node in self.session.get_inputs()],
+            [GraphTensor.of(node) for node in self.session.get_outputs()],
+        )
         LIBC.malloc_trim(0)
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -54,8 +53,7 @@ class TritonPythonModel:
             for request in requests
         ]
         responses: list[Any] = [None] * len(requests)
-        groups = group_by_shape(inputs) if self.unpad_by is None else [list(range(len(inputs)))]
-        for group in groups:
+        for group in group_by_shape(inputs):
             for index, response in zip(group, self._respond([inputs[i] for i in group]), strict=True):
                 responses[index] = response
         if sum(tensors[self.input_names[0]].size for tensors in inputs) >= LONG_TOKENS:
@@ -78,14 +76,9 @@ class TritonPythonModel:
         ]
 
     def _outputs(self, group: Sequence[Tensors]) -> Sequence[Sequence[Any]]:
-        if self.unpad_by is not None:
-            return run_unpadded(self._session_run, group, self.unpad_by, self.max_padding_tokens)
         batch_sizes = [len(tensors[self.input_names[0]]) for tensors in group]
-        return split(self._session_run(join(group)), batch_sizes)
-
-    def _session_run(self, tensors: Tensors) -> Sequence[Any]:
-        outputs: Sequence[Any] = self.session.run(self.output_names, dict(tensors))
-        return outputs
+        outputs: Sequence[Any] = self.session.run(self.output_names, dict(join(group)))
+        return split(outputs, batch_sizes)
 
 
 def session_options(config: dict[str, Any]) -> SessionOptions:

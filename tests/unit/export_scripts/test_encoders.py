@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnxruntime import InferenceSession
@@ -36,14 +37,26 @@ def bert() -> PreTrainedModel:
     return BertForSequenceClassification(BertConfig(max_position_embeddings=64, num_labels=14, **SMALL))
 
 
+def operators(encoder: onnx.ModelProto) -> set[str]:
+    """Operators of the graph and of the loop in it."""
+    bodies = [
+        attribute.g
+        for node in encoder.graph.node
+        for attribute in node.attribute
+        if attribute.type == onnx.AttributeProto.GRAPH
+    ]
+    return {node.op_type for graph in (encoder.graph, *bodies) for node in graph.node}
+
+
+@pytest.mark.parametrize("loop", [False, True])
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("architecture", "pad_id"), [(roberta, 1), (bert, 0)])
 def test_windows_go_in_and_come_out(
-    architecture: Callable[[], PreTrainedModel], pad_id: int, fused: bool
+    architecture: Callable[[], PreTrainedModel], pad_id: int, fused: bool, loop: bool
 ) -> None:
     set_seed(3)
     model = architecture().eval()
-    encoder = build_encoder(model, "fp32", fused=fused)
+    encoder = build_encoder(model, "fp32", fused=fused, loop=loop)
     session = InferenceSession(encoder.SerializeToString(), providers=["CPUExecutionProvider"])
     assert [tensor.name for tensor in session.get_inputs()] == ["input_ids", "attention_mask"]
     assert [tensor.shape for tensor in session.get_inputs()] == [["batch", "windows", "tokens"]] * 2
@@ -65,16 +78,15 @@ def test_windows_go_in_and_come_out(
 
 def test_fusion_takes_the_place_of_plain_attention() -> None:
     encoder = build_encoder(bert(), "fp32", fused=True)
-    operators = {node.op_type for node in encoder.graph.node}
-    assert "Attention" in operators
-    assert "Softmax" not in operators
+    assert "Attention" in operators(encoder)
+    assert "Softmax" not in operators(encoder)
 
 
 @pytest.mark.parametrize(("precision", "joined"), [("fp32", False), ("fp16", True)])
 def test_layer_norms_join_their_sums_only_for_a_gpu(precision: Precision, joined: bool) -> None:
-    operators = {node.op_type for node in build_encoder(bert(), precision, fused=True).graph.node}
-    assert ("SkipLayerNormalization" in operators) == joined
-    assert ("LayerNormalization" in operators) != joined
+    found = operators(build_encoder(bert(), precision, fused=True))
+    assert ("SkipLayerNormalization" in found) == joined
+    assert ("LayerNormalization" in found) != joined
 
 
 def test_int8_holds_its_weights_in_a_quarter_of_the_space() -> None:

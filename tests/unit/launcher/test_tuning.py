@@ -10,7 +10,6 @@ from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 from launcher.host.tuning import available_cores, tune, write_local_configs
 from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY
-from launcher.repository.manifest import write_manifest
 
 
 @pytest.fixture
@@ -29,19 +28,12 @@ def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -
         (group,) = local.instance_group
         assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
         assert local.parameters["intra_op_thread_count"].string_value == "1"
-        assert local.parameters["unpad_by"].string_value in {tensor.name for tensor in local.input}
-        assert local.HasField("dynamic_batching")
-        assert all(tensor.allow_ragged_batch for tensor in local.input)
-        assert (local.output, local.model_warmup) == (tracked.output, tracked.model_warmup)
-
-
-def test_in_int8_no_text_runs_beside_another(repository: Path) -> None:
-    write_manifest(repository, {"models": {"aegis": {"precision": "int8"}}})
-    write_local_configs(repository, instances=2)
-    local = read_config(repository / "aegis" / "configs" / "local.pbtxt")
-    assert not local.HasField("dynamic_batching")
-    assert "max_padding_tokens" not in local.parameters
-    assert local.parameters["unpad_by"].string_value == "attention_mask"
+        assert not local.HasField("dynamic_batching")
+        assert (local.input, local.output, local.model_warmup) == (
+            tracked.input,
+            tracked.output,
+            tracked.model_warmup,
+        )
 
 
 def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -> None:
