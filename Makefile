@@ -57,21 +57,21 @@ export: setup  ## fill model_repository (SOURCE=demo|hub|DIR, PRECISION=fp32|int
 serve: setup  ## serve model_repository until Ctrl-C
 	$(RUN) -m launcher
 
-bench: setup  ## measure against every alternative, on full-size random weights
+bench: setup  ## measure Tribunal beside every baseline, with full-size random weights
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
 	for benchmark in compare shapes scaling start judge; do $(RUN) -m perf $$benchmark || exit 1; done
 	-$(RUN) -m perf sweep
 	$(RUN) -m perf plot
 	$(RUN) -m perf summary
 
-soak: setup  ## ten minutes of mixed load while processes are killed under it
+soak: setup  ## ten minutes of mixed load while faults are injected
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
 	$(RUN) -m perf soak
 
 load: setup  ## a minute of mixed load by Locust, with its report in build/
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
 	$(RUN) -m launcher --repository $(DEMO_REPOSITORY) --http-port 8000 --without-judge -- \
-		$(VENV)/bin/locust --locustfile perf/locustfile.py --headless --users 16 --spawn-rate 4 \
+		$(VENV)/bin/locust --locustfile perf/load/locustfile.py --headless --users 16 --spawn-rate 4 \
 		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
 
 recipe: setup  ## train the demo weights anew

@@ -1,1 +1,5 @@
-"""Benchmarks: ratios of interleaved rounds in one run, raw samples kept."""
+"""Benchmarks of Tribunal.
+
+Each benchmark measures several things in turns within one run, keeps every sample, and reports ratios: a
+ratio holds on other machines, an absolute figure does not.
+"""

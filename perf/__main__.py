@@ -1,49 +1,88 @@
-"""`python -m perf`: the benchmarks."""
+"""`python -m perf`: the benchmarks, the soak, and the reports on what they have measured."""
 
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-from perf import compare, judge, plot, scaling, scan, shapes, soak, start, summary, sweep
+from perf import (
+    compare,
+    judge_throughput,
+    plot,
+    scaling,
+    scan_throughput,
+    shapes,
+    start_time,
+    summary,
+    sweep,
+)
+from perf.paths import OUTPUT_FOLDER
+from perf.soak import soak
 
-# Fewer where rounds are long and nothing is asked of their ratio.
-ROUNDS = {scan: 1, sweep: 1, scaling: 3, judge: 3}
+# Each benchmark by its command, with its default number of rounds: fewer where a round takes long.
+BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
+    "compare": (compare, 5),
+    "shapes": (shapes, 5),
+    "scaling": (scaling, 3),
+    "sweep": (sweep, 1),
+    "scan": (scan_throughput, 1),
+    "start": (start_time, 5),
+    "judge": (judge_throughput, 3),
+}
+REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
 
 def main() -> None:
-    """Run the benchmark that the command line names; told to end, it stops its servers first."""
+    """Run the command that the command line names."""
+    # SIGTERM raises SystemExit, so that the servers which a benchmark has started are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (compare, shapes, scaling, sweep, scan, start, judge):
-        name = module.__name__.split(".")[-1]
-        command = _add(commands, name, module.__doc__)
-        command.add_argument("--rounds", type=int, default=ROUNDS.get(module, 5), metavar="N")
-        command.add_argument("--output", type=Path, default=compare.FOLDER / f"{name}.json", metavar="FILE")
-        command.set_defaults(main=module.main)
-        if module is judge:
-            command.add_argument("--repository", type=Path, metavar="DIR", help="serve its judge instead")
-            command.add_argument(
-                "--texts", type=int, default=16, metavar="N", dest="number_of_texts", help="in each round"
-            )
-    soaking = _add(commands, "soak", soak.__doc__)
-    soak.add_options(soaking)
-    soaking.set_defaults(main=soak.main)
-    for drawing in (plot, summary):
-        command = _add(commands, drawing.__name__.split(".")[-1], drawing.__doc__)
-        command.add_argument("--folder", type=Path, default=compare.FOLDER, metavar="DIR")
-        command.set_defaults(main=drawing.main)
-    options = vars(parser.parse_args())
-    del options["command"]
-    sys.exit(options.pop("main")(**options))
+    options = vars(command_line().parse_args())
+    run_command: Callable[..., int | None] = options.pop("run_command")
+    sys.exit(run_command(**options))
 
 
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str | None
-) -> argparse.ArgumentParser:
-    summary_line = (text or "").splitlines()[0].split(": ", 1)[1]
-    return commands.add_parser(name, help=summary_line, description=text)
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the command line; a command's options are the arguments of its `run_command`."""
+    parser = argparse.ArgumentParser(prog="python -m perf", description=purpose(__doc__))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add_command(name: str, module: ModuleType) -> argparse.ArgumentParser:
+        description = purpose(module.__doc__)
+        command = commands.add_parser(
+            name,
+            help=description.split("\n\n")[0],
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        command.set_defaults(run_command=module.main)
+        return command
+
+    for name, (module, rounds) in BENCHMARKS.items():
+        command = add_command(name, module)
+        command.add_argument(
+            "--rounds", type=int, default=rounds, metavar="N", help="rounds that are measured"
+        )
+        output = OUTPUT_FOLDER / f"{name}.json"
+        command.add_argument(
+            "--output", type=Path, default=output, metavar="FILE", help="file of the samples"
+        )
+        if module is judge_throughput:
+            judge_throughput.add_options(command)
+    soak.add_options(add_command("soak", soak))
+    for name, module in REPORTS.items():
+        command = add_command(name, module)
+        command.add_argument(
+            "--folder", type=Path, default=OUTPUT_FOLDER, metavar="DIR", help="folder of the samples"
+        )
+    return parser
+
+
+def purpose(docstring: str | None) -> str:
+    """A module's docstring without the command that it begins with."""
+    text = (docstring or "").split(": ", 1)[1]
+    return text[0].upper() + text[1:]
 
 
 if __name__ == "__main__":

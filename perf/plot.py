@@ -1,16 +1,19 @@
-"""`python -m perf plot`: what has been measured as PNG, in the folder of the samples."""
+"""`python -m perf plot`: draws what the benchmarks have measured as PNG files, beside the samples."""
 
-import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from rich.console import Console
 
-from perf.compare import CONTESTANTS, RAW, SERVED
-from perf.rounds import Figures, Round
+from perf.baselines.registry import reference_at
+from perf.compare import TRIBUNAL, description
+from perf.rounds import THROUGHPUT_CALLERS, decode_rounds, figures_at
+from perf.samples import read_samples
 from perf.sweep import RATES_PER_S
 
 matplotlib.use("Agg")
@@ -26,7 +29,7 @@ pyplot.rcParams.update(
         "grid.alpha": 0.3,
     }
 )
-OURS, OTHERS = "#1b6ca8", "#b0b7bf"
+TRIBUNAL_COLOR, BASELINE_COLOR = "#1b6ca8", "#b0b7bf"
 console = Console()
 
 
@@ -35,84 +38,88 @@ def hardware_line(hardware: dict[str, Any]) -> str:
     return f"{hardware['cores']} cores of {hardware['processor']}, full-size encoders, random weights"
 
 
-def plot_ratios(samples: Path, image: Path) -> None:
-    """Throughput of every contestant at 8 callers, as ratios to raw ONNX Runtime."""
-    document = json.loads(samples.read_text("utf-8"))
-    callers = max(CONTESTANTS)
-    rates = {
-        name: Figures.of(
-            [Round(**one) for one in document["samples"][f"{name} callers={callers}"]]
-        ).texts_per_s
-        for name in CONTESTANTS[callers]
-    }
-    limit = rates[RAW]
-    ordered = sorted(rates, key=rates.__getitem__)
+def draw_ratios(document: dict[str, Any]) -> Figure:
+    """Throughput of Tribunal and of every baseline, relative to the reference."""
+    figures = figures_at(decode_rounds(document["samples"]), THROUGHPUT_CALLERS)
+    reference = reference_at(THROUGHPUT_CALLERS)
+    ratios = {name: row.texts_per_s / figures[reference.name].texts_per_s for name, row in figures.items()}
+    names = sorted(ratios, key=ratios.__getitem__)
     figure, axes = pyplot.subplots()
     bars = axes.barh(
-        ordered,
-        [rates[name] / limit for name in ordered],
-        color=[OURS if name in SERVED else OTHERS for name in ordered],
+        [description(name) for name in names],
+        [ratios[name] for name in names],
+        color=[TRIBUNAL_COLOR if name in TRIBUNAL.values() else BASELINE_COLOR for name in names],
     )
-    axes.bar_label(bars, [f"{rates[name] / limit:.2f}" for name in ordered], padding=3)
+    axes.bar_label(bars, [f"{ratios[name]:.2f}" for name in names], padding=3)
     axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"throughput at {callers} callers, raw ONNX Runtime in fp32 = 1")
+    axes.set_xlabel(f"throughput at {THROUGHPUT_CALLERS} callers, relative to {reference.description} (fp32)")
     axes.set_title(hardware_line(document["hardware"]), fontsize=9)
-    figure.tight_layout()
-    figure.savefig(image)
+    return figure
 
 
-def plot_latencies(samples: Path, image: Path) -> None:
-    """Latency against throughput as the rate of requests rises, for both protocols."""
-    document = json.loads(samples.read_text("utf-8"))
+def draw_latencies(document: dict[str, Any]) -> Figure:
+    """Latency against throughput as the request rate rises, for both protocols."""
     figure, axes = pyplot.subplots()
-    for sweep in document["sweeps"]:
-        if "Request Rate" not in sweep["rows"][0]:
+    for sample in document["sweeps"]:
+        if "Request Rate" not in sample["rows"][0]:
             continue
-        rates = [row["Inferences/Second"] for row in sweep["rows"]]
-        (line,) = axes.plot(
-            rates,
-            [row["p50 latency"] / 1000 for row in sweep["rows"]],
-            "o-",
-            label=f"{sweep['protocol']} p50",
-        )
-        axes.plot(
-            rates,
-            [row["p99 latency"] / 1000 for row in sweep["rows"]],
-            "o--",
-            color=line.get_color(),
-            label=f"{sweep['protocol']} p99",
-        )
-    axes.set_xlabel(f"texts per second, asked at a rate of {RATES_PER_S[0]} to {RATES_PER_S[1]}")
+        texts_per_s = [row["Inferences/Second"] for row in sample["rows"]]
+        color = None
+        for percentile, style in (("p50", "o-"), ("p99", "o--")):
+            (line,) = axes.plot(
+                texts_per_s,
+                # perf_analyzer reports microseconds.
+                [row[f"{percentile} latency"] / 1000 for row in sample["rows"]],
+                style,
+                color=color,
+                label=f"{sample['protocol']} {percentile}",
+            )
+            color = line.get_color()
+    lowest, highest, _ = RATES_PER_S
+    axes.set_xlabel(f"texts answered per second, at {lowest} to {highest} requests per second")
     axes.set_ylabel("latency, ms")
     axes.set_yscale("log")
     axes.legend()
     axes.set_title(hardware_line(document["hardware"]), fontsize=9)
-    figure.tight_layout()
-    figure.savefig(image)
+    return figure
 
 
-def plot_scaling(samples: Path, image: Path) -> None:
+def draw_scaling(document: dict[str, Any]) -> Figure:
     """Latency by the length of a text, and throughput by the instances of each encoder."""
-    document = json.loads(samples.read_text("utf-8"))
     figure, (by_length, by_instances) = pyplot.subplots(ncols=2)
-    lengths_ms = {int(tokens): statistics.median(of) for tokens, of in document["lengths_ms"].items()}
-    by_length.plot(list(lengths_ms), list(lengths_ms.values()), "o-", color=OURS)
+    medians_ms = {
+        int(tokens): statistics.median(values_ms) for tokens, values_ms in document["lengths_ms"].items()
+    }
+    by_length.plot(list(medians_ms), list(medians_ms.values()), "o-", color=TRIBUNAL_COLOR)
     by_length.set(xscale="log", yscale="log", xlabel="tokens of a text", ylabel="latency at one caller, ms")
-    rates = {number: statistics.median(of) for number, of in document["instances_texts_per_s"].items()}
-    bars = by_instances.bar(list(rates), list(rates.values()), color=OURS, width=0.6)
-    by_instances.bar_label(bars, [f"{rate:.1f}" for rate in rates.values()], padding=2)
-    by_instances.set(xlabel="instances of each encoder, one thread each", ylabel="texts/s at 8 callers")
+    texts_per_s = {
+        instances: statistics.median(rates) for instances, rates in document["instances_texts_per_s"].items()
+    }
+    bars = by_instances.bar(list(texts_per_s), list(texts_per_s.values()), color=TRIBUNAL_COLOR, width=0.6)
+    by_instances.bar_label(bars, [f"{rate:.1f}" for rate in texts_per_s.values()], padding=2)
+    by_instances.set(
+        xlabel="instances of each encoder, one thread each", ylabel=f"texts/s at {THROUGHPUT_CALLERS} callers"
+    )
     figure.suptitle(hardware_line(document["hardware"]), fontsize=9)
-    figure.tight_layout()
-    figure.savefig(image)
+    return figure
+
+
+PLOTS: dict[str, Callable[[dict[str, Any]], Figure]] = {
+    "compare": draw_ratios,
+    "sweep": draw_latencies,
+    "scaling": draw_scaling,
+}
 
 
 def main(folder: Path) -> None:
-    """Draw what has been measured in `folder`."""
-    for name, draw in (("compare", plot_ratios), ("sweep", plot_latencies), ("scaling", plot_scaling)):
+    """Draw each benchmark whose samples are in `folder`."""
+    for name, draw in PLOTS.items():
         samples = folder / f"{name}.json"
-        if samples.exists():
-            draw(samples, samples.with_suffix(".png"))
-            console.print(f"drawn: {samples.with_suffix('.png')}")
-        else:
-            console.print(f"no {samples}: run `python -m perf {name}` first")
+        if not samples.exists():
+            console.print(f"{samples} does not exist: run `python -m perf {name}` first")
+            continue
+        figure = draw(read_samples(samples))
+        figure.tight_layout()
+        image = samples.with_suffix(".png")
+        figure.savefig(image)
+        console.print(f"plot: {image}")

@@ -1,21 +1,21 @@
-"""Rounds of the workload through one way of screening, and the figures of a run of rounds."""
+"""A round is one pass over the workload; figures summarise several rounds."""
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import requests
-from tribunal import Client, TribunalError
 
-from perf.workload import WARMING, read_texts
+# One caller shows the latency of a text, several show the throughput of a server.
+LATENCY_CALLERS = 1
+THROUGHPUT_CALLERS = 8
+KEY_SEPARATOR = " callers="
 
 
 @dataclass(frozen=True)
 class Round:
-    """One pass over the workload: how long it took, each text's latency, and how many texts failed."""
+    """One pass over the workload: its duration, the latency of each answered text, and the failed texts."""
 
     elapsed_s: float
     latencies_ms: list[float]
@@ -29,7 +29,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians over rounds; percentiles over all texts of them."""
+    """The median throughput of several rounds, and percentiles of the latencies of all their texts."""
 
     texts_per_s: float
     p50_ms: float
@@ -38,42 +38,36 @@ class Figures:
 
     @classmethod
     def of(cls, rounds: Sequence[Round]) -> "Figures":
-        """Figures of the rounds of one contestant at one number of callers."""
-        latencies_ms = [latency for one in rounds for latency in one.latencies_ms]
+        """Summarise the rounds of one way of screening at one number of callers."""
+        latencies_ms = [latency_ms for round_ in rounds for latency_ms in round_.latencies_ms]
         return cls(
-            texts_per_s=statistics.median(one.texts_per_s for one in rounds),
+            texts_per_s=statistics.median(round_.texts_per_s for round_ in rounds),
             p50_ms=float(np.percentile(latencies_ms, 50)),
             p99_ms=float(np.percentile(latencies_ms, 99)),
-            failures=sum(one.failures for one in rounds),
+            failures=sum(round_.failures for round_ in rounds),
         )
 
 
-def call_with(screen: Callable[[str], object], callers: int) -> Round:
-    """Screen the workload through a server with so many callers at once."""
-    failures = 0
-
-    def timed(text: str) -> float | None:
-        nonlocal failures
-        started_s = time.perf_counter()
-        try:
-            screen(text)
-        except (TribunalError, requests.RequestException):
-            failures += 1
-            return None
-        return (time.perf_counter() - started_s) * 1000
-
-    started_s = time.perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        latencies_ms = [latency for latency in pool.map(timed, read_texts()) if latency is not None]
-    return Round(time.perf_counter() - started_s, latencies_ms, failures)
+def sample_key(name: str, callers: int) -> str:
+    """The key under which samples hold the rounds of `name` at a number of callers."""
+    return f"{name}{KEY_SEPARATOR}{callers}"
 
 
-def warm_up(client: Client) -> None:
-    """A few texts through every instance of the encoders."""
-    with ThreadPoolExecutor(WARMING) as pool:
-        list(pool.map(lambda text: client.moderate(text, judge="never"), 2 * read_texts()[:WARMING]))
+def encode_rounds(samples: Mapping[str, Sequence[Round]]) -> dict[str, list[dict[str, Any]]]:
+    """Rounds by key, as JSON holds them."""
+    return {key: [asdict(round_) for round_ in rounds] for key, rounds in samples.items()}
 
 
-def call_tribunal(client: Client, callers: int) -> Round:
-    """The workload through `moderation`, without the judge."""
-    return call_with(lambda text: client.moderate(text, judge="never"), callers)
+def decode_rounds(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Round]]:
+    """Rounds by key, from JSON."""
+    return {key: [Round(**round_) for round_ in rounds] for key, rounds in samples.items()}
+
+
+def figures_at(samples: Mapping[str, Sequence[Round]], callers: int) -> dict[str, Figures]:
+    """Figures of all that was measured at a number of callers, by name."""
+    keys = [key.split(KEY_SEPARATOR) for key in samples]
+    return {
+        name: Figures.of(samples[sample_key(name, callers)])
+        for name, number in keys
+        if number == str(callers)
+    }

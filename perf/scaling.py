@@ -1,11 +1,10 @@
-"""`python -m perf scaling`: what a text costs by its length, and what instances bring.
+"""`python -m perf scaling`: how latency grows with a text's length, and throughput with the instances.
 
-On the full-size encoders: milliseconds of one text at one caller, and texts per second at 8 callers with
-1 to INSTANCES instances of each encoder, one thread each.
+Measures the full-size encoders: the milliseconds of one text at one caller, and the texts per second at 8
+callers with 1 to 3 instances of each encoder, each of which has one thread.
 """
 
 import contextlib
-import json
 import statistics
 import time
 from pathlib import Path
@@ -15,66 +14,61 @@ from rich.progress import track
 from rich.table import Table
 from tribunal import Client
 
-from launcher.exposure.ports import free_ports
-from launcher.options import ServerOptions
-from launcher.process.server import TritonServer
-from perf.compare import FOLDER, prepare
-from perf.hardware import describe_hardware
-from perf.rounds import call_tribunal, warm_up
-from perf.shapes import STRIDE_WORDS, WINDOW_WORDS, letters
+from perf.exports import export_encoders, full_size_repository
+from perf.load.callers import screen_workload
+from perf.load.workload import SPECIAL_TOKENS, STRIDE_TOKENS, WINDOW_TOKENS, text_of_tokens
+from perf.rounds import THROUGHPUT_CALLERS
+from perf.samples import write_samples
+from perf.servers import warm_client
 
-WORDS = (8, 32, 128, WINDOW_WORDS, *(WINDOW_WORDS + more * STRIDE_WORDS for more in (1, 3)))
-INSTANCES = 3
-CALLERS = 8
+# The last three are texts of exactly 1, 2 and 4 windows.
+TEXT_TOKENS = (8, 32, 128, *(WINDOW_TOKENS + strides * STRIDE_TOKENS for strides in (0, 1, 3)))
+MOST_INSTANCES = 3
 console = Console()
 
 
-def measure_lengths(client: Client, number: int) -> dict[int, float]:
-    """Milliseconds of one text by its number of tokens, the two special ones included."""
+def latencies_by_length(client: Client, seed: int) -> dict[int, float]:
+    """Milliseconds of one text of each length, by its tokens with the special ones."""
     latencies_ms = {}
-    for words in WORDS:
-        text = letters(words, number)
+    for tokens in TEXT_TOKENS:
+        text = text_of_tokens(tokens, seed)
         started_s = time.perf_counter()
         client.moderate(text, judge="never")
-        latencies_ms[words + 2] = (time.perf_counter() - started_s) * 1000
+        latencies_ms[tokens + SPECIAL_TOKENS] = (time.perf_counter() - started_s) * 1000
     return latencies_ms
 
 
-def main(rounds: int, output: Path) -> None:
-    """Measure, print both tables, and keep the samples."""
-    prepare()
-    lengths: dict[int, list[float]] = {}
-    rates: dict[int, list[float]] = {}
+def measure_scaling(rounds: int) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+    """Milliseconds by a text's tokens, and texts per second by the instances, of each round."""
+    latencies_ms: dict[int, list[float]] = {}
+    texts_per_s: dict[int, list[float]] = {}
     with contextlib.ExitStack() as stack:
-        clients = {}
-        for instances in range(1, INSTANCES + 1):
-            server = stack.enter_context(
-                TritonServer(
-                    ServerOptions(
-                        FOLDER / "fp32",
-                        ports=free_ports(),
-                        log_file=FOLDER / f"{instances}_instances.log",
-                        judge=False,
-                        instances=instances,
-                    )
-                )
+        clients = {
+            instances: stack.enter_context(
+                warm_client(full_size_repository("fp32"), f"{instances}_instances", instances=instances)
             )
-            clients[instances] = stack.enter_context(Client(server.grpc_url, timeout_s=120))
-            warm_up(clients[instances])
+            for instances in range(1, MOST_INSTANCES + 1)
+        }
         for number in track(range(rounds), "scaling", console=console):
-            for tokens, latency_ms in measure_lengths(clients[max(clients)], number).items():
-                lengths.setdefault(tokens, []).append(latency_ms)
+            for tokens, latency_ms in latencies_by_length(clients[MOST_INSTANCES], number).items():
+                latencies_ms.setdefault(tokens, []).append(latency_ms)
             for instances, client in clients.items():
-                rates.setdefault(instances, []).append(call_tribunal(client, CALLERS).texts_per_s)
-    table = Table("tokens", "ms", "us a token")
-    for tokens, values in lengths.items():
-        latency_ms = statistics.median(values)
-        table.add_row(str(tokens), f"{latency_ms:.0f}", f"{latency_ms * 1000 / tokens:.0f}")
-    console.print(table)
-    table = Table("instances of each encoder", "texts/s")
-    for instances, values in rates.items():
-        table.add_row(str(instances), f"{statistics.median(values):.1f}")
-    console.print(table)
-    document = {"hardware": describe_hardware(), "lengths_ms": lengths, "instances_texts_per_s": rates}
-    output.write_text(json.dumps(document), "utf-8")
-    console.print(f"samples: {output}")
+                rate = screen_workload(client, THROUGHPUT_CALLERS).texts_per_s
+                texts_per_s.setdefault(instances, []).append(rate)
+    return latencies_ms, texts_per_s
+
+
+def main(rounds: int, output: Path) -> None:
+    """Measure, print both tables, and write the samples."""
+    export_encoders()
+    latencies_ms, texts_per_s = measure_scaling(rounds)
+    by_length = Table("tokens", "ms", "µs per token", title="one text at one caller")
+    for tokens, values_ms in latencies_ms.items():
+        median_ms = statistics.median(values_ms)
+        by_length.add_row(str(tokens), f"{median_ms:.0f}", f"{median_ms * 1000 / tokens:.0f}")
+    console.print(by_length)
+    by_instances = Table("instances of each encoder", "texts/s", title=f"{THROUGHPUT_CALLERS} callers")
+    for instances, rates in texts_per_s.items():
+        by_instances.add_row(str(instances), f"{statistics.median(rates):.1f}")
+    console.print(by_instances)
+    write_samples(output, {"lengths_ms": latencies_ms, "instances_texts_per_s": texts_per_s})

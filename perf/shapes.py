@@ -1,15 +1,14 @@
-"""`python -m perf shapes`: what batches, long texts, repeats and many requests cost.
+"""`python -m perf shapes`: what batches, long texts, repeated texts and many requests cost.
 
-Each is a ratio of two measurements that take turns in one run, on the full-size encoders.
+Each ratio compares two measurements that take turns in one run. The full-size encoders give all ratios but
+the last: the demonstration encoders show whether the server's memory grows over 20,000 requests.
 """
 
-import json
-import random
 import statistics
-import string
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -18,24 +17,42 @@ from rich.table import Table
 from tribunal import Client
 
 from export_scripts.hub_models import ENCODERS
-from launcher.exposure.ports import free_ports
-from launcher.options import ServerOptions
-from launcher.process.server import TritonServer
-from launcher.repository.contract import CHECKOUT
-from perf.compare import FOLDER, prepare
-from perf.hardware import describe_hardware
-from perf.memory import memory_mib
-from perf.workload import read_texts
+from perf.exports import export_encoders, full_size_repository
+from perf.load.workload import (
+    REPEATED_SHARE,
+    WINDOW_TOKENS,
+    read_workload,
+    text_of_tokens,
+    text_of_windows,
+    with_repeats,
+)
+from perf.paths import DEMO_REPOSITORY
+from perf.rounds import THROUGHPUT_CALLERS
+from perf.samples import write_samples
+from perf.servers import CLIENT_TIMEOUT_S, benchmark_server, memory_mib
 
-BATCH = 32
+BATCH_TEXTS = 32
 WINDOWS = 20
-WINDOW_WORDS, STRIDE_WORDS = 510, 446
-REPEATED_SHARE = 0.3
-CALLERS = 8
-REQUESTS = 20_000
 CACHE_MIB = 64
-SEED = 5
+REQUESTS = 20_000
+MEMORY_READINGS = 4
 console = Console()
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What was measured, by the names that the samples have.
+
+    ratios: by round, of a batch to its texts one by one, of a text of many windows to as many texts of one
+    window, and of the throughput with the cache to that without.
+    served_mib, weights_mib: memory of the server of the full-size encoders, and size of their ONNX files.
+    demo_mib: memory of the server of the demonstration encoders before and while it answers REQUESTS.
+    """
+
+    ratios: dict[str, list[float]]
+    served_mib: float
+    weights_mib: float
+    demo_mib: list[float]
 
 
 def elapsed_s(work: Callable[[], object]) -> float:
@@ -45,126 +62,116 @@ def elapsed_s(work: Callable[[], object]) -> float:
     return time.perf_counter() - started_s
 
 
-def with_repeats(texts: Sequence[str]) -> list[str]:
-    """As many texts, REPEATED_SHARE of them seen before in the list."""
-    chance = random.Random(SEED)  # noqa: S311 - no secret
-    drawn: list[str] = []
-    for text in texts:
-        drawn.append(chance.choice(drawn) if drawn and chance.random() < REPEATED_SHARE else text)
-    return drawn
+def one_by_one_s(client: Client, texts: Sequence[str]) -> float:
+    """Seconds that the texts take, each sent after the answer to the one before."""
+    return elapsed_s(lambda: [client.moderate(text, judge="never") for text in texts])
 
 
-def letters(words: int, seed: int) -> str:
-    """A text of so many tokens: each letter is a word of one token in both vocabularies."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    return " ".join(chance.choices(string.ascii_lowercase, k=words))
+def concurrently_s(client: Client, texts: Sequence[str]) -> float:
+    """Seconds that the texts take, sent by THROUGHPUT_CALLERS callers."""
+    with ThreadPoolExecutor(THROUGHPUT_CALLERS) as pool:
+        return elapsed_s(lambda: list(pool.map(lambda text: client.moderate(text, judge="never"), texts)))
 
 
-def measure_shapes(client: Client, cached: Client, rounds: int) -> dict[str, list[float]]:
-    """Ratios by round: batch to singles, windows to single windows, with the cache to without."""
-    mixed = read_texts()[:BATCH]
-    singles = [letters(WINDOW_WORDS, seed) for seed in range(WINDOWS)]
-    long = letters(WINDOW_WORDS + (WINDOWS - 1) * STRIDE_WORDS, WINDOWS)
-    verdict = client.moderate(long, judge="never")
+def measure_ratios(client: Client, cached: Client, rounds: int) -> dict[str, list[float]]:
+    """Ratios by round; `cached` is a client of the server that has a cache."""
+    batch = read_workload()[:BATCH_TEXTS]
+    window_texts = [text_of_tokens(WINDOW_TOKENS, seed) for seed in range(WINDOWS)]
+    long_text = text_of_windows(WINDOWS, seed=WINDOWS)
+    verdict = client.moderate(long_text, judge="never")
     if (verdict.windows, verdict.truncated) != (WINDOWS, False):
-        raise RuntimeError(f"the long text has {verdict.windows} windows")
+        raise RuntimeError(f"the long text has {verdict.windows} windows instead of {WINDOWS}")
     ratios: dict[str, list[float]] = {"batch": [], "windows": [], "cache": []}
-
-    def one_by_one(texts: Sequence[str]) -> None:
-        for text in texts:
-            client.moderate(text, judge="never")
-
-    def through(chosen: Client, texts: Sequence[str]) -> None:
-        with ThreadPoolExecutor(CALLERS) as pool:
-            list(pool.map(lambda text: chosen.moderate(text, judge="never"), texts))
-
     for number in track(range(rounds), "shapes", console=console):
-        together_s = elapsed_s(lambda: client.moderate_batch(mixed, judge="never"))
-        ratios["batch"].append(together_s / elapsed_s(lambda: one_by_one(mixed)))
-        long_s = elapsed_s(lambda: client.moderate(long, judge="never"))
-        ratios["windows"].append(long_s / elapsed_s(lambda: one_by_one(singles)))
-        # The cache has seen no text of a round before it.
-        repeated = with_repeats([f"{number} {text}" for text in read_texts()])
-        uncached_s = elapsed_s(lambda texts=repeated: through(client, texts))  # type: ignore[misc]
-        ratios["cache"].append(
-            uncached_s / elapsed_s(lambda texts=repeated: through(cached, texts))  # type: ignore[misc]
-        )
+        batch_s = elapsed_s(lambda: client.moderate_batch(batch, judge="never"))
+        ratios["batch"].append(batch_s / one_by_one_s(client, batch))
+        long_s = elapsed_s(lambda: client.moderate(long_text, judge="never"))
+        ratios["windows"].append(long_s / one_by_one_s(client, window_texts))
+        # The number makes every text of a round new to the cache.
+        repeated = with_repeats([f"{number} {text}" for text in read_workload()])
+        uncached_s = concurrently_s(client, repeated)
+        ratios["cache"].append(uncached_s / concurrently_s(cached, repeated))
     return ratios
 
 
-def measure_memory(rounds: int = 4) -> list[float]:
-    """MiB of a server of the demo weights, before and after each quarter of REQUESTS requests.
-
-    It has seen every text of the workload before; the requests are of the shorter half.
-    """
-    repository = CHECKOUT / "build" / "demo_repository"
+def measure_full_size(rounds: int) -> tuple[dict[str, list[float]], float]:
+    """Ratios by round, and the MiB that the server without a cache takes after them."""
+    repository = full_size_repository("fp32")
     with (
-        TritonServer(
-            ServerOptions(repository, ports=free_ports(), log_file=FOLDER / "memory.log", judge=False)
-        ) as server,
-        Client(server.grpc_url, timeout_s=60) as client,
-        ThreadPoolExecutor(CALLERS) as pool,
+        benchmark_server(repository, "shapes") as server,
+        benchmark_server(repository, "cached", cache_mib=CACHE_MIB) as cached,
+        Client(server.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as client,
+        Client(cached.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as cached_client,
     ):
-        texts = read_texts()
-        list(pool.map(lambda text: client.moderate(text, judge="never"), texts))
-        texts = sorted(texts, key=len)[: len(texts) // 2]
-        sizes_mib = [memory_mib(server.pid)]
-        for _ in track(range(rounds), f"{REQUESTS} requests", console=console):
-            wanted = [texts[index % len(texts)] for index in range(REQUESTS // rounds)]
-            list(pool.map(lambda text: client.moderate(text, judge="never"), wanted))
-            sizes_mib.append(memory_mib(server.pid))
-    return sizes_mib
+        ratios = measure_ratios(client, cached_client, rounds)
+        # The servers share the pages of the weights; with both running, only a part would count here.
+        cached.stop()
+        return ratios, memory_mib(server.pid)
+
+
+def measure_memory_growth() -> list[float]:
+    """MiB of a server of the demonstration encoders, before and after each quarter of REQUESTS requests.
+
+    The server has screened the whole workload before the first reading; the requests are of its shorter half.
+    """
+    with (
+        benchmark_server(DEMO_REPOSITORY, "memory") as server,
+        Client(server.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as client,
+    ):
+        texts = sorted(read_workload(), key=len)
+        concurrently_s(client, texts)
+        short = texts[: len(texts) // 2]
+        readings_mib = [memory_mib(server.pid)]
+        for _ in track(range(MEMORY_READINGS), f"{REQUESTS} requests", console=console):
+            concurrently_s(
+                client, [short[index % len(short)] for index in range(REQUESTS // MEMORY_READINGS)]
+            )
+            readings_mib.append(memory_mib(server.pid))
+    return readings_mib
+
+
+def shapes_table(shapes: Shapes) -> Table:
+    """Each ratio, its two sides named."""
+    median = {name: statistics.median(values) for name, values in shapes.ratios.items()}
+    first_mib, last_mib = shapes.demo_mib[0], shapes.demo_mib[-1]
+    table = Table("measured", "relative to", "ratio")
+    table.add_row(
+        f"time of a batch of {BATCH_TEXTS} mixed texts", "its texts one by one", f"{median['batch']:.2f}"
+    )
+    table.add_row(
+        f"time of a text of {WINDOWS} windows",
+        f"{WINDOWS} texts of one window",
+        f"{median['windows']:.2f}",
+    )
+    table.add_row(
+        f"throughput with the cache, {REPEATED_SHARE:.0%} repeated texts",
+        "throughput without",
+        f"{median['cache']:.2f}",
+    )
+    table.add_row(
+        f"memory of the server ({shapes.served_mib:.0f} MiB)",
+        f"its weights ({shapes.weights_mib:.0f} MiB)",
+        f"{shapes.served_mib / shapes.weights_mib:.2f}",
+    )
+    table.add_row(
+        f"memory of the demonstration server after {REQUESTS} requests ({last_mib:.0f} MiB)",
+        f"before ({first_mib:.0f} MiB)",
+        f"{last_mib / first_mib:.2f}",
+    )
+    return table
 
 
 def main(rounds: int, output: Path) -> None:
-    """Measure, print the ratios, and keep the samples."""
-    prepare()
-    repository = FOLDER / "fp32"
-    weights_mib = sum((repository / name / "1" / "model.onnx").stat().st_size for name in ENCODERS) / 2**20
-    with (
-        TritonServer(
-            ServerOptions(repository, ports=free_ports(), log_file=FOLDER / "shapes.log", judge=False)
-        ) as server,
-        TritonServer(
-            ServerOptions(
-                repository,
-                ports=free_ports(),
-                log_file=FOLDER / "cached.log",
-                judge=False,
-                cache_mib=CACHE_MIB,
-            )
-        ) as cached,
-        Client(server.grpc_url, timeout_s=120) as client,
-        Client(cached.grpc_url, timeout_s=120) as cached_client,
-    ):
-        ratios = measure_shapes(client, cached_client, rounds)
-        # The two servers share the mapped weights, so one is stopped before memory is read.
-        cached.stop()
-        served_mib = memory_mib(server.pid)
-    sizes_mib = measure_memory()
-    table = Table("what", "ratio")
-    median = {name: statistics.median(values) for name, values in ratios.items()}
-    table.add_row(f"a batch of {BATCH} mixed texts, to its texts one by one", f"{median['batch']:.2f}")
-    table.add_row(f"a text of {WINDOWS} windows, to {WINDOWS} texts of one", f"{median['windows']:.2f}")
-    table.add_row(
-        f"throughput with the cache, {REPEATED_SHARE:.0%} repeats, to without", f"{median['cache']:.2f}"
+    """Measure, print the ratios, and write the samples."""
+    export_encoders()
+    repository = full_size_repository("fp32")
+    weights = [repository / name / "1" / "model.onnx" for name in ENCODERS]
+    ratios, served_mib = measure_full_size(rounds)
+    shapes = Shapes(
+        ratios=ratios,
+        served_mib=served_mib,
+        weights_mib=sum(path.stat().st_size for path in weights) / 2**20,
+        demo_mib=measure_memory_growth(),
     )
-    table.add_row(
-        f"memory of the server ({served_mib:.0f} MiB) to its weights ({weights_mib:.0f} MiB)",
-        f"{served_mib / weights_mib:.2f}",
-    )
-    table.add_row(
-        f"memory after {REQUESTS} requests to before: {sizes_mib[-1]:.0f} to {sizes_mib[0]:.0f} MiB (demo)",
-        f"{sizes_mib[-1] / sizes_mib[0]:.2f}",
-    )
-    console.print(table)
-    document = {
-        "hardware": describe_hardware(),
-        "ratios": ratios,
-        "served_mib": served_mib,
-        "weights_mib": weights_mib,
-        "demo_mib": sizes_mib,
-    }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(document), "utf-8")
-    console.print(f"samples: {output}")
+    console.print(shapes_table(shapes))
+    write_samples(output, asdict(shapes))

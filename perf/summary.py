@@ -1,77 +1,102 @@
-"""`python -m perf summary`: one table of what the benchmarks have measured, with what is asked of each."""
+"""`python -m perf summary`: one table of the ratios and times that the benchmarks have measured."""
 
-import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from perf.compare import RAW
-from perf.rounds import Figures, Round
+from perf.compare import TRIBUNAL, description
+from perf.judge_throughput import judge_ratio
+from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, decode_rounds, figures_at
+from perf.samples import read_samples
 
-Row = tuple[str, str, str]
 console = Console()
 
 
+@dataclass(frozen=True)
+class Row:
+    """One row of the summary; `better` says which values are the better ones."""
+
+    measured: str
+    relative_to: str
+    value: str
+    better: Literal["higher", "lower"]
+
+
 def compare_rows(document: dict[str, Any]) -> Iterator[Row]:
-    """Ratios of throughput at 8 callers, and of latency at one."""
+    """Tribunal's throughput and its median latency, relative to each baseline."""
+    samples = decode_rounds(document["samples"])
+    throughput = figures_at(samples, THROUGHPUT_CALLERS)
+    latency = figures_at(samples, LATENCY_CALLERS)
+    for precision, tribunal in TRIBUNAL.items():
+        for name in baseline_names(throughput):
+            ratio = throughput[tribunal].texts_per_s / throughput[name].texts_per_s
+            measured = f"throughput at {THROUGHPUT_CALLERS} callers, {precision}"
+            yield Row(measured, description(name), f"{ratio:.2f}", "higher")
+        for name in baseline_names(latency):
+            ratio = latency[tribunal].p50_ms / latency[name].p50_ms
+            measured = f"median latency at one caller, {precision}"
+            yield Row(measured, description(name), f"{ratio:.2f}", "lower")
 
-    def figures(name: str, callers: int) -> Figures:
-        return Figures.of([Round(**one) for one in document["samples"][f"{name} callers={callers}"]])
 
-    raw = figures(RAW, 8).texts_per_s
-    fp32, int8 = (figures(f"tribunal {precision}", 8).texts_per_s for precision in ("fp32", "int8"))
-    fastapi = figures("fastapi", 8).texts_per_s
-    yield "throughput, fp32, to raw ONNX Runtime", f"{fp32 / raw:.3f}", ">= 0.95"
-    yield "throughput, fp32, to FastAPI", f"{fp32 / fastapi:.2f}", ">= 2.5"
-    yield "throughput, int8, to FastAPI", f"{int8 / fastapi:.2f}", ">= 4"
-    for peer in ("transformers", "optimum"):
-        yield f"throughput, fp32, to {peer}", f"{fp32 / figures(peer, 8).texts_per_s:.2f}", "> 1"
-    alone, served = figures("raw-rejection", 1).p50_ms, figures("tribunal fp32", 1).p50_ms
-    yield "p50 at one caller, to the slower encoder alone", f"{served / alone:.2f}", "<= 1.15"
-    scanner = figures("llm-guard", 1).p50_ms
-    yield "p50 at one caller, to LLM Guard (refusal alone, 128 tokens)", f"{served / scanner:.2f}", ""
+def baseline_names(figures: Iterable[str]) -> list[str]:
+    """The names that are not Tribunal's."""
+    return [name for name in figures if name not in TRIBUNAL.values()]
 
 
 def shapes_rows(document: dict[str, Any]) -> Iterator[Row]:
-    """Ratios of batches, windows, repeats and memory."""
-    median = {name: statistics.median(values) for name, values in document["ratios"].items()}
-    yield "a batch of 32 mixed texts, to its texts one by one", f"{median['batch']:.2f}", "<= 1.1"
-    yield "a text of 20 windows, to 20 of one", f"{median['windows']:.2f}", "<= 1.1"
-    yield "throughput with the cache, 30 % repeats, to without", f"{median['cache']:.2f}", "> 1"
+    """Time of batches and long texts, throughput of the cache, and memory."""
+    ratios = {name: f"{statistics.median(values):.2f}" for name, values in document["ratios"].items()}
+    yield Row("time of a batch of 32 mixed texts", "its texts one by one", ratios["batch"], "lower")
+    yield Row("time of a text of 20 windows", "20 texts of one window", ratios["windows"], "lower")
+    yield Row("throughput with the cache, 30 % repeated texts", "without", ratios["cache"], "higher")
     memory = document["served_mib"] / document["weights_mib"]
-    yield "memory of the server, to its weights", f"{memory:.2f}", "<= 1.5"
+    yield Row("memory of the server", "its weights", f"{memory:.2f}", "lower")
     growth = document["demo_mib"][-1] / document["demo_mib"][0]
-    yield "memory after 20,000 requests, to before", f"{growth:.2f}", "flat"
+    yield Row("memory after 20,000 requests", "before", f"{growth:.2f}", "lower")
 
 
 def judge_rows(document: dict[str, Any]) -> Iterator[Row]:
-    """Judged texts per second, to the engine alone."""
-    rates = {name: statistics.median(values) for name, values in document["texts_per_s"].items()}
-    for explain, what in ((False, "label alone"), (True, "with its reason")):
-        ratio = rates[f"moderation explain={explain}"] / rates[f"bare explain={explain}"]
-        yield f"judged texts/s, {what}, to bare vLLM", f"{ratio:.2f}", ">= 0.9"
+    """Judged texts per second, relative to vLLM alone."""
+    for explain, answer in ((False, "label alone"), (True, "label and reason")):
+        ratio = judge_ratio(document["texts_per_s"], explain=explain)
+        yield Row(f"judged texts/s, {answer}", "vLLM alone", f"{ratio:.2f}", "higher")
 
 
 def start_rows(document: dict[str, Any]) -> Iterator[Row]:
-    """Seconds to ready."""
+    """Seconds until the demonstration models are ready."""
     for label, values in document["start_s"].items():
-        asked = "<= 10 s" if label == "encoders alone, cold" else ""
-        yield f"start on demonstration weights, {label}", f"{statistics.median(values):.1f} s", asked
+        yield Row(f"start, demonstration models, {label}", "", f"{statistics.median(values):.1f} s", "lower")
 
 
-ROWS = {"compare": compare_rows, "shapes": shapes_rows, "judge": judge_rows, "start": start_rows}
+ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
+    "compare": compare_rows,
+    "shapes": shapes_rows,
+    "judge": judge_rows,
+    "start": start_rows,
+}
 
 
 def main(folder: Path) -> None:
-    """Print the table of what has been measured in `folder`."""
-    table = Table("what", "measured", "asked")
+    """Print the rows of each benchmark whose samples are in `folder`.
+
+    A file such as `judge_wide.json` has samples of the variant `wide` of the benchmark `judge`.
+    """
+    table = Table(
+        "measured on Tribunal",
+        "relative to",
+        "value",
+        "better",
+        caption="A value without a unit is a ratio: the first column's figure divided by the second's.",
+    )
     for name, rows in ROWS.items():
-        samples = folder / f"{name}.json"
-        if samples.exists():
-            for row in rows(json.loads(samples.read_text("utf-8"))):
-                table.add_row(*row)
+        for samples in sorted(folder.glob(f"{name}*.json")):
+            variant = samples.stem.removeprefix(name).lstrip("_")
+            for row in rows(read_samples(samples)):
+                measured = f"{row.measured} ({variant})" if variant else row.measured
+                table.add_row(measured, row.relative_to, row.value, row.better)
     console.print(table)

@@ -1,134 +1,67 @@
-"""`python -m perf sweep`: NVIDIA's perf_analyzer against the full-size encoders.
+"""`python -m perf sweep`: latency as the load rises, measured by NVIDIA's perf_analyzer.
 
-Sweeps the number of callers, then the rate of requests, over gRPC and HTTP, on the workload.
+Sends the workload to the full-size encoders over gRPC and HTTP, at 2 and 8 callers and at 10, 14 and 18
+requests per second.
 """
 
-import csv
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
-from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from launcher.exposure.ports import free_ports
-from launcher.options import ServerOptions
-from launcher.process.installation import find_installation
-from launcher.process.server import TritonServer
-from launcher.repository.contract import CHECKOUT
-from perf.compare import FOLDER, prepare
-from perf.hardware import describe_hardware
-from perf.workload import read_texts
+from perf.exports import export_encoders, full_size_repository
+from perf.load.perf_analyzer import PerfAnalyzer, install_perf_analyzer
+from perf.load.workload import read_workload
+from perf.samples import write_samples
+from perf.servers import benchmark_server
 
-TOOLS = CHECKOUT / "build" / "tools"
-# The last wheel whose perf_analyzer runs on the C library of Debian 12.
-PERF_ANALYZER = "tritonclient==2.51.0"
-# First, last and step.
+# Each range has its first value, its last and the step.
 CALLERS = (2, 8, 6)
 RATES_PER_S = (10, 18, 4)
+LOADS = (
+    ("--concurrency-range", ":".join(map(str, CALLERS))),
+    ("--request-rate-range", ":".join(map(str, RATES_PER_S))),
+)
 console = Console()
 
 
-def find_perf_analyzer() -> Path:
-    """Install perf_analyzer apart, where no other package sees its older tritonclient.
-
-    Raises RuntimeError where the system lacks a library that it needs.
-    """
-    if find_library("b64") is None:
-        raise RuntimeError("perf_analyzer needs libb64: run `apt-get install libb64-0d` as root")
-    binary = TOOLS / "bin" / "perf_analyzer"
-    if not binary.exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--target",
-            str(TOOLS),
-            PERF_ANALYZER,
-        ]
-        subprocess.run(command, check=True)
-    libraries = find_installation().library_folders[-1]
-    # The wheel of Triton carries CUDA's runtime under a name of its own.
-    (runtime,) = libraries.glob("libcudart-*.so.12*")
-    linked = TOOLS / "lib" / "libcudart.so.12"
-    linked.parent.mkdir(exist_ok=True)
-    linked.unlink(missing_ok=True)
-    linked.symlink_to(runtime)
-    return binary
-
-
-def analyze(
-    binary: Path, url: str, protocol: str, load: list[str], texts: Sequence[str], batch: int = 1
-) -> list[dict[str, float]]:
-    """Rows of perf_analyzer's report on `texts`, `batch` of them in a request, by its own column names."""
-    data = FOLDER / "workload.json"
-    data.write_text(json.dumps({"data": [{"text": [text], "judge": ["never"]} for text in texts]}), "utf-8")
-    report = FOLDER / "perf_analyzer.csv"
-    command = [
-        *(str(binary), "-m", "moderation", "-u", url, "-i", protocol, "--input-data", str(data)),
-        # Three windows of measurement are the least it takes, and together one pass over the workload;
-        # texts of mixed lengths never pass its test of being stable.
-        *(
-            "--measurement-mode",
-            "count_windows",
-            "--measurement-request-count",
-            str(len(texts) // batch // 3 + 1),
-        ),
-        *("-b", str(batch)),
-        *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),
-    ]
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(TOOLS / "lib")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode and not report.exists():
-        raise RuntimeError(f"perf_analyzer failed: {done.stdout[-500:]}{done.stderr[-500:]}")
-    with report.open(encoding="utf-8") as lines:
-        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
-    report.unlink()
-    return rows
-
-
-def main(rounds: int, output: Path) -> None:
-    """Sweep `rounds` times, print the last sweep, and keep all."""
-    prepare()
-    binary = find_perf_analyzer()
-    sweeps: list[dict[str, Any]] = []
-    texts = read_texts()
-    with TritonServer(
-        ServerOptions(FOLDER / "fp32", ports=free_ports(), log_file=FOLDER / "sweep.log", judge=False)
-    ) as server:
+def sweep(analyzer: PerfAnalyzer, rounds: int) -> list[dict[str, Any]]:
+    """Measure each load over each protocol, in every round; returns one sample for each measurement."""
+    texts = read_workload()
+    samples: list[dict[str, Any]] = []
+    with benchmark_server(full_size_repository("fp32"), "sweep") as server:
         urls = {"grpc": server.grpc_url, "http": server.http_url.removeprefix("http://")}
         for _ in range(rounds):
             for protocol, url in urls.items():
-                for load in (
-                    ["--concurrency-range", ":".join(map(str, CALLERS))],
-                    ["--request-rate-range", ":".join(map(str, RATES_PER_S))],
-                ):
+                for load in LOADS:
                     with console.status(f"perf_analyzer: {protocol} {' '.join(load)}"):
-                        rows = analyze(binary, url, protocol, load, texts)
-                    sweeps.append({"protocol": protocol, "load": load, "rows": rows})
-    for sweep in sweeps[-4:]:
-        print_sweep(sweep["protocol"], sweep["rows"])
-    output.write_text(json.dumps({"hardware": describe_hardware(), "sweeps": sweeps}), "utf-8")
-    console.print(f"samples: {output}")
+                        rows = analyzer.measure(url, protocol, load, texts)
+                    samples.append({"protocol": protocol, "load": load, "rows": rows})
+    return samples
 
 
-def print_sweep(protocol: str, rows: list[dict[str, float]]) -> None:
-    """One table a sweep; perf_analyzer gives microseconds."""
-    axis = next(iter(rows[0]))
-    table = Table(axis, "texts/s", "p50 ms", "p99 ms", title=protocol)
-    for row in rows:
+def sweep_table(sample: dict[str, Any]) -> Table:
+    """The latencies of one sample at each step of its load."""
+    # The first column of perf_analyzer's report is the number of callers or the request rate.
+    load_column = next(iter(sample["rows"][0]))
+    table = Table(load_column, "texts/s", "p50 ms", "p99 ms", title=sample["protocol"])
+    for row in sample["rows"]:
         table.add_row(
-            f"{row[axis]:g}",
+            f"{row[load_column]:g}",
             f"{row['Inferences/Second']:.1f}",
+            # perf_analyzer reports microseconds.
             f"{row['p50 latency'] / 1000:.0f}",
             f"{row['p99 latency'] / 1000:.0f}",
         )
-    console.print(table)
+    return table
+
+
+def main(rounds: int, output: Path) -> None:
+    """Measure, print the tables of the last round, and write all samples."""
+    export_encoders()
+    samples = sweep(install_perf_analyzer(), rounds)
+    protocols = 2
+    for sample in samples[-protocols * len(LOADS) :]:
+        console.print(sweep_table(sample))
+    write_samples(output, {"sweeps": samples})

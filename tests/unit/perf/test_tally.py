@@ -1,10 +1,10 @@
-"""What the soak takes for a wrong answer."""
+"""Which answers the soak counts as wrong, and which requests as lost."""
 
 from dataclasses import replace
 
 from tribunal import Categories, Refusal, Toxicity, Verdict
 
-from perf.mixed_load import Tally, agrees
+from perf.load.tally import Tally, agrees
 
 EXPECTED = Verdict(
     flagged=False,
@@ -17,7 +17,7 @@ EXPECTED = Verdict(
 UNAVAILABLE = Toxicity(status="unavailable", label=None, score=None, reason=None)
 
 
-def test_another_score_decision_or_label_is_wrong() -> None:
+def test_a_different_score_decision_or_label_is_wrong() -> None:
     assert agrees(EXPECTED, EXPECTED)
     assert not agrees(replace(EXPECTED, refusal=Refusal(detected=False, score=0.2)), EXPECTED)
     assert not agrees(replace(EXPECTED, flagged=True), EXPECTED)
@@ -25,12 +25,12 @@ def test_another_score_decision_or_label_is_wrong() -> None:
     assert not agrees(replace(EXPECTED, toxicity=toxic), EXPECTED)
 
 
-def test_a_judge_that_is_away_flags_and_never_passes() -> None:
+def test_an_unavailable_judge_must_flag() -> None:
     assert agrees(replace(EXPECTED, flagged=True, toxicity=UNAVAILABLE), EXPECTED)
     assert not agrees(replace(EXPECTED, flagged=False, toxicity=UNAVAILABLE), EXPECTED)
 
 
-def test_what_is_not_accounted_for_is_lost() -> None:
+def test_a_request_without_any_outcome_is_lost() -> None:
     tally = Tally(sent=10, answered=5, cancelled=1, refused=1)
     tally.failed["ServerError"] = 2
     assert tally.lost == 1

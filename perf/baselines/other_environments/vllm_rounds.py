@@ -1,8 +1,9 @@
-"""The judge's engine alone: runs in the judge's environment, driven over standard input.
+"""Runs rounds of the judge's prompts by vLLM alone, in the environment that has vLLM.
 
-Takes the engine arguments and the prompts as files. Each line of standard input is a JSON object of
-sampling parameters; the answer is a line of JSON with the seconds that all prompts took together, at most
-`concurrency` of them at once. An empty object says that it is ready.
+`python vllm_rounds.py ENGINE_FILE PROMPTS_FILE CONCURRENCY`, then for each round a line of standard input, a
+JSON object of sampling parameters. The script answers it with a line of JSON: the seconds that all prompts
+took together, at most CONCURRENCY of them at once. Before the first round it writes an empty JSON object,
+which says that the engine is ready.
 """
 
 import asyncio
@@ -17,15 +18,15 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 
 
-async def serve(arguments: dict[str, Any], prompts: list[str], concurrency: int) -> None:
-    """Start the engine, say so, and time one round for each line of standard input."""
-    engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
-    free = asyncio.Semaphore(concurrency)
+async def run_rounds(engine_arguments: dict[str, Any], prompts: list[str], concurrency: int) -> None:
+    """Start the engine and run a round for each line of standard input, until that ends."""
+    engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments))
+    limit = asyncio.Semaphore(concurrency)
 
     async def generate(index: int, parameters: dict[str, Any]) -> None:
         sampling = SamplingParams(**parameters)
         sampling.output_kind = RequestOutputKind.FINAL_ONLY
-        async with free:
+        async with limit:
             async for _ in engine.generate(prompts[index], sampling, f"{time.monotonic_ns()}-{index}"):
                 pass
 
@@ -41,7 +42,7 @@ async def serve(arguments: dict[str, Any], prompts: list[str], concurrency: int)
 if __name__ == "__main__":
     engine_file, prompts_file, concurrency = sys.argv[1:]
     asyncio.run(
-        serve(
+        run_rounds(
             json.loads(Path(engine_file).read_text("utf-8")),
             json.loads(Path(prompts_file).read_text("utf-8")),
             int(concurrency),

@@ -1,0 +1,36 @@
+"""`python -m perf.baselines`: runs one library baseline, as `python -m perf compare` starts it.
+
+Each line of standard input is a number of callers. The process then screens the workload once with that
+many callers, and writes a line of JSON: the seconds that the whole workload took, and the milliseconds of
+each text. Before the first round it writes an empty JSON object, which says that it is ready.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from perf.baselines.library_baseline import LibraryBaseline
+from perf.baselines.registry import EncoderFiles, all_baselines
+
+
+def main() -> None:
+    """Run a round for each line of standard input, until that ends."""
+    library_baselines = {
+        name: baseline for name, baseline in all_baselines().items() if isinstance(baseline, LibraryBaseline)
+    }
+    parser = argparse.ArgumentParser(prog="python -m perf.baselines", description=__doc__)
+    parser.add_argument("name", choices=library_baselines, help="the baseline to run")
+    parser.add_argument("checkpoints", type=Path, help="folder of the encoders' PyTorch weights")
+    parser.add_argument("repository", type=Path, help="model repository with the encoders' ONNX files")
+    options = parser.parse_args()
+    encoders = EncoderFiles(options.checkpoints, options.repository)
+    with library_baselines[options.name].load(encoders) as run_round:
+        print("{}", flush=True)  # noqa: T201
+        for line in sys.stdin:
+            print(json.dumps(asdict(run_round(int(line)))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

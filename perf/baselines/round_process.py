@@ -1,0 +1,67 @@
+"""A process that runs a round of a baseline each time it is asked, and is idle in between."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from launcher.repository.contract import CHECKOUT
+from perf.rounds import Round
+
+STOP_TIMEOUT_S = 60.0
+# Libraries shall neither ask the Hugging Face hub for files nor start threads of their own.
+LIBRARY_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class RoundProcess:
+    """A process that answers each line of its standard input with a line that is a JSON object.
+
+    Its first JSON object says that it is ready. Other lines of its standard output are ignored, because
+    libraries write there too. The process leads its own process group, `process_group`.
+    """
+
+    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+        self._command = command
+        self._process = subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.process_group = self._process.pid
+
+    def __enter__(self) -> "RoundProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The end of its standard input ends the process.
+        self._process.communicate(timeout=STOP_TIMEOUT_S)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the first JSON object; raises RuntimeError if the process ends before it."""
+        self._read_answer()
+
+    def ask(self, request: str) -> dict[str, Any]:
+        """Send one line and wait for its answer; raises RuntimeError if the process ends before it."""
+        assert self._process.stdin is not None  # noqa: S101 - Popen was given a pipe
+        self._process.stdin.write(request + "\n")
+        self._process.stdin.flush()
+        return self._read_answer()
+
+    def run_round(self, callers: int) -> Round:
+        """Screen the workload once, in a process whose answers are rounds."""
+        return Round(**self.ask(str(callers)))
+
+    def _read_answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None  # noqa: S101 - Popen was given a pipe
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        raise RuntimeError(f"the process ended unexpectedly: {' '.join(map(str, self._command))}")

@@ -1,0 +1,46 @@
+"""Baseline `transformers`: the pipelines of the encoders' model cards, one text after the other."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from export_scripts.hub_models import ENCODERS, HubModel
+from launcher.repository.contract import limits
+from perf.baselines.library_baseline import LibraryBaseline
+from perf.rounds import THROUGHPUT_CALLERS
+
+
+def pipeline_options(encoder: HubModel) -> dict[str, Any]:
+    """Options of a `transformers` pipeline that gives every label's score, as Tribunal does."""
+    return {
+        "truncation": True,
+        "max_length": limits().max_tokens,
+        "top_k": None,
+        "function_to_apply": "sigmoid" if encoder.multi_label else "softmax",
+    }
+
+
+def load_pipelines(checkpoints: Path) -> Callable[[str], list[Any]]:
+    """Load a PyTorch pipeline for each encoder; returns what screens a text with all of them."""
+    from transformers import pipeline
+
+    pipelines = [
+        pipeline(
+            "text-classification",
+            model=str(checkpoints / name),
+            device="cpu",
+            **pipeline_options(encoder),
+        )
+        for name, encoder in ENCODERS.items()
+    ]
+    return lambda text: [classify(text) for classify in pipelines]
+
+
+BASELINES = (
+    LibraryBaseline(
+        name="transformers",
+        description="transformers pipelines in-process",
+        callers=THROUGHPUT_CALLERS,
+        open_screen=lambda encoders: load_pipelines(encoders.checkpoints),
+    ),
+)

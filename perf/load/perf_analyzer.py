@@ -1,0 +1,95 @@
+"""NVIDIA's perf_analyzer: its installation, and one measurement with it."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from ctypes.util import find_library
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.process.installation import find_installation
+from perf.paths import OUTPUT_FOLDER, TOOLS_FOLDER
+
+# The last wheel whose perf_analyzer runs on the C library of Debian 12.
+PACKAGE = "tritonclient==2.51.0"
+# perf_analyzer measures in three windows at least.
+MEASUREMENT_WINDOWS = 3
+ERROR_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class PerfAnalyzer:
+    """An installed perf_analyzer.
+
+    binary: its executable.
+    libraries: the folder of the shared libraries that it needs.
+    """
+
+    binary: Path
+    libraries: Path
+
+    def measure(
+        self, url: str, protocol: str, load: Sequence[str], texts: Sequence[str], batch: int = 1
+    ) -> list[dict[str, float]]:
+        """Send the texts, `batch` of them in each request; raises RuntimeError where perf_analyzer fails.
+
+        load: perf_analyzer's options of the callers or the request rate.
+        Returns the rows of its report, one for each step of the load, by its own column names.
+        """
+        texts_file = OUTPUT_FOLDER / "workload.json"
+        report = OUTPUT_FOLDER / "perf_analyzer.csv"
+        report.unlink(missing_ok=True)
+        OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
+        requests = [{"text": [text], "judge": ["never"]} for text in texts]
+        texts_file.write_text(json.dumps({"data": requests}), "utf-8")
+        # All measurement windows together are one pass over the texts.
+        window_requests = len(texts) // batch // MEASUREMENT_WINDOWS + 1
+        command = [
+            *(str(self.binary), "-m", "moderation", "-u", url, "-i", protocol),
+            *("--input-data", str(texts_file), "-b", str(batch)),
+            *("--measurement-mode", "count_windows", "--measurement-request-count", str(window_requests)),
+            # The latencies of texts of mixed lengths never count as stable by its default of 10 %.
+            *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),
+        ]
+        completed = subprocess.run(
+            command,
+            env={**os.environ, "LD_LIBRARY_PATH": str(self.libraries)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if completed.returncode and not report.exists():
+            output = completed.stdout[-ERROR_CHARACTERS:] + completed.stderr[-ERROR_CHARACTERS:]
+            raise RuntimeError(f"perf_analyzer failed: {output}")
+        return read_report(report)
+
+
+def read_report(report: Path) -> list[dict[str, float]]:
+    """Rows of a report as perf_analyzer writes it; empty cells are left out."""
+    with report.open(encoding="utf-8") as lines:
+        return [
+            {column: float(value) for column, value in row.items() if value} for row in csv.DictReader(lines)
+        ]
+
+
+def install_perf_analyzer() -> PerfAnalyzer:
+    """Install perf_analyzer unless that was done, in a folder where nothing imports its older tritonclient.
+
+    Raises RuntimeError where the system lacks a library that it needs.
+    """
+    if find_library("b64") is None:
+        raise RuntimeError("perf_analyzer needs libb64: run `apt-get install libb64-0d` as root")
+    binary = TOOLS_FOLDER / "bin" / "perf_analyzer"
+    if not binary.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        subprocess.run([*pip, "--target", str(TOOLS_FOLDER), PACKAGE], check=True)
+    # Triton's wheel has the CUDA runtime under another name than the one that perf_analyzer loads.
+    (cuda_runtime,) = find_installation().library_folders[-1].glob("libcudart-*.so.12*")
+    link = TOOLS_FOLDER / "lib" / "libcudart.so.12"
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(cuda_runtime)
+    return PerfAnalyzer(binary, libraries=link.parent)

@@ -1,0 +1,85 @@
+"""The texts that the benchmarks send.
+
+`python -m perf.load.workload` writes `workload.jsonl` anew; the same seed gives the same file.
+"""
+
+import json
+import random
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+from export_scripts.demo.text import read_judgements, read_text
+from export_scripts.hub_models import ENCODERS
+
+WORKLOAD_FILE = Path(__file__).parent / "workload.jsonl"
+WORKLOAD_TEXTS = 80
+# So many texts of the workload's end are sorted, the longest first.
+SORTED_TEXTS = 20
+# So many texts of the workload's beginning are screened before the first round.
+WARM_UP_TEXTS = 8
+# Shares of the texts by their fewest and most sentences of about 15 tokens; every text fits one window.
+SENTENCE_SHARES = ((0.5, 1, 1), (0.3, 2, 4), (0.15, 5, 12), (0.05, 13, 28))
+# Tokens of a window without its two special ones, and from the start of a window to the start of the next.
+SPECIAL_TOKENS = 2
+WINDOW_TOKENS, STRIDE_TOKENS = 510, 446
+REPEATED_SHARE = 0.3
+WORKLOAD_SEED, REPEAT_SEED, SHORT_SEED = 20261, 5, 11
+
+
+def make_workload() -> list[str]:
+    """WORKLOAD_TEXTS passages of held-out sentences, most of them short, in an order that mixes lengths."""
+    rng = random.Random(WORKLOAD_SEED)  # noqa: S311 - no secret
+    sentences = heldout_sentences()
+    texts = []
+    for share, fewest, most in SENTENCE_SHARES:
+        for _ in range(round(share * WORKLOAD_TEXTS)):
+            texts.append(" ".join(rng.sample(sentences, rng.randint(fewest, most))))
+    rng.shuffle(texts)
+    # A long last text would occupy one caller while the others have nothing left to send.
+    return texts[:-SORTED_TEXTS] + sorted(texts[-SORTED_TEXTS:], key=len, reverse=True)
+
+
+def read_workload() -> list[str]:
+    """The workload as committed."""
+    return [json.loads(line)["text"] for line in WORKLOAD_FILE.read_text("utf-8").splitlines()]
+
+
+def heldout_sentences() -> list[str]:
+    """The sentences that no demonstration model was trained on."""
+    sentences = [row["text"] for row in read_judgements("heldout")]
+    for encoder in ENCODERS.values():
+        sentences += read_text(encoder, "heldout")[0]
+    return sentences
+
+
+def short_texts(count: int) -> list[str]:
+    """`count` different texts of one sentence."""
+    rng = random.Random(SHORT_SEED)  # noqa: S311 - no secret
+    sentences = heldout_sentences()
+    return [f"{rng.choice(sentences)} {number}" for number in range(count)]
+
+
+def text_of_tokens(tokens: int, seed: int) -> str:
+    """A text of exactly so many tokens: each letter is a word of one token in both encoders' vocabularies."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    return " ".join(rng.choices(string.ascii_lowercase, k=tokens))
+
+
+def text_of_windows(windows: int, seed: int) -> str:
+    """A text that fills so many windows."""
+    return text_of_tokens(WINDOW_TOKENS + (windows - 1) * STRIDE_TOKENS, seed)
+
+
+def with_repeats(texts: Sequence[str]) -> list[str]:
+    """As many texts, of which REPEATED_SHARE repeat an earlier one of the list."""
+    rng = random.Random(REPEAT_SEED)  # noqa: S311 - no secret
+    drawn: list[str] = []
+    for text in texts:
+        drawn.append(rng.choice(drawn) if drawn and rng.random() < REPEATED_SHARE else text)
+    return drawn
+
+
+if __name__ == "__main__":
+    lines = [json.dumps({"text": text}) + "\n" for text in make_workload()]
+    WORKLOAD_FILE.write_text("".join(lines), "utf-8")

@@ -1,0 +1,10 @@
+"""The folders that the benchmarks read and write."""
+
+from launcher.repository.contract import CHECKOUT
+
+# Samples, logs and exported models; nothing in it is tracked.
+OUTPUT_FOLDER = CHECKOUT / "build" / "perf"
+# Tools that are installed apart from the project's environment.
+TOOLS_FOLDER = CHECKOUT / "build" / "tools"
+# The demonstration models, as `python -m export_scripts --source demo` exports them for `make bench`.
+DEMO_REPOSITORY = CHECKOUT / "build" / "demo_repository"

@@ -1,0 +1,65 @@
+"""The Tribunal servers that benchmarks start, and the memory that a server takes."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from tribunal import Client
+
+from launcher.exposure.ports import free_ports
+from launcher.host.tuning import available_cores
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from perf.load.callers import warm_up
+from perf.paths import OUTPUT_FOLDER
+
+CLIENT_TIMEOUT_S = 120
+
+
+def benchmark_server(
+    repository: Path,
+    log_name: str,
+    *,
+    judge: bool = False,
+    instances: int | None = None,
+    cache_mib: int = 0,
+) -> TritonServer:
+    """A server on free ports, to be entered as a context manager.
+
+    log_name: Triton's log is `build/perf/<log_name>.log`.
+    judge: serves the judge beside the encoders.
+    instances: number of instances of each encoder; None: one for each core.
+    cache_mib: size in MiB of the cache of the encoders' answers; 0: no cache.
+    """
+    return TritonServer(
+        ServerOptions(
+            repository,
+            ports=free_ports(),
+            log_file=OUTPUT_FOLDER / f"{log_name}.log",
+            judge=judge,
+            instances=instances or available_cores(),
+            cache_mib=cache_mib,
+        )
+    )
+
+
+@contextlib.contextmanager
+def warm_client(repository: Path, log_name: str, *, instances: int | None = None) -> Iterator[Client]:
+    """Serve the encoders of `repository` and warm them up; yields a client of the server."""
+    with (
+        benchmark_server(repository, log_name, instances=instances) as server,
+        Client(server.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as client,
+    ):
+        warm_up(client)
+        yield client
+
+
+def memory_mib(pid: int) -> float:
+    """MiB that the process `pid` and all its descendants take; shared pages count once."""
+    root = psutil.Process(pid)
+    total_bytes = 0
+    for process in [root, *root.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total_bytes += process.memory_full_info().pss
+    return total_bytes / 2**20

@@ -1,0 +1,84 @@
+"""A server started by `python -m launcher`, as a user starts it, that can be killed and started again."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from launcher.exposure.ports import Ports
+from launcher.repository.contract import CHECKOUT
+
+PROCESS_TIMEOUT_S = 60.0
+PROCESS_POLL_INTERVAL_S = 0.2
+
+
+class LaunchedServer:
+    """The launcher process and every process that it starts.
+
+    log_file: receives the launcher's standard error, of all its starts; Triton's log is beside it.
+    options: more options of the launcher.
+    """
+
+    def __init__(self, repository: Path, ports: Ports, log_file: Path, *options: str) -> None:
+        self._command: list[str | Path] = [
+            *(sys.executable, "-m", "launcher", "--repository", repository),
+            *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
+            *("--metrics-port", str(ports.metrics), "--log-file", log_file.with_suffix(".triton.log")),
+            *options,
+        ]
+        self._log_file = log_file
+        self._log_file.unlink(missing_ok=True)
+        self.ports = ports
+
+    @property
+    def pid(self) -> int:
+        """Process id of the launcher, the ancestor of all other processes of the server."""
+        return self._process.pid
+
+    @property
+    def restarts(self) -> int:
+        """How often the launcher has started tritonserver again after it had died."""
+        return self._log_file.read_text("utf-8").count("starting it again")
+
+    def start(self) -> None:
+        """Start the launcher; the server is ready once `Client.is_ready` returns True."""
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=CHECKOUT, stderr=log)
+
+    def stop(self, stop_signal: int = signal.SIGTERM) -> None:
+        """Send the launcher a signal and wait for its end; after SIGKILL, kill what it had started, too."""
+        # A stopped launcher starts no further tritonserver while this looks for the present one.
+        if stop_signal == signal.SIGKILL:
+            self._process.send_signal(signal.SIGSTOP)
+        triton = self._tritonserver()
+        self._process.send_signal(stop_signal)
+        self._process.wait()
+        if stop_signal == signal.SIGKILL and triton:
+            os.killpg(triton.pid, signal.SIGKILL)
+            triton.wait()
+
+    def kill(self, matches: Callable[[list[str]], bool]) -> None:
+        """Kill tritonserver or one of its descendants by SIGKILL: the first whose command line matches.
+
+        Waits until there is one; raises RuntimeError after PROCESS_TIMEOUT_S.
+        """
+        deadline_s = time.monotonic() + PROCESS_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            triton = self._tritonserver()
+            for process in [triton, *triton.children(recursive=True)] if triton else []:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if matches(process.cmdline()):
+                        process.kill()
+                        return
+            time.sleep(PROCESS_POLL_INTERVAL_S)
+        raise RuntimeError(f"no process to kill appeared within {PROCESS_TIMEOUT_S:g} s")
+
+    def _tritonserver(self) -> psutil.Process | None:
+        children = psutil.Process(self._process.pid).children()
+        return next((child for child in children if child.name() == "tritonserver"), None)

@@ -1,0 +1,173 @@
+"""`python -m perf soak`: minutes of mixed load while faults are injected into the server.
+
+`python -m launcher` serves the demonstration models. Every answer is compared with the one given before the
+first fault. A request is lost if it gets neither an answer nor a typed error. The exit status is 1 if a
+request was lost, an answer was wrong, or the server did not recover from a fault.
+"""
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tritonclient.grpc as triton
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from tribunal import Client, TribunalError
+
+from launcher.exposure.ports import free_ports
+from perf.load.mixed_load import DEADLINE_S, MixedLoad
+from perf.load.tally import Tally
+from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
+from perf.samples import write_samples
+from perf.servers import memory_mib
+from perf.soak.fault_injection import fault_injections
+from perf.soak.launched_server import LaunchedServer
+
+RECOVERY_TIMEOUT_S = 240.0
+# The server has recovered after so many verdicts in a row that have the judge's answer.
+COMPLETE_VERDICTS = 5
+PROBE_TEXT = "How to make a birthday cake without eggs?"
+PROBE_TIMEOUT_S = 5.0
+PROBE_INTERVAL_S = 0.2
+console = Console()
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What was observed beside the load.
+
+    recoveries_s: seconds from each fault to the recovery; None: the server did not recover in time.
+    memory_mib: memory of the server before each fault and at the end.
+    restarts: how often the launcher started tritonserver again.
+    """
+
+    recoveries_s: Mapping[str, float | None]
+    memory_mib: list[float]
+    restarts: int
+
+
+def recovery_s(client: Client) -> float | None:
+    """Seconds until the server gives complete verdicts again; None after RECOVERY_TIMEOUT_S."""
+    started_s = time.monotonic()
+    complete = 0
+    while complete < COMPLETE_VERDICTS:
+        if time.monotonic() - started_s > RECOVERY_TIMEOUT_S:
+            return None
+        try:
+            status = client.moderate(PROBE_TEXT, judge="always", explain=False).toxicity.status
+            complete = complete + 1 if status in ("answered", "unparsed") else 0
+        except TribunalError:
+            complete = 0
+        time.sleep(PROBE_INTERVAL_S)
+    return time.monotonic() - started_s
+
+
+@contextlib.contextmanager
+def running(server: LaunchedServer) -> Iterator[None]:
+    """Start the server and stop it afterwards."""
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+def inject_faults(
+    server: LaunchedServer,
+    injections: Mapping[str, Callable[[], None]],
+    probe: Client,
+    duration_s: float,
+) -> Observations:
+    """Inject one fault after another, at even intervals of `duration_s`, and time each recovery."""
+    recoveries_s: dict[str, float | None] = {}
+    readings_mib = []
+    started_s = time.monotonic()
+    with Progress(console=console) as progress:
+        task = progress.add_task("soaking", total=len(injections))
+        for number, (fault, inject) in enumerate(injections.items(), 1):
+            readings_mib.append(memory_mib(server.pid))
+            progress.update(task, description=fault)
+            inject()
+            recoveries_s[fault] = recovery_s(probe)
+            next_s = started_s + duration_s * number / len(injections)
+            time.sleep(max(0.0, next_s - time.monotonic()))
+            progress.advance(task)
+    readings_mib.append(memory_mib(server.pid))
+    return Observations(recoveries_s, readings_mib, server.restarts)
+
+
+def soak(duration_s: float) -> tuple[Tally, Observations]:
+    """Run the load and inject the faults; raises RuntimeError if the server does not get ready."""
+    OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
+    server = LaunchedServer(DEMO_REPOSITORY, free_ports(), OUTPUT_FOLDER / "soak.log")
+    tally = Tally()
+    url = f"localhost:{server.ports.grpc}"
+    with (
+        running(server),
+        Client(url, timeout_s=DEADLINE_S) as client,
+        Client(url, timeout_s=PROBE_TIMEOUT_S) as probe,
+        triton.InferenceServerClient(url) as raw_client,
+    ):
+        if recovery_s(probe) is None:
+            raise RuntimeError(f"the server gave no complete verdict within {RECOVERY_TIMEOUT_S:g} s")
+        with MixedLoad(client, raw_client, tally):
+            observations = inject_faults(server, fault_injections(server), probe, duration_s)
+    return tally, observations
+
+
+def describe(tally: Tally, observations: Observations) -> dict[str, Any]:
+    """What the report holds of the load and the server; the keys are what the printed table names."""
+    return {
+        "sent": tally.sent,
+        "answered": tally.answered,
+        "refused as invalid": tally.refused,
+        "cancelled by their callers": tally.cancelled,
+        "failed with a typed error": dict(tally.failed),
+        "lost": tally.lost,
+        "wrong": tally.wrong,
+        "answered without the judge": tally.without_judge,
+        "tritonserver started again by the launcher": observations.restarts,
+        "recoveries_s": dict(observations.recoveries_s),
+        "memory_mib": observations.memory_mib,
+    }
+
+
+def soak_table(tally: Tally, observations: Observations) -> Table:
+    """Requests by their outcome, the seconds to each recovery, and the memory."""
+    described = describe(tally, observations)
+    recoveries_s = described.pop("recoveries_s")
+    memory_readings_mib = described.pop("memory_mib")
+    described["wrong"] = len(tally.wrong)
+    table = Table("measured", "result", caption="requests, unless the row says otherwise")
+    for name, value in described.items():
+        table.add_row(name, str(value))
+    for fault, seconds in recoveries_s.items():
+        table.add_row(f"recovery after: {fault}", "none" if seconds is None else f"{seconds:.1f} s")
+    table.add_row("memory, MiB", ", ".join(f"{reading_mib:.0f}" for reading_mib in memory_readings_mib))
+    return table
+
+
+def exit_status(tally: Tally, observations: Observations) -> int:
+    """1 if a request was lost, an answer was wrong, or the server did not recover; else 0."""
+    return int(bool(tally.lost or tally.wrong) or None in observations.recoveries_s.values())
+
+
+def main(duration_s: float, output: Path) -> int:
+    """Soak, print the table and write the report; returns the exit status."""
+    tally, observations = soak(duration_s)
+    console.print(soak_table(tally, observations))
+    write_samples(output, {"duration_s": duration_s, **describe(tally, observations)})
+    return exit_status(tally, observations)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the soak's options."""
+    parser.add_argument("--duration-s", type=float, default=600.0, metavar="S", help="seconds of load")
+    parser.add_argument(
+        "--output", type=Path, default=OUTPUT_FOLDER / "soak.json", metavar="FILE", help="file of the report"
+    )

@@ -1,0 +1,107 @@
+"""The registry of baselines, and the processes that run them."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from perf.baselines.library_baseline import LibraryBaseline
+from perf.baselines.registry import (
+    Baseline,
+    EncoderFiles,
+    RunRound,
+    all_baselines,
+    baselines_at,
+    baselines_of,
+    reference_at,
+)
+from perf.baselines.round_process import RoundProcess
+from perf.compare import TRIBUNAL, turns
+from perf.load.callers import send_workload
+from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS
+from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, Round
+
+NO_FILES = EncoderFiles(Path(), Path())
+ECHO = (
+    "print('a line of a library'); print('{}', flush=True)\nfor line in __import__('sys').stdin: print(line)"
+)
+
+
+@dataclass(frozen=True)
+class InstantBaseline:
+    """Screens no text at all."""
+
+    name: str = "instant"
+    description: str = "nothing"
+    callers: int = THROUGHPUT_CALLERS
+    is_reference: bool = False
+
+    @contextlib.contextmanager
+    def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:  # noqa: ARG002
+        """Yield what counts the texts."""
+        yield lambda callers: send_workload(len, callers)
+
+
+def module_with(*baselines: Baseline) -> ModuleType:
+    module = ModuleType("module")
+    module.__dict__["BASELINES"] = baselines
+    return module
+
+
+def test_a_module_with_baselines_registers_them_by_name() -> None:
+    baseline = InstantBaseline()
+    assert baselines_of([ModuleType("helper"), module_with(baseline)]) == {"instant": baseline}
+
+
+def test_two_baselines_of_one_name_are_an_error() -> None:
+    with pytest.raises(ValueError, match="two baselines are named 'instant'"):
+        baselines_of([module_with(InstantBaseline()), module_with(InstantBaseline())])
+
+
+def test_every_baseline_of_the_package_is_registered() -> None:
+    assert set(all_baselines()) == {"raw", "raw-rejection", "transformers", "optimum", "fastapi", "llm-guard"}
+
+
+def test_every_baseline_is_compared_with_a_reference() -> None:
+    assert {baseline.callers for baseline in all_baselines().values()} == {
+        LATENCY_CALLERS,
+        THROUGHPUT_CALLERS,
+    }
+    assert reference_at(LATENCY_CALLERS).name == "raw-rejection"
+    assert reference_at(THROUGHPUT_CALLERS).name == "raw"
+
+
+def test_tribunal_follows_the_reference() -> None:
+    for callers in (LATENCY_CALLERS, THROUGHPUT_CALLERS):
+        reference, *others = [baseline.name for baseline in baselines_at(callers)]
+        assert turns(callers) == [reference, *TRIBUNAL.values(), *others]
+
+
+def test_a_library_baseline_warms_up_and_screens_the_workload() -> None:
+    screened: list[str] = []
+    baseline = LibraryBaseline("list", "a list", THROUGHPUT_CALLERS, lambda _: screened.append)
+    with baseline.load(NO_FILES) as run_round:
+        assert len(screened) == WARM_UP_TEXTS
+        round_ = run_round(THROUGHPUT_CALLERS)
+    assert len(round_.latencies_ms) == WORKLOAD_TEXTS == len(screened) - WARM_UP_TEXTS
+
+
+def test_a_round_process_answers_and_ends_with_its_input() -> None:
+    with RoundProcess([sys.executable, "-c", ECHO], {}) as process:
+        process.wait_until_ready()
+        assert process.ask('{"elapsed_s": 2.0}') == {"elapsed_s": 2.0}
+
+
+def test_a_round_process_that_ends_is_an_error() -> None:
+    answer = json.dumps({"elapsed_s": 1.0, "latencies_ms": [5.0]})
+    script = f"print('{{}}', flush=True); input(); print('{answer}', flush=True)"
+    with RoundProcess([sys.executable, "-c", script], {}) as process:
+        process.wait_until_ready()
+        assert process.run_round(callers=8) == Round(1.0, [5.0])
+        with pytest.raises(RuntimeError, match="the process ended unexpectedly"):
+            process.wait_until_ready()

@@ -1,0 +1,83 @@
+"""The command line, and the reports on the committed samples."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from perf import plot, summary
+from perf.__main__ import BENCHMARKS, REPORTS, command_line
+from perf.compare import comparison_table
+from perf.load.perf_analyzer import read_report
+from perf.load.tally import Tally
+from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, decode_rounds
+from perf.samples import read_samples, write_samples
+from perf.scan_throughput import scan_table
+from perf.shapes import Shapes, shapes_table
+from perf.soak.soak import Observations, describe, exit_status, soak_table
+from perf.sweep import sweep_table
+
+RESULTS = Path(plot.__file__).parent / "results"
+
+
+@pytest.mark.parametrize("command", [*BENCHMARKS, *REPORTS, "soak"])
+def test_every_command_has_help_with_its_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        command_line().parse_args([command, "--help"])
+    assert "(default:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", summary.ROWS)
+def test_the_summary_reads_the_committed_samples(name: str) -> None:
+    for samples in RESULTS.glob(f"{name}*.json"):
+        rows = list(summary.ROWS[name](read_samples(samples)))
+        assert rows
+        assert all(row.measured and row.value for row in rows)
+
+
+def test_the_plots_read_the_committed_samples(tmp_path: Path) -> None:
+    for name in plot.PLOTS:
+        shutil.copy(RESULTS / f"{name}.json", tmp_path)
+    plot.main(tmp_path)
+    assert {image.stem for image in tmp_path.glob("*.png")} == set(plot.PLOTS)
+
+
+def test_tables_of_the_committed_samples_have_a_row_for_each_measurement() -> None:
+    compared = decode_rounds(read_samples(RESULTS / "compare.json")["samples"])
+    assert comparison_table(compared, LATENCY_CALLERS).row_count == 4
+    assert comparison_table(compared, THROUGHPUT_CALLERS).row_count == 6
+    assert scan_table(read_samples(RESULTS / "scan.json")["samples"]).row_count == 5
+    shapes = read_samples(RESULTS / "shapes.json")
+    del shapes["hardware"]
+    assert shapes_table(Shapes(**shapes)).row_count == 5
+    for sample in read_samples(RESULTS / "sweep.json")["sweeps"]:
+        assert sweep_table(sample).row_count == len(sample["rows"])
+
+
+def test_a_soak_fails_with_a_lost_request_a_wrong_answer_or_no_recovery() -> None:
+    recovered = Observations({"a fault": 2.0}, [100.0, 101.0], restarts=0)
+    assert exit_status(Tally(sent=1, answered=1), recovered) == 0
+    assert exit_status(Tally(sent=1), recovered) == 1
+    assert exit_status(Tally(sent=1, answered=1, wrong=["a text"]), recovered) == 1
+    assert exit_status(Tally(), Observations({"a fault": None}, [], restarts=0)) == 1
+
+
+def test_the_soak_reports_as_the_committed_report_does() -> None:
+    observations = Observations({"a fault": 2.0}, [100.0, 101.0], restarts=0)
+    committed = read_samples(RESULTS / "soak.json")
+    assert describe(Tally(), observations).keys() == committed.keys() - {"hardware", "duration_s"}
+    assert soak_table(Tally(), observations).row_count == 11
+
+
+def test_samples_are_written_with_the_hardware(tmp_path: Path) -> None:
+    output = tmp_path / "folder" / "samples.json"
+    write_samples(output, {"start_s": [1.0]})
+    samples = read_samples(output)
+    assert samples["start_s"] == [1.0]
+    assert samples["hardware"]["cores"] > 0
+
+
+def test_a_report_of_perf_analyzer_is_read_by_column(tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    report.write_text("Concurrency,Inferences/Second,Client Send\n8,17.5,\n", "utf-8")
+    assert read_report(report) == [{"Concurrency": 8.0, "Inferences/Second": 17.5}]
