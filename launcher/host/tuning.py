@@ -9,33 +9,14 @@ import os
 from pathlib import Path
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 from launcher.host.prepacking import PACKED_MODEL
+from launcher.host.vllm_tensors import add_vllm_tensors
 from launcher.repository.config import read_config
 
 CONFIG_NAME = "local"
-# https://github.com/triton-inference-server/vllm_backend, `auto_complete_config` in src/model.py.
-VLLM_INPUTS = {
-    "text_input": DataType.TYPE_STRING,
-    "stream": DataType.TYPE_BOOL,
-    "sampling_parameters": DataType.TYPE_STRING,
-    "exclude_input_in_output": DataType.TYPE_BOOL,
-    "return_finish_reason": DataType.TYPE_BOOL,
-    "return_cumulative_logprob": DataType.TYPE_BOOL,
-    "return_logprobs": DataType.TYPE_BOOL,
-    "return_num_input_tokens": DataType.TYPE_BOOL,
-    "return_num_output_tokens": DataType.TYPE_BOOL,
-}
-VLLM_OUTPUTS = {
-    "text_output": DataType.TYPE_STRING,
-    "finish_reason": DataType.TYPE_STRING,
-    "cumulative_logprob": DataType.TYPE_FP32,
-    "logprobs": DataType.TYPE_STRING,
-    "num_input_tokens": DataType.TYPE_UINT32,
-    "num_output_tokens": DataType.TYPE_UINT32,
-}
 
 
 def available_cores() -> int:
@@ -62,10 +43,7 @@ def tune(config: ModelConfig, instances: int) -> ModelConfig:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"
     if config.backend == "vllm":
         tuned.parameters["EXECUTION_ENV_PATH"].string_value = str(JUDGE_ENVIRONMENT)
-        for name, kind in VLLM_INPUTS.items():
-            tuned.input.add(name=name, data_type=kind, dims=[1], optional=name != "text_input")
-        for name, kind in VLLM_OUTPUTS.items():
-            tuned.output.add(name=name, data_type=kind, dims=[-1])
+        add_vllm_tensors(tuned)
     return tuned
 
 
