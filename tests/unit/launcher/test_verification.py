@@ -1,5 +1,6 @@
 """A repository against the checksums of its manifest."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from launcher import StartError
-from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY
+from launcher.repository import verification
+from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY, is_generated
 from launcher.repository.manifest import MANIFEST, sha256, write_manifest
-from launcher.repository.verification import require_exported, verify
+from launcher.repository.verification import record_path, require_exported, verify
 
 FILES = ("aegis/1/model.onnx", "phi3/1/weights/model.safetensors", "tokenizer/1/aegis.json")
 
@@ -77,9 +79,116 @@ def test_an_exchanged_manifest_is_refused(repository: Path) -> None:
         verify(repository, "0" * 64)
 
 
+def change_unseen(file: Path) -> None:
+    """Change a file's content, but neither its size nor its modification time."""
+    status = file.stat()
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were hashed since the fixture was made."""
+    names: list[str] = []
+
+    def sha256_noted(file: Path) -> str:
+        names.append(file.name)
+        return sha256(file)
+
+    monkeypatch.setattr(verification, "sha256", sha256_noted)
+    return names
+
+
+def test_the_first_start_hashes_every_file_and_later_ones_none(
+    repository: Path, tmp_path: Path, hashed: list[str]
+) -> None:
+    record = record_path(repository, tmp_path / "work")
+    assert verify(repository, full=False, record=record) == len(FILES)
+    assert sorted(hashed) == sorted(Path(file).name for file in FILES)
+    hashed.clear()
+    assert verify(repository, full=False, record=record) == len(FILES)
+    assert hashed == []
+    assert verify(repository, full=True, record=record) == len(FILES)
+    assert len(hashed) == len(FILES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_quick_verification_hashes_what_changed_in_size_or_time(
+    repository: Path, hashed: list[str], file: str
+) -> None:
+    record = record_path(repository, None)
+    verify(repository, full=False, record=record)
+    hashed.clear()
+    os.utime(repository / file)
+    verify(repository, full=False, record=record)
+    assert hashed == [Path(file).name]
+    (repository / file).write_bytes((repository / file).read_bytes()[::-1])
+    with pytest.raises(StartError, match=rf"{file} was changed"):
+        verify(repository, full=False, record=record)
+
+
+def test_only_a_full_verification_sees_a_change_of_equal_size_and_time(repository: Path) -> None:
+    record = record_path(repository, None)
+    verify(repository, full=False, record=record)
+    change_unseen(repository / FILES[1])
+    verify(repository, full=False, record=record)
+    with pytest.raises(StartError, match=rf"{FILES[1]} was changed"):
+        verify(repository, full=True, record=record)
+
+
+def test_another_export_is_hashed_whatever_the_record_says(repository: Path) -> None:
+    record = record_path(repository, None)
+    verify(repository, full=False, record=record)
+    checksums = {file: sha256(repository / file) for file in FILES} | {FILES[0]: "0" * 64}
+    write_manifest(repository, {"models": {"aegis": {"files": checksums}}})
+    with pytest.raises(StartError, match=rf"{FILES[0]} was changed"):
+        verify(repository, full=False, record=record)
+
+
+def test_with_the_manifests_checksum_a_record_in_the_repository_is_not_used(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, hashed: list[str]
+) -> None:
+    checksum = sha256(repository / MANIFEST)
+    inside, outside = record_path(repository, None), tmp_path_factory.mktemp("work") / "record"
+    verify(repository, full=False, record=inside)
+    change_unseen(repository / FILES[1])
+    with pytest.raises(StartError, match=rf"{FILES[1]} was changed"):
+        verify(repository, checksum, full=False, record=inside)
+    change_unseen(repository / FILES[1])
+    verify(repository, checksum, full=False, record=outside)
+    hashed.clear()
+    verify(repository, checksum, full=False, record=outside)
+    assert [name for name in hashed if name != MANIFEST.name] == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"aegis/1/model.onnx": 1}', '{"aegis/1/model.onnx": {"size": 1}}']
+)
+def test_a_damaged_record_is_no_record(repository: Path, content: str, hashed: list[str]) -> None:
+    record = record_path(repository, None)
+    record.write_text(content)
+    verify(repository, full=False, record=record)
+    assert len(hashed) == len(FILES)
+
+
+def test_a_record_that_cannot_be_written_stops_nothing(repository: Path, hashed: list[str]) -> None:
+    for _ in range(2):
+        assert verify(repository, full=False, record=repository / FILES[0] / "record") == len(FILES)
+    assert len(hashed) == 2 * len(FILES)
+
+
+def test_the_record_in_a_repository_is_no_source(repository: Path) -> None:
+    assert is_generated(record_path(repository, None).relative_to(repository))
+
+
 def test_the_command_needs_only_pythons_own_library(repository: Path) -> None:
     command = [sys.executable, "-S", "-m", "launcher.repository.verification", str(repository)]
     assert subprocess.run(command, cwd=CHECKOUT, check=False).returncode == 0
+    record = repository / "record.json"
+    assert subprocess.run([*command, "--record", str(record)], cwd=CHECKOUT, check=False).returncode == 0
+    assert record.exists()
     (repository / FILES[0]).write_bytes(b"changed")
     refused = subprocess.run(command, cwd=CHECKOUT, check=False, capture_output=True, text=True)
     assert refused.returncode == 1
