@@ -1,6 +1,7 @@
 """`tribunal scan` as a user runs it, before the real server."""
 
 import bz2
+import csv
 import fcntl
 import gzip
 import json
@@ -24,6 +25,7 @@ from launcher.process.server import TritonServer
 from tests.integration.gateway import Gateway, gateway
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
+SUFFIXES = ("jsonl", "csv", "parquet")
 TEXTS = [row["text"] for row in read_judgements("heldout")][:60]
 RECORDS: list[dict[str, Any]] = [
     {"id": number, "text": text, "n": {"é": [1.5, None]}} for number, text in enumerate(TEXTS)
@@ -45,6 +47,21 @@ def scan(
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def read_output(path: Path) -> list[dict[str, Any]]:
+    """The records of an output in any of the formats; `verdict` and `error` are null as in JSONL."""
+    if path.suffix == ".jsonl":
+        return read_lines(path)
+    if path.suffix == ".parquet":
+        return list(pyarrow.parquet.read_table(path).to_pylist())
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        flagged = row["verdict.flagged"]
+        row["verdict"] = {"flagged": flagged == "true"} if flagged else None
+        row["error"] = row["error"] or None
+    return rows
 
 
 def as_jsonl(records: list[dict[str, Any]]) -> bytes:
@@ -95,6 +112,7 @@ def test_records_keep_their_fields_and_their_order(
 
 def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
     """Name, content and options of the same texts in every form."""
+    yield "in.json", json.dumps(RECORDS).encode(), []
     lines = "\n".join(TEXTS).encode()
     yield "in.txt", lines, []
     yield "in.log", lines + b"\r\n", ["--format", "lines"]
@@ -123,15 +141,12 @@ def test_every_form_of_input(
     server: TritonServer, flagged: list[bool], tmp_path: Path, name: str, content: bytes, options: list[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    outputs = ["out.jsonl", "out.parquet"] if name in ("in.csv", "in.parquet") else ["out.jsonl"]
+    suffixes = SUFFIXES if name in ("in.csv", "in.json", "in.parquet") else ("jsonl",)
+    outputs = [f"out.{suffix}" for suffix in suffixes]
     for output in (tmp_path / one for one in outputs):
         ran = scan(server.grpc_url, tmp_path / name, "-o", output, *options)
         assert ran.returncode == 0, ran.stderr
-        found = (
-            read_lines(output)
-            if output.suffix == ".jsonl"
-            else pyarrow.parquet.read_table(output).to_pylist()
-        )
+        found = read_output(output)
         assert [record["verdict"]["flagged"] for record in found] == flagged
         field = options[1] if "--text-field" in options else "text"
         assert [record[field] for record in found] == TEXTS
@@ -206,33 +221,29 @@ def front(server: TritonServer) -> Iterator[Gateway]:
         yield running
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_failed_records_are_asked_again(front: Gateway, tmp_path: Path, suffix: str) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
     source.write_bytes(as_jsonl(RECORDS))
 
-    def read() -> list[dict[str, Any]]:
-        return read_lines(output) if suffix == "jsonl" else pyarrow.parquet.read_table(output).to_pylist()
-
-    poisoned = [3, 17, 59]
     front.poison = b"would"
     poisoned = [number for number, text in enumerate(TEXTS) if "would" in text]
     assert 0 < len(poisoned) < 30
     failed = scan(front.grpc_url, source, "-o", output)
     assert failed.returncode == 3, failed.stderr
-    first = read()
+    first = read_output(output)
     assert [number for number, record in enumerate(first) if record["error"]] == poisoned
     assert {first[number]["error"] for number in poisoned} == {"ServerError: the gateway was told so"}
 
     assert scan(front.grpc_url, source, "-o", output, "--retry-failed").returncode == 3
-    assert read() == first
+    assert read_output(output) == first
     front.poison = b""
     before = len(front.headers)
     retried = scan(front.grpc_url, source, "-o", output, "--retry-failed")
     assert retried.returncode == 0, retried.stderr
-    second = read()
+    second = read_output(output)
     assert len(front.headers) - before < len(RECORDS) / 2
-    assert [record["id"] for record in second] == list(range(len(RECORDS)))
+    assert [int(record["id"]) for record in second] == list(range(len(RECORDS)))
     assert not any(record["error"] for record in second)
     for number, record in enumerate(second):
         if number not in poisoned:
@@ -295,8 +306,8 @@ def test_what_is_no_output_of_a_scan_is_not_touched(server: TritonServer, tmp_pa
     assert ran.returncode == 1
     assert b"exists and no scan of it is known" in ran.stderr
     assert output.read_text("utf-8") == "mine"
-    named = scan(server.grpc_url, source, "-o", tmp_path / "out.csv")
-    assert b"must end in .jsonl or .parquet" in named.stderr
+    named = scan(server.grpc_url, source, "-o", tmp_path / "out.xlsx")
+    assert b"must end in .jsonl, .ndjson, .csv, .tsv, .parquet, or be -" in named.stderr
     source.write_bytes(as_jsonl([{"text": "a", "verdict": 1}]))
     clash = scan(server.grpc_url, source, "-o", tmp_path / "new.jsonl")
     assert b"the input has a field 'verdict'" in clash.stderr

@@ -43,7 +43,7 @@ def evaluate(
     data: Annotated[
         str,
         typer.Argument(
-            help="A .jsonl, .csv, .tsv or .parquet file (also .gz, .bz2, .xz), a folder, or the id of a "
+            help="A .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .bz2, .xz, .zst), a folder, or the id of a "
             "dataset on the Hugging Face hub."
         ),
     ],
@@ -110,10 +110,11 @@ def evaluate(
     try:
         from tribunal.evaluation.answers import ask
         from tribunal.evaluation.evaluation import evaluate_answers
-        from tribunal.evaluation.labelled_data import Source, read_labelled
+        from tribunal.evaluation.labelled_data import read_labelled
         from tribunal.evaluation.recommend import Goal
         from tribunal.evaluation.report import to_json, write_report
         from tribunal.evaluation.scored import score
+        from tribunal.evaluation.sources import Source
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise InvalidInput(f"evaluate needs {package}: pip install 'tribunal[cli,evaluate]'") from error

@@ -10,13 +10,16 @@ from tribunal.client import Client
 from tribunal.connection import DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
 from tribunal.contract import MAX_BATCH_SIZE, JudgeMode
-from tribunal.errors import InvalidInput
+from tribunal.formats.input import STANDARD_INPUT
+from tribunal.formats.jsonl import JSONL
+from tribunal.formats.lines import LINES
+from tribunal.formats.registry import InputFormat, output_format
 from tribunal.options import Timeout, Url
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
+from tribunal.scan.passes import Options
 from tribunal.scan.progress import ScanProgress
-from tribunal.scan.rows import STANDARD_INPUT, Format
-from tribunal.scan.scanning import SUFFIXES, Options, to_file, to_standard_output
+from tribunal.scan.scanning import Scan
 
 SOME_FAILED = 3
 STANDARD_OUTPUT = "-"
@@ -32,19 +35,21 @@ def scan(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A file of JSONL, CSV, TSV, Parquet or lines, also .gz, .bz2, .xz, .zst; - is "
-            "standard input.",
+            help="A file of JSONL, JSON, CSV, TSV, Parquet or lines, also .gz, .bz2, .xz, .zst; "
+            "- is standard input.",
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="A .jsonl or .parquet file; - is standard output, as JSONL."),
+        typer.Option(
+            "--output", "-o", help="A .jsonl, .csv, .tsv or .parquet file; - is standard output, as JSONL."
+        ),
     ],
     connection: Connection,
-    form: Annotated[
+    input_format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Of the input: jsonl, csv, tsv, parquet or lines; else as its name ends."
+            "--format", help="Of the input: jsonl, json, csv, tsv, parquet or lines; else as its name ends."
         ),
     ] = None,
     text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
@@ -82,14 +87,16 @@ def scan(
       tribunal scan comments.jsonl -o verdicts.jsonl --judge never --retry-failed
       zcat logs.gz | tribunal scan - --format lines -o - | jq .verdict.flagged
     """
-    if source == STANDARD_INPUT and form is None:
+    if source == STANDARD_INPUT and input_format is None:
         raise typer.BadParameter("standard input needs --format, for example jsonl or lines")
-    parsed = Format.parse(form or Path(source).name)
+    to_standard_output = str(output) == STANDARD_OUTPUT
+    parsed = InputFormat.parse(input_format or Path(source).name)
     options = Options(
         source=source,
-        form=parsed,
+        input_format=parsed,
         output=output,
-        text_field="text" if parsed.kind == "lines" else text_field,
+        output_format=JSONL if to_standard_output else output_format(output),
+        text_field="text" if parsed.format is LINES else text_field,
         judge=judge,
         explain=explain,
         concurrency=concurrency,
@@ -99,14 +106,11 @@ def scan(
     limited = replace(connection, max_in_flight=concurrency + 1)
     with ScanProgress() as progress, Client(url, timeout_s=timeout_s, connection=limited) as client:
         asker = Asker(client, options.judge, explain, wait_s, on_wait=progress.show_waiting)
-        if str(output) == STANDARD_OUTPUT:
-            summary = to_standard_output(options, asker, progress)
-        elif output.suffix in SUFFIXES:
-            with Journal(output) as journal:
-                summary = to_file(
-                    options, asker, progress, journal, overwrite=overwrite, retry_failed=retry_failed
-                )
+        one_scan = Scan(options, asker, progress)
+        if to_standard_output:
+            summary = one_scan.to_standard_output()
         else:
-            raise InvalidInput(f"the output {output} must end in {' or '.join(SUFFIXES)}, or be -")
+            with Journal(output) as journal:
+                summary = one_scan.to_file(journal, overwrite=overwrite, retry_failed=retry_failed)
     progress.show(summary)
     raise typer.Exit(SOME_FAILED if summary.failed else 0)

@@ -5,6 +5,8 @@ says what is scanned and how. When all records are done, OUTPUT.part becomes OUT
 """
 
 import fcntl
+import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tribunal.errors import InvalidInput
+from tribunal.formats.input import STANDARD_INPUT
 
 SCANNING, RETRYING, COMPLETE = "scanning", "retrying", "complete"
+ENDS_BYTES = 2**20
 
 
 class Journal:
@@ -159,3 +163,26 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         written.replace(self._state_file)
+
+
+def work_records(part: Path) -> Iterator[dict[str, Any]]:
+    """The records of a work file that is complete."""
+    with part.open("rb") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def identity(source: str) -> dict[str, object] | None:
+    """What tells one file from another: its size and the checksum of its ends; None for standard input."""
+    if source == STANDARD_INPUT:
+        return None
+    try:
+        with Path(source).open("rb") as file:
+            size_bytes = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            checksum = hashlib.sha256(file.read(ENDS_BYTES))
+            file.seek(max(0, size_bytes - ENDS_BYTES))
+            checksum.update(file.read(ENDS_BYTES))
+    except OSError as error:
+        raise InvalidInput(f"cannot read {source}: {error.strerror}") from error
+    return {"size_bytes": size_bytes, "sha256_of_ends": checksum.hexdigest()}

@@ -1,16 +1,24 @@
 """Rows as records: the text to ask about, and what is written of each."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tribunal.contract import VERDICT
 from tribunal.errors import InvalidInput, TribunalError
-from tribunal.scan.rows import Row
-from tribunal.verdict import Verdict
+from tribunal.formats.format import Row
+from tribunal.formats.jsonl import json_text
+from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
-VERDICT, ERROR = "verdict", "error"
+ERROR = "error"
 OUTCOME = (VERDICT, ERROR)
+# The columns of a format that has no objects, such as CSV, begin with this.
+VERDICT_COLUMN = f"{VERDICT}."
+SCORE_COLUMN = f"{VERDICT_COLUMN}categories.scores."
+# How the errors begin of records that had no text to ask about: the formats' problems, and those of a field.
+UNASKED = tuple(f"InvalidInput: {words} " for words in ("line", "the row", "entry", "has no field", "field"))
+
+Restore = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,7 @@ class Record:
     def line(self, *, whole: bool) -> bytes:
         """One line of JSON: the fields, if `whole`, then `verdict` and `error`."""
         fields = self.fields if whole else {}
-        document = {**fields, VERDICT: self.verdict, ERROR: self.error}
-        return json.dumps(document, ensure_ascii=False, default=_plain).encode("utf-8") + b"\n"
+        return f"{json_text({**fields, VERDICT: self.verdict, ERROR: self.error})}\n".encode()
 
 
 def to_record(row: Row, text_field: str) -> Record:
@@ -47,41 +54,64 @@ def to_record(row: Row, text_field: str) -> Record:
     """
     if row.problem is not None:
         return Record(row.fields, error=f"InvalidInput: {row.problem}")
-    for name in OUTCOME:
-        if name in row.fields:
+    for name in row.fields:
+        if name in OUTCOME or name.startswith(VERDICT_COLUMN):
             raise InvalidInput(
                 f"the input has a field {name!r}, which the output uses: rename it"
-                + (", or give --retry-failed to ask failures again" if VERDICT in row.fields else "")
+                + ("" if name == ERROR else ", or give --retry-failed to ask failures again")
             )
     text = row.fields.get(text_field)
     if isinstance(text, str):
         return Record(row.fields, text=text)
     if text_field not in row.fields:
-        found = f"has no field {text_field!r}, it has {', '.join(map(repr, row.fields))}"
+        problem = f"has no field {text_field!r}, it has {', '.join(map(repr, row.fields))}"
     else:
-        found = f"field {text_field!r} is {'null' if text is None else type(text).__name__}, not a string"
-    return Record(row.fields, error=f"InvalidInput: {found}")
+        problem = f"field {text_field!r} is {'null' if text is None else type(text).__name__}, not a string"
+    return Record(row.fields, error=f"InvalidInput: {problem}")
 
 
-def to_retry(row: Row, text_field: str) -> Record:
-    """A row of a finished output; one that failed is asked again, if it has a text."""
-    fields = {name: value for name, value in row.fields.items() if name not in OUTCOME}
-    verdict, error = row.fields.get(VERDICT), row.fields.get(ERROR)
+def to_retry(row: Row, text_field: str, restore: Restore | None = None) -> Record:
+    """A row of a finished output; one that failed is asked again, if it has a text.
+
+    restore: of the output's format, where that takes a verdict apart. Such a format has text alone, so
+    the error says whether the record had a text.
+    """
+    row_fields = row.fields
+    if restore is not None:
+        categories = [name.removeprefix(SCORE_COLUMN) for name in row_fields if name.startswith(SCORE_COLUMN)]
+        row_fields = restore(row_fields, filled_outcome(categories))
+    fields = without_outcome(row_fields)
+    verdict, error = row_fields.get(VERDICT), row_fields.get(ERROR)
     text = fields.get(text_field)
-    if verdict is None and isinstance(text, str):
+    was_asked = restore is None or not (error or "").startswith(UNASKED)
+    if verdict is None and was_asked and isinstance(text, str):
         return Record(fields, text=text)
     return Record(fields, verdict=verdict, error=error)
 
 
-ToRecord = Callable[[Row, str], Record]
+def without_outcome(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that the record had in the input."""
+    return {name: value for name, value in fields.items() if name not in OUTCOME}
+
+
+def filled_outcome(categories: Iterable[str]) -> dict[str, Any]:
+    """An outcome with a value in every field, which tells a format the fields and their types.
+
+    categories: of the server; none where no record has a verdict, and the verdict has no fields.
+    """
+    scores = dict.fromkeys(categories, 0.0)
+    verdict = Verdict(
+        flagged=True,
+        refusal=Refusal(detected=True, score=0.0),
+        categories=Categories(flagged=("",), scores=scores),
+        toxicity=Toxicity(status="answered", label="toxic", score=0.0, reason=""),
+        windows=1,
+        truncated=False,
+    )
+    return {VERDICT: _document(verdict) if scores else None, ERROR: ""}
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:
     """What `dataclasses.asdict` gives, in a small part of its time."""
     parts = {name: vars(getattr(verdict, name)) for name in ("refusal", "categories", "toxicity")}
     return {**vars(verdict), **parts}
-
-
-def _plain(value: object) -> str:
-    """What Parquet has and JSON has not: bytes, dates, decimals."""
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -10,7 +10,8 @@ from typing import Any
 import datasets
 import pytest
 from tribunal import InvalidInput
-from tribunal.evaluation.labelled_data import LabelledTexts, Source, read_labelled
+from tribunal.evaluation.labelled_data import LabelledTexts, read_labelled
+from tribunal.evaluation.sources import Source
 from tribunal.evaluation.target import Target
 
 CATEGORIES = ("Threat", "PII/Privacy", "Sexual (minor)")
@@ -36,7 +37,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["data.jsonl", "data.ndjson", "data.csv", "data.tsv", "data.parquet"])
+@pytest.mark.parametrize(
+    "name", ["data.jsonl", "data.ndjson", "data.json", "data.csv", "data.tsv", "data.parquet"]
+)
 def test_every_kind_of_file_gives_the_same_texts(tmp_path: Path, name: str) -> None:
     data = read(write(tmp_path / name, ROWS))
     assert data.texts == TEXTS
@@ -121,6 +124,21 @@ def test_a_dataset_with_splits_and_named_classes(tmp_path: Path) -> None:
         assert (data.texts, data.labels.tolist()) == ([split], [[toxic]])
 
 
+def test_one_file_with_named_classes(tmp_path: Path) -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["toxic", "non-toxic"])}
+    )
+    rows = {"text": ["a", "b"], "label": [0, 1]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data.parquet")
+    assert read(tmp_path / "data.parquet", Target.toxicity).labels.tolist() == [[True], [False]]
+
+
+def test_a_column_that_the_first_row_lacks_is_a_column(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"text": "a"}\n{"text": "b", "label": 1}\n', "utf-8")
+    with pytest.raises(InvalidInput, match=r"row 1 of .*: label is None; it must be one of 1, true"):
+        read(tmp_path / "data.jsonl")
+
+
 def test_a_limit(tmp_path: Path) -> None:
     assert read(write(tmp_path / "data.jsonl", ROWS), limit=2).texts == TEXTS[:2]
 
@@ -157,15 +175,19 @@ def test_wrong_categories_are_named(tmp_path: Path, value: Any, message: str) ->
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("missing.jsonl", None, "cannot be read: there is no such file"),
-        ("data.xlsx", b"x", "cannot be read: its name ends in none of .jsonl"),
-        ("broken.jsonl", b'{"text": \n', "broken.jsonl cannot be read: "),
-        ("broken.parquet", b"PAR2", "broken.parquet cannot be read: "),
-        ("broken.csv.gz", b"no gzip", "broken.csv.gz cannot be read: "),
-        ("empty.jsonl", b"", "empty.jsonl cannot be read: it has no rows"),
-        ("empty.jsonl.gz", gzip.compress(b"", mtime=0), "empty.jsonl.gz cannot be read: it has no rows"),
-        ("header.csv", b"text,label\n", "header.csv cannot be read: it has no rows"),
-        ("latin.csv", "text,label\né,1\n".encode("latin-1"), "latin.csv cannot be read: .*utf-8"),
+        ("missing.jsonl", None, r"cannot read .*missing.jsonl: there is no such file"),
+        ("data.xlsx", b"x", r"cannot read .*data.xlsx: its name ends in none of .jsonl"),
+        ("broken.jsonl", b'{"text": \n', "cannot read .*broken.jsonl: line 1 is not a JSON object"),
+        ("broken.parquet", b"PAR2", "cannot read .*broken.parquet: "),
+        ("broken.csv.gz", b"no gzip", "cannot read .*broken.csv.gz: "),
+        ("empty.jsonl", b"", "cannot read .*empty.jsonl: it has no rows"),
+        ("empty.jsonl.gz", gzip.compress(b"", mtime=0), "cannot read .*empty.jsonl.gz: it has no rows"),
+        ("header.csv", b"text,label\n", "cannot read .*header.csv: it has no rows"),
+        (
+            "latin.csv",
+            "text,label\né,1\n".encode("latin-1"),
+            "cannot read .*latin.csv: the row that ends in line 2 is not UTF-8",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read(

@@ -1,14 +1,11 @@
-"""The work file: every place where a scan may have been cut off, and Parquet made from it."""
+"""The work file: every place where a scan may have been cut off."""
 
 import json
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet
 import pytest
 from tribunal import InvalidInput
 from tribunal.scan.journal import COMPLETE, RETRYING, SCANNING, Journal
-from tribunal.scan.parquet import from_columns, from_records
 
 PLAN = {"judge": "never", "text_field": "text"}
 LINES = [
@@ -104,55 +101,3 @@ def test_a_damaged_state_and_a_missing_folder_are_named(tmp_path: Path) -> None:
         pass
     with pytest.raises(InvalidInput, match="cannot write"), Journal(tmp_path / "nowhere" / "out.jsonl"):
         pass
-
-
-def verdict(score: float) -> dict[str, Any]:
-    return {
-        "flagged": True,
-        "refusal": {"detected": False, "score": score},
-        "categories": {"flagged": ["Threat"], "scores": {"Threat": score, "A/B": 0.0}},
-        "toxicity": {"status": "skipped", "label": None, "score": None, "reason": None},
-        "windows": 1,
-        "truncated": False,
-    }
-
-
-def write(path: Path, records: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-
-
-def test_parquet_of_records_finds_types_over_all_blocks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tribunal.scan.parquet.BLOCK_ROWS", 2)
-    records: list[dict[str, Any]] = [
-        {"n": None, "mixed": 1, "empty": {}, "verdict": None, "error": "E: x"},
-        {"n": 1, "mixed": None, "empty": {}, "verdict": verdict(0.5), "error": None},
-        {"n": 2.5, "mixed": "a", "late": [1], "verdict": verdict(0.25), "error": None},
-    ]
-    write(tmp_path / "work", records)
-    from_records(tmp_path / "work", tmp_path / "out.parquet")
-    found = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
-    assert [record["n"] for record in found] == [None, 1.0, 2.5]
-    assert [record["mixed"] for record in found] == ["1", None, '"a"']
-    assert [record["empty"] for record in found] == ["{}", "{}", None]
-    assert [record["late"] for record in found] == [None, None, [1]]
-    assert [(record["verdict"], record["error"]) for record in found] == [
-        (record["verdict"], record["error"]) for record in records
-    ]
-
-
-def test_parquet_of_columns_keeps_their_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tribunal.scan.parquet.BLOCK_ROWS", 2)
-    source = pyarrow.table({"text": ["a", "b", "c"], "n": pyarrow.array([1, 2, 3], pyarrow.int8())})
-    pyarrow.parquet.write_table(source, tmp_path / "in.parquet")
-    write(
-        tmp_path / "work", [{"verdict": verdict(0.5), "error": None}] * 2 + [{"verdict": None, "error": "x"}]
-    )
-    from_columns(tmp_path / "work", tmp_path / "out.parquet", source=tmp_path / "in.parquet")
-    found = pyarrow.parquet.read_table(tmp_path / "out.parquet")
-    assert found.select(["text", "n"]).equals(source)
-    assert found["error"].to_pylist() == [None, None, "x"]
-    write(tmp_path / "work", [{"verdict": None, "error": "x"}] * 3)
-    from_columns(tmp_path / "work", tmp_path / "out.parquet", source=tmp_path / "in.parquet")
-    assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["verdict"].to_pylist() == [None] * 3

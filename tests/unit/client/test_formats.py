@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 from tribunal import InvalidInput
+from tribunal.formats.delimited import read_delimited
+from tribunal.formats.format import Row, UnreadableFile
+from tribunal.formats.input import Input
+from tribunal.formats.jsonl import read_jsonl
+from tribunal.formats.lines import read_lines
+from tribunal.formats.registry import FORMATS, InputFormat
+from tribunal.scan.journal import identity
 from tribunal.scan.records import to_record
-from tribunal.scan.rows import Format, Input, Row, identity, read_csv, read_jsonl, read_lines
 
 
 def lines(content: bytes) -> list[bytes]:
@@ -13,7 +19,7 @@ def lines(content: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "compression"),
+    ("name", "format_name", "compression"),
     [
         ("a.jsonl", "jsonl", None),
         ("jsonl", "jsonl", None),
@@ -21,19 +27,21 @@ def lines(content: bytes) -> list[bytes]:
         ("a.b.tsv.zst", "tsv", "zst"),
         ("lines.xz", "lines", "xz"),
         ("a.txt", "lines", None),
+        ("a.json", "json", None),
         ("a.parquet", "parquet", None),
     ],
 )
-def test_the_name_says_the_format(name: str, kind: str, compression: str | None) -> None:
-    assert Format.parse(name) == Format(kind, compression)
+def test_the_name_says_the_format(name: str, format_name: str, compression: str | None) -> None:
+    parsed = InputFormat.parse(name)
+    assert (parsed.format.name, parsed.compression) == (format_name, compression)
 
 
-@pytest.mark.parametrize("name", ["a.json", "a", "a.gz", "", "-", "gz"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a", "a.gz", "", "-", "gz"])
 def test_a_name_that_says_nothing_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="give --format"):
-        Format.parse(name)
+        InputFormat.parse(name)
     with pytest.raises(InvalidInput, match="unpack the file"):
-        Format.parse("a.parquet.gz")
+        InputFormat.parse("a.parquet.gz")
 
 
 def test_each_line_is_a_text_even_an_empty_one() -> None:
@@ -61,7 +69,7 @@ def test_jsonl_keeps_what_it_read() -> None:
 
 def test_csv_keeps_cells_with_line_ends_and_names_rows_that_do_not_fit() -> None:
     content = b'id,text\n1,"two\nlines, ""quoted"""\n\n2\n3,b,c\n4,\xff\n5,last'
-    rows = list(read_csv(iter(lines(content)), ","))
+    rows = list(read_delimited(iter(lines(content)), ","))
     assert rows[0].fields == {"id": "1", "text": 'two\nlines, "quoted"'}
     assert [row.problem for row in rows[1:4]] == [
         "the row that ends in line 5 has 1 cells and the header 2",
@@ -77,13 +85,43 @@ def test_csv_keeps_cells_with_line_ends_and_names_rows_that_do_not_fit() -> None
 
 
 @pytest.mark.parametrize("header", [b"a,a\n1,2", b"a,\n1,2", b'"a\n1,2'])
-def test_a_header_that_is_none_is_refused(header: bytes) -> None:
-    with pytest.raises(InvalidInput, match="must name each column once"):
-        list(read_csv(iter(lines(header)), ","))
+def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None:
+    with pytest.raises(UnreadableFile, match="must name each column once"):
+        list(read_delimited(iter(lines(header)), ","))
+    (tmp_path / "a.csv").write_bytes(header)
+    with (
+        Input(str(tmp_path / "a.csv"), InputFormat.parse("csv")) as opened,
+        pytest.raises(InvalidInput, match=r"cannot read .*a\.csv: the first line must name each column once"),
+    ):
+        list(opened.rows())
+
+
+def test_json_is_a_list_or_lines_and_names_entries_that_are_no_objects(tmp_path: Path) -> None:
+    for content in (b'\xef\xbb\xbf[{"text": "a"}, 7, {"text": null}]', b'{"text": "a"}\n7\n{"text": null}'):
+        (tmp_path / "a.json").write_bytes(content)
+        with Input(str(tmp_path / "a.json"), InputFormat.parse("json")) as opened:
+            rows = list(opened.rows())
+        assert [row.fields for row in rows] == [{"text": "a"}, {"line": "7"}, {"text": None}]
+        assert [bool(row.problem) for row in rows] == [False, True, False]
+
+
+def test_json_that_ends_too_soon_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'[{"text": "a"},')
+    with (
+        Input(str(tmp_path / "a.json"), InputFormat.parse("json")) as opened,
+        pytest.raises(InvalidInput, match=r"cannot read .*a\.json: it is not JSON"),
+    ):
+        list(opened.rows())
+
+
+def test_every_format_has_a_name_and_suffixes_of_its_own() -> None:
+    suffixes = [suffix for format_ in FORMATS for suffix in format_.suffixes]
+    assert len(set(suffixes)) == len(suffixes)
+    assert all(InputFormat.parse(format_.name).format is format_ for format_ in FORMATS)
 
 
 def test_a_quote_that_is_never_closed_loses_no_other_row() -> None:
-    rows = list(read_csv(iter(lines(b'text\nfirst\n"open\nnext')), ","))
+    rows = list(read_delimited(iter(lines(b'text\nfirst\n"open\nnext')), ","))
     assert rows[0] == Row({"text": "first"})
     assert rows[1].problem is not None
     assert rows[1].fields == {"line": '"open\nnext'}
@@ -91,17 +129,16 @@ def test_a_quote_that_is_never_closed_loses_no_other_row() -> None:
 
 def test_an_input_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cannot read .*nowhere"):
-        Input(str(tmp_path / "nowhere"), Format("jsonl", None))
+        Input(str(tmp_path / "nowhere"), InputFormat.parse("jsonl"))
     with pytest.raises(InvalidInput, match=r"cannot read .*nowhere"):
         identity(str(tmp_path / "nowhere"))
     (tmp_path / "a.gz").write_bytes(b"no gzip")
-    for form in (
-        Format("jsonl", "gz"),
-        Format("jsonl", "xz"),
-        Format("jsonl", "zst"),
-        Format("parquet", None),
-    ):
-        with Input(str(tmp_path / "a.gz"), form) as opened, pytest.raises(InvalidInput, match="cannot read"):
+    for name in ("jsonl.gz", "jsonl.bz2", "jsonl.xz", "jsonl.zst", "parquet"):
+        input_format = InputFormat.parse(name)
+        with (
+            Input(str(tmp_path / "a.gz"), input_format) as opened,
+            pytest.raises(InvalidInput, match="cannot read"),
+        ):
             list(opened.rows())
 
 
@@ -117,5 +154,6 @@ def test_the_identity_sees_a_change_at_either_end(tmp_path: Path) -> None:
 
 
 def test_a_row_whose_fields_would_be_lost_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="field 'error', which the output uses"):
-        to_record(Row({"text": "a", "error": 1}), "text")
+    for name in ("verdict", "error", "verdict.flagged"):
+        with pytest.raises(InvalidInput, match=f"field '{name}', which the output uses"):
+            to_record(Row({"text": "a", name: 1}), "text")

@@ -1,0 +1,107 @@
+"""Reads the labels of a row in all the forms that data sets have them in."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tribunal.evaluation.target import Target
+
+LABEL_FIELDS = {
+    Target.rejection: ("label", "rejection", "is_rejection", "refusal"),
+    Target.aegis: ("labels", "label", "categories", "category"),
+    Target.toxicity: ("label", "toxic", "is_toxic", "toxicity"),
+}
+POSITIVE_NAMES = {Target.rejection: "REJECTION", Target.toxicity: "toxic"}
+WORDS = {
+    Target.rejection: {"rejection": True, "refusal": True, "normal": False},
+    Target.toxicity: {"toxic": True, "non-toxic": False, "nontoxic": False, "non toxic": False},
+}
+YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+# How the dataset behind aegis says that no category holds.
+NO_CATEGORY = "safe"
+
+# The name of a class by its number, where a dataset has named classes.
+ClassName = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class LabelReader:
+    """Reads the labels of a row.
+
+    names: what they stand for. read: gives BOOL [names] of a row; raises ValueError that names what a
+    label must be.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], npt.NDArray[np.bool_]]
+
+
+def category_columns_reader(categories: Sequence[str]) -> LabelReader:
+    """Of rows with a column for each category."""
+    return LabelReader(
+        tuple(categories),
+        lambda row: np.array([_yes_or_no(name, row.get(name), YES_OR_NO) for name in categories]),
+    )
+
+
+def categories_reader(field: str, categories: Sequence[str], class_name: ClassName | None) -> LabelReader:
+    """Of rows that list their categories in the column `field`."""
+    return LabelReader(
+        tuple(categories), lambda row: _read_categories(row.get(field), categories, class_name)
+    )
+
+
+def yes_or_no_reader(field: str, target: Target, class_name: ClassName | None) -> LabelReader:
+    """Of rows with one label in the column `field`."""
+    known = {**YES_OR_NO, **WORDS[target]}
+
+    def read(row: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+        value = row.get(field)
+        if class_name and value is not None:
+            value = class_name(value)
+        return np.array([_yes_or_no(field, value, known)])
+
+    return LabelReader((POSITIVE_NAMES[target],), read)
+
+
+def class_name_of(feature: Any) -> ClassName | None:
+    """The names behind the numbers of a column, by what `datasets` knows of the column; else None."""
+    return getattr(getattr(feature, "feature", feature), "int2str", None)
+
+
+def _yes_or_no(field: str, value: Any, known: Mapping[str, bool]) -> bool:
+    word = str(value).strip().lower()
+    # 1.0 is 1, as a number and as the text that CSV has of it.
+    holds = known.get(word.removesuffix(".0"))
+    if holds is None:
+        raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(known)}")
+    return holds
+
+
+def _read_categories(
+    value: Any, categories: Sequence[str], class_name: ClassName | None
+) -> npt.NDArray[np.bool_]:
+    """The categories that `value` names: a list, a JSON list, or names between commas or semicolons.
+
+    A list of as many 0 and 1 as there are categories stands for them in their order.
+    """
+    if isinstance(value, str):
+        value = json.loads(value) if value.strip().startswith("[") else value.replace(";", ",").split(",")
+    if value is None or not isinstance(value, Iterable):
+        raise ValueError(f"the labels are {value!r}; give a list of category names")
+    entries = list(value)
+    if not class_name and len(entries) == len(categories) and all(entry in (0, 1) for entry in entries):
+        return np.array(entries, dtype=np.bool_)
+    columns = {name.lower(): column for column, name in enumerate(categories)}
+    held = np.zeros(len(categories), dtype=np.bool_)
+    for entry in entries:
+        name = str(class_name(entry) if class_name and isinstance(entry, int) else entry).strip()
+        if name.lower() in columns:
+            held[columns[name.lower()]] = True
+        elif name and name.lower() != NO_CATEGORY:
+            raise ValueError(f"{name!r} is no category; they are {', '.join(categories)}")
+    return held

@@ -1,0 +1,138 @@
+"""CSV and TSV: a header, and cells of text under it."""
+
+import csv
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tribunal.formats.format import (
+    Fields,
+    Format,
+    Records,
+    Row,
+    UnreadableFile,
+    as_text,
+    lines_of,
+    unreadable_row,
+)
+from tribunal.formats.jsonl import json_text, plain_text
+
+MAX_CELL_CHARACTERS = 2**24
+MAX_SHOWN_CHARACTERS = 200
+
+
+def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
+    """Rows under the header of the first line; raises UnreadableFile for a header that is none."""
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    lines_of_row: list[bytes] = []
+
+    def decoded() -> Iterator[str]:
+        for line in lines:
+            lines_of_row.append(line)
+            yield line.decode("utf-8", "surrogateescape")
+
+    reader = csv.reader(decoded(), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        lines_of_row.clear()
+        problem, cells = None, []
+        try:
+            cells = next(reader)
+            "".join(cells).encode("utf-8")
+        except StopIteration:
+            return
+        except UnicodeEncodeError:
+            problem = "is not UTF-8"
+        except csv.Error as error:
+            problem = f"is not CSV: {error}"
+        if header is None:
+            header = cells
+            if problem or not all(header) or len(set(header)) < len(header):
+                shown = as_text(b"".join(lines_of_row))[:MAX_SHOWN_CHARACTERS]
+                raise UnreadableFile(f"the first line must name each column once, and is: {shown}")
+            continue
+        if not cells and not problem:
+            continue
+        if problem is None and len(cells) != len(header):
+            problem = f"has {len(cells)} cells and the header {len(header)}"
+        if problem is None:
+            yield Row(dict(zip(header, cells, strict=True)))
+        else:
+            yield unreadable_row(
+                b"".join(lines_of_row), f"the row that ends in line {reader.line_num} {problem}"
+            )
+
+
+def write_delimited(records: Records, output: Path, filled: Fields, delimiter: str) -> None:
+    """Write `records` under a header with their own fields first.
+
+    A field that `filled` has as an object becomes a column for each of its values, such as
+    `verdict.refusal.score`. What is no text is written as JSON, and null as an empty cell.
+    """
+    own = dict.fromkeys(name for record in records() for name in record if name not in filled)
+    header = [*own, *(column for name, value in filled.items() for column in _columns(name, value))]
+    with output.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(header)
+        for record in records():
+            parts = [cell for name, value in filled.items() for cell in _take_apart(record[name], value)]
+            writer.writerow([*(_cell(record.get(name)) for name in own), *parts])
+
+
+def restore_fields(cells: Fields, filled: Fields) -> dict[str, Any]:
+    """The fields of a row that `write_delimited` wrote, where `filled` has its columns."""
+    columns = {name: list(_columns(name, value)) for name, value in filled.items()}
+    taken = {column for names in columns.values() for column in names}
+    own = {name: cell for name, cell in cells.items() if name not in taken}
+    return {**own, **{name: _put_together(name, cells, value) for name, value in filled.items()}}
+
+
+def _columns(name: str, filled: Any) -> Iterator[str]:
+    if isinstance(filled, dict):
+        for key, value in filled.items():
+            yield from _columns(f"{name}.{key}", value)
+    else:
+        yield name
+
+
+def _take_apart(value: Any, filled: Any) -> Iterator[str]:
+    if isinstance(filled, dict):
+        for key, part in filled.items():
+            yield from _take_apart(None if value is None else value[key], part)
+    else:
+        yield _cell(value)
+
+
+def _put_together(name: str, cells: Fields, filled: Any) -> Any:
+    if isinstance(filled, dict):
+        parts = {key: _put_together(f"{name}.{key}", cells, part) for key, part in filled.items()}
+        return None if all(part is None for part in parts.values()) else parts
+    cell = cells[name]
+    if isinstance(filled, str):
+        return cell or None
+    return json.loads(cell) if cell else None
+
+
+def _cell(value: Any) -> str:
+    """A text as it is, null as nothing, and numbers, lists and objects as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float | list | tuple | dict):
+        return json_text(value)
+    return plain_text(value)
+
+
+def _format(name: str, delimiter: str) -> Format:
+    return Format(
+        name,
+        (name,),
+        read=lambda stream, _: read_delimited(lines_of(stream), delimiter),
+        write=partial(write_delimited, delimiter=delimiter),
+        restore=restore_fields,
+    )
+
+
+CSV = _format("csv", ",")
+TSV = _format("tsv", "\t")

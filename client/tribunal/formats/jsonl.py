@@ -1,0 +1,40 @@
+"""JSON Lines: a JSON object a line."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from tribunal.formats.format import Format, Row, lines_of, unreadable_row
+
+
+def read_jsonl(lines: Iterable[bytes]) -> Iterator[Row]:
+    """A JSON object a line; empty lines are no rows."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            if not isinstance(fields, dict):
+                raise ValueError("not an object")
+            if b"\\u" in line:
+                # A lone surrogate has an escape, and no other form that could be written again.
+                json.dumps(fields, ensure_ascii=False).encode("utf-8")
+            yield Row(fields)
+        except (ValueError, RecursionError) as error:
+            yield unreadable_row(line, f"line {number} is not a JSON object: {error}")
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON on one line; what JSON has no form for becomes text."""
+    return json.dumps(value, ensure_ascii=False, default=plain_text)
+
+
+def plain_text(value: object) -> str:
+    """What Parquet has and JSON has not, as text: bytes, dates, decimals."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+JSONL = Format(
+    "jsonl",
+    ("jsonl", "ndjson"),
+    read=lambda stream, _: read_jsonl(lines_of(stream)),
+)
