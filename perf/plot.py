@@ -51,7 +51,8 @@ def draw_ratios(document: dict[str, Any]) -> Figure:
         color=[TRIBUNAL_COLOR if name in TRIBUNAL.values() else BASELINE_COLOR for name in names],
     )
     axes.bar_label(bars, [f"{ratios[name]:.2f}" for name in names], padding=3)
-    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.margins(x=0.1)
+    axes.axvline(1.0, color="black", linewidth=0.8, zorder=0.5)
     axes.set_xlabel(f"throughput at {THROUGHPUT_CALLERS} callers, relative to {reference.description} (fp32)")
     axes.set_title(hardware_line(document["hardware"]), fontsize=9)
     return figure

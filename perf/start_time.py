@@ -1,7 +1,8 @@
 """`python -m perf start`: seconds from launch until every demonstration model is ready.
 
-A cold start is the first one after an export: the weights are not prepacked yet, and the system's file cache
-is dropped where this is permitted (as root). A warm start is any later one.
+A cold start is the first one after an export: the server has made no files for this host yet, such as
+prepacked weights, and the system's file cache is dropped where this is permitted (as root). A warm start is
+any later one.
 """
 
 import os
@@ -23,9 +24,9 @@ console = Console()
 
 
 def make_next_start_cold(repository: Path) -> bool:
-    """Remove what earlier starts left; returns False where the file cache could not be dropped."""
-    for prepacked in repository.glob("*/1/local.*"):
-        prepacked.unlink()
+    """Remove the files that earlier starts made for this host; returns False if the file cache was kept."""
+    for host_file in repository.rglob("local.*"):
+        host_file.unlink()
     os.sync()
     try:
         DROP_CACHES.write_text("3\n", "utf-8")

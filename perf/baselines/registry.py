@@ -65,13 +65,13 @@ def all_baselines() -> dict[str, Baseline]:
 
 def baselines_of(modules: Iterable[ModuleType]) -> dict[str, Baseline]:
     """The baselines that the modules define, by name; raises ValueError where two have one name."""
-    found: dict[str, Baseline] = {}
+    by_name: dict[str, Baseline] = {}
     for module in modules:
         for baseline in getattr(module, "BASELINES", ()):
-            if baseline.name in found:
+            if baseline.name in by_name:
                 raise ValueError(f"two baselines are named {baseline.name!r}")
-            found[baseline.name] = baseline
-    return found
+            by_name[baseline.name] = baseline
+    return by_name
 
 
 def baselines_at(callers: int) -> list[Baseline]:

@@ -1,4 +1,4 @@
-"""A process that runs a round of a baseline each time it is asked, and is idle in between."""
+"""A process that runs a round of a baseline on each request and is idle in between."""
 
 import json
 import os

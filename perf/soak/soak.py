@@ -143,6 +143,8 @@ def soak_table(tally: Tally, observations: Observations) -> Table:
     recoveries_s = described.pop("recoveries_s")
     memory_readings_mib = described.pop("memory_mib")
     described["wrong"] = len(tally.wrong)
+    failures = ", ".join(f"{number} {error}" for error, number in tally.failed.most_common())
+    described["failed with a typed error"] = failures or "0"
     table = Table("measured", "result", caption="requests, unless the row says otherwise")
     for name, value in described.items():
         table.add_row(name, str(value))
