@@ -1,10 +1,14 @@
 """Options and output that several commands of `tribunal` share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from tribunal.errors import InvalidInput
 
 WIDTH_PIPED = 200
 
@@ -17,6 +21,16 @@ Url = Annotated[
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
+
+
+@contextmanager
+def naming_extra(extra: str) -> Iterator[None]:
+    """Say how to install the package that a command lacks, which is its `extra`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        raise InvalidInput(f"{extra} needs {package}: pip install 'tribunal[cli,{extra}]'") from error
 
 
 def output_width() -> int:

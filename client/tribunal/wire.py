@@ -80,10 +80,10 @@ def output_tensor(result: Any, output: str) -> Tensor:
     return values
 
 
-def _input_tensors(kind: type[Any], inputs: Tensors) -> list[Any]:
+def _input_tensors(tensor_type: type[Any], inputs: Tensors) -> list[Any]:
     tensors = []
     for name, values in inputs.items():
-        tensor = kind(name, list(values.shape), np_to_triton_dtype(values.dtype))
+        tensor = tensor_type(name, list(values.shape), np_to_triton_dtype(values.dtype))
         tensor.set_data_from_numpy(values)
         tensors.append(tensor)
     return tensors

@@ -17,7 +17,7 @@ TEXTS_PER_REQUEST = 8
 class Refused:
     """A text that the server takes in no circumstances, such as one that is too long.
 
-    row: its place in the data, counted from 1.
+    row: its number in the data, counted from 1.
     """
 
     row: int

@@ -1,40 +1,27 @@
 """The command `tribunal evaluate`."""
 
-from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tribunal.client import Client
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
-from tribunal.errors import InvalidInput
+from tribunal.evaluation.tables import print_evaluation
 from tribunal.evaluation.target import Target
-from tribunal.options import Timeout, Url, one_line, output_width, print_table
+from tribunal.options import Timeout, Url, naming_extra
 
 if TYPE_CHECKING:
     from tribunal.evaluation.evaluation import Evaluation
-    from tribunal.evaluation.measures import Measures
 
 DEFAULT_RECALL = 0.95
 # Texts of eight in a request keep the encoders and the judge busy, and no text waits long.
 DEFAULT_CONCURRENCY = 2
-PROBE = "hello"
-FIGURES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "F1": "f1"}
-COUNTS_AND_RANKING = {
-    "TP": "true_positives",
-    "TN": "true_negatives",
-    "FP": "false_positives",
-    "FN": "false_negatives",
-    "ROC-AUC": "roc_auc",
-    "avg. prec.": "average_precision",
-    "Brier": "brier",
-}
-WIDTH_OF_ONE_TABLE = 140
 
 
 @connecting
@@ -43,8 +30,8 @@ def evaluate(
     data: Annotated[
         str,
         typer.Argument(
-            help="A .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .bz2, .xz, .zst), a folder, or the id of a "
-            "dataset on the Hugging Face hub."
+            help="A .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .bz2, .xz, .zst), a folder, or the "
+            "id of a dataset on the Hugging Face hub."
         ),
     ],
     text_field: Annotated[
@@ -101,77 +88,51 @@ def evaluate(
       tribunal evaluate toxicity labelled.parquet --recommend --recall 0.95
       tribunal evaluate rejection OWNER/DATASET --split test --text-field output
     """
+    _require_matching_options(recommend, recall, precision, examples, report)
+    with naming_extra("evaluate"):
+        from tribunal.evaluation.recommend import Goal
+        from tribunal.evaluation.report import to_json, write_report
+        from tribunal.evaluation.run import Request, evaluate_server
+        from tribunal.evaluation.sources import Source
+    goal = None
+    if recommend:
+        wanted_recall = DEFAULT_RECALL if recall is None else recall
+        goal = Goal(recall=wanted_recall) if precision is None else Goal(precision=precision)
+    request = Request(
+        target=target,
+        source=Source(data, text_field, label_field, subset, split, revision, limit),
+        goal=goal,
+        examples=examples,
+        concurrency=concurrency,
+    )
+    with Client(url, timeout_s=timeout_s, connection=connection) as client, _progress_bar() as on_progress:
+        evaluation = evaluate_server(client, url, request, on_progress)
+    if report is not None:
+        write_report(evaluation, report)
+    if as_json:
+        typer.echo(to_json(evaluation))
+    else:
+        print_evaluation(evaluation)
+    _report_refused(evaluation)
+
+
+def _require_matching_options(
+    recommend: bool, recall: float | None, precision: float | None, examples: int, report: Path | None
+) -> None:
+    """Raise BadParameter for options that contradict, or that need one that is not given."""
     if recall is not None and precision is not None:
         raise typer.BadParameter("give --recall or --precision, not both")
     if (recall is not None or precision is not None) and not recommend:
         raise typer.BadParameter("--recall and --precision go with --recommend")
     if examples and report is None:
         raise typer.BadParameter("--examples goes with --report")
-    try:
-        from tribunal.evaluation.answers import ask
-        from tribunal.evaluation.evaluation import evaluate_answers
-        from tribunal.evaluation.labelled_data import read_labelled
-        from tribunal.evaluation.recommend import Goal
-        from tribunal.evaluation.report import to_json, write_report
-        from tribunal.evaluation.scored import score
-        from tribunal.evaluation.sources import Source
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        raise InvalidInput(f"evaluate needs {package}: pip install 'tribunal[cli,evaluate]'") from error
-
-    goal = None
-    if recommend:
-        goal = Goal(precision=precision) if precision is not None else Goal(recall=recall or DEFAULT_RECALL)
-    with Client(url, timeout_s=timeout_s, connection=connection) as client:
-        server = client.info()
-        # The categories are the server's own, in its order.
-        categories = tuple(client.moderate(PROBE, judge="never").categories.scores)
-        source = Source(data, text_field, label_field, subset, split, revision, limit)
-        labelled = read_labelled(source, target, categories)
-        with _progress() as progress:
-            task = progress.add_task("asking", total=len(labelled.texts))
-            verdicts, refused = ask(
-                client,
-                labelled.texts,
-                target,
-                concurrency=concurrency,
-                on_answers=lambda texts: progress.advance(task, texts),
-            )
-    if len(refused) == len(verdicts):
-        raise InvalidInput(f"the server refused every text; row 1: {refused[0].error}")
-    statuses = Counter(
-        verdict.toxicity.status for verdict in verdicts if verdict and target is Target.toxicity
-    )
-    found = evaluate_answers(
-        score(labelled, verdicts, target),
-        labelled.texts,
-        target,
-        data=data,
-        server=server,
-        url=url,
-        statuses=dict(statuses),
-        refused=refused,
-        goal=goal,
-        examples=examples,
-    )
-    if report is not None:
-        write_report(found, report)
-    if as_json:
-        typer.echo(to_json(found))
-    else:
-        _print_evaluation(found)
-    if refused:
-        typer.echo(
-            f"tribunal: the server refused {len(refused)} of {len(verdicts)} texts; row {refused[0].row}: "
-            f"{refused[0].error}",
-            err=True,
-        )
-        raise typer.Exit(1)
 
 
-def _progress() -> Progress:
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar where standard error is a terminal; gives the function that moves it on."""
     console = Console(stderr=True)
-    return Progress(
+    with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -179,53 +140,20 @@ def _progress() -> Progress:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-    )
+    ) as progress:
+        task = progress.add_task("asking", total=None)
+        yield lambda answered, total: progress.update(task, advance=answered, total=total)
 
 
-def _print_evaluation(evaluation: "Evaluation") -> None:
-    _print_figures(evaluation, evaluation.measures)
-    if evaluation.answered_alone and len(evaluation.statuses) > 1:
-        counts = ", ".join(f"{count} {status}" for status, count in evaluation.statuses.items())
-        typer.echo(f"\nThe judge's answers: {counts}. No answer counts above as toxic; without these:\n")
-        _print_figures(evaluation, evaluation.answered_alone)
-    if evaluation.weights_are_demo:
-        typer.echo("\nThe server runs weights for demonstration; the card describes other weights.")
-    if evaluation.recommendation:
-        typer.echo(f"\n{evaluation.recommendation.config}")
-
-
-def _print_figures(evaluation: "Evaluation", measures: "Measures") -> None:
-    """The figures as one table, or as two where the terminal is too narrow for it."""
-    if output_width() >= WIDTH_OF_ONE_TABLE:
-        print_table(_figures_table(evaluation, measures, {**FIGURES, **COUNTS_AND_RANKING}))
+def _report_refused(evaluation: "Evaluation") -> None:
+    """End with exit status 1 where the server refused any text, and say which was the first."""
+    if not evaluation.refused:
         return
-    print_table(_figures_table(evaluation, measures, FIGURES))
-    typer.echo()
-    print_table(_figures_table(evaluation, measures, COUNTS_AND_RANKING))
-
-
-def _figures_table(evaluation: "Evaluation", measures: "Measures", columns: dict[str, str]) -> Table:
-    """The figures of each label, their averages, and below them those of the model card.
-
-    columns: headings and the figures that stand under them.
-    """
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column(f"{evaluation.target.value}, {measures.texts} texts")
-    for heading in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
-    micro = [measures.micro] if "micro" in measures.curves else []
-    for label in [*measures.labels, *micro]:
-        table.add_row(one_line(label.name), *_cells(label, columns))
-    table.add_row("macro", *_cells(measures.macro, columns), end_section=True)
-    for row in (*evaluation.card.figures, *evaluation.card.comparison):
-        table.add_row(f"card: {row.name}", *_cells(row, columns))
-    return table
-
-
-def _cells(row: object, columns: dict[str, str]) -> list[str]:
-    """Figures to 4 digits and whole counts; a dash for what is undefined, or not on the card."""
-    cells = []
-    for name in columns.values():
-        value = getattr(row, name, "")
-        cells.append("–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value))
-    return cells
+    first = evaluation.refused[0]
+    texts = evaluation.measures.texts + len(evaluation.refused)
+    typer.echo(
+        f"tribunal: the server refused {len(evaluation.refused)} of {texts} texts; row {first.row}: "
+        f"{first.error}",
+        err=True,
+    )
+    raise typer.Exit(1)

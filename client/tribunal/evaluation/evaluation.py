@@ -1,4 +1,4 @@
-"""One evaluation from the labelled texts to the figures: reads, asks, measures."""
+"""The figures of an evaluation, from labels and answers side by side."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -28,7 +28,7 @@ DECISIONS = {
 class Mistake:
     """A text that was decided wrongly, with its score for one label.
 
-    row: its place in the data, counted from 1.
+    row: its number in the data, counted from 1.
     """
 
     row: int
@@ -40,7 +40,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was found.
+    """All figures of one target on one set of texts, and what they rest on.
 
     measures: of all texts that the server answered; for toxicity no answer counts as toxic.
     answered_alone: for toxicity, of the texts that the judge answered; else None.
@@ -132,7 +132,7 @@ def worst_mistakes(scored: Scored, texts: list[str], count: int) -> tuple[Mistak
         ("false positive", scored.decided & ~scored.labels, -1),
         ("false negative", ~scored.decided & scored.labels, 1),
     ):
-        places = np.argwhere(wrong)
+        mistaken = np.argwhere(wrong)
         order = np.argsort(sign * scored.scores[wrong], kind="stable")[:count]
         mistakes.extend(
             Mistake(
@@ -142,7 +142,7 @@ def worst_mistakes(scored: Scored, texts: list[str], count: int) -> tuple[Mistak
                 score=float(scored.scores[text, name]),
                 text=texts[scored.rows[text] - 1],
             )
-            for text, name in places[order]
+            for text, name in mistaken[order]
         )
     return tuple(mistakes)
 

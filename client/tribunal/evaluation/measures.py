@@ -113,24 +113,24 @@ def measure(scored: Scored, negative_name: str | None = None) -> Measures:
     negative_name: what the other answer to a yes-or-no question is called; None for many labels.
     """
     columns = {
-        name: (scored.labels[:, place], scored.decided[:, place], scored.scores[:, place])
-        for place, name in enumerate(scored.names)
+        name: (scored.labels[:, column], scored.decided[:, column], scored.scores[:, column])
+        for column, name in enumerate(scored.names)
     }
     if negative_name is not None:
         ((labels, decided, scores),) = columns.values()
-        both = {**columns, negative_name: (~labels, ~decided, 1 - scores)}
+        answers = {**columns, negative_name: (~labels, ~decided, 1 - scores)}
     else:
-        both = columns
-    everything = (scored.labels.ravel(), scored.decided.ravel(), scored.scores.ravel())
-    figures = tuple(_figures(name, *column) for name, column in both.items())
+        answers = columns
+    pairs = (scored.labels.ravel(), scored.decided.ravel(), scored.scores.ravel())
+    figures = tuple(_figures(name, *column) for name, column in answers.items())
     harmless = ~scored.labels.any(axis=1)
     curves = {name: _curves(labels, scores) for name, (labels, _, scores) in columns.items()}
     if len(columns) > 1:
-        curves["micro"] = _curves(everything[0], everything[2])
+        curves["micro"] = _curves(pairs[0], pairs[2])
     return Measures(
         texts=len(scored.rows),
         labels=figures,
-        micro=_figures("micro", *everything),
+        micro=_figures("micro", *pairs),
         macro=Macro(
             *(
                 _mean([getattr(label, name) for label in figures])

@@ -144,18 +144,18 @@ def _confusion(figures: Figures, negative_name: str) -> Figure:
 
 def _categories(labels: tuple[Figures, ...]) -> Figure:
     figure, axes = _axes((9.4, 0.36 * len(labels) + 0.9))
-    places = range(len(labels))
+    rows = range(len(labels))
     height = 0.38
     for name, color, shift in (("precision", BLUE, -height / 2), ("recall", ORANGE, height / 2)):
         axes.barh(
-            [place + shift for place in places],
+            [row + shift for row in rows],
             [getattr(label, name) or 0 for label in labels],
             height,
             color=color,
             label=name,
         )
     axes.set(
-        yticks=list(places),
+        yticks=list(rows),
         yticklabels=[f"{label.name} ({label.support})" for label in labels],
         xlim=(0, 1),
         xlabel="at the server's thresholds; in brackets, how many of the texts have the category",

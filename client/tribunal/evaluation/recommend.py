@@ -14,6 +14,8 @@ from tribunal.evaluation.target import Target
 PARAMETERS = {Target.rejection: "rejection_threshold", Target.toxicity: "toxicity_threshold"}
 # Scores come rounded to 6 digits; a band that ends above the highest of all takes it in.
 ABOVE_EVERY_SCORE = 1.000001
+# Of 30 texts a recall of 0.95 is known to 0.08 either way (two standard errors); of fewer, worse.
+SMALL_SUPPORT = 30
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,12 @@ class Goal:
 class Proposal:
     """A threshold for one label, with what it gives on the data.
 
+    support: how many of the texts have the label. flagged: share of the texts at or above the threshold.
     keep_because: why there is none, and the present threshold stays; else None.
     """
 
     name: str
+    support: int
     threshold: float | None = None
     precision: float | None = None
     recall: float | None = None
@@ -61,25 +65,39 @@ class Band:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Thresholds, and for toxicity the band, with the lines for the configs of `verdict` and `toxicity`."""
+    """Thresholds, and for toxicity the band, with the lines for the configs of `verdict` and `toxicity`.
+
+    uncertain: names of the labels with a proposal from fewer than SMALL_SUPPORT texts.
+    """
 
     goal: str
     proposals: tuple[Proposal, ...]
     band: Band | None
+    uncertain: tuple[str, ...]
     verdict_config: str
-    judge_config: str | None
+    toxicity_config: str | None
+
+    @property
+    def warning(self) -> str | None:
+        """Which thresholds rest on too few texts; None where none does."""
+        if not self.uncertain:
+            return None
+        return (
+            f"fewer than {SMALL_SUPPORT} texts have the label {', '.join(self.uncertain)}: on other texts "
+            "these thresholds may do much worse"
+        )
 
     @property
     def config(self) -> str:
         """The lines for both configs, each under the name of its file."""
-        return "\n\n".join(filter(None, (self.verdict_config, self.judge_config)))
+        return "\n\n".join(filter(None, (self.verdict_config, self.toxicity_config)))
 
 
 def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
     """Thresholds for every label of `scored`, and for toxicity the band of `auto`."""
     proposals = tuple(
-        propose(name, scored.labels[:, place], scored.scores[:, place], goal)
-        for place, name in enumerate(scored.names)
+        propose(name, scored.labels[:, column], scored.scores[:, column], goal)
+        for column, name in enumerate(scored.names)
     )
     band = None
     if target is Target.toxicity and proposals[0].threshold is not None:
@@ -94,8 +112,13 @@ def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
         goal=str(goal),
         proposals=proposals,
         band=band,
+        uncertain=tuple(
+            proposal.name
+            for proposal in proposals
+            if proposal.threshold is not None and proposal.support < SMALL_SUPPORT
+        ),
         verdict_config=_verdict_config(target, proposals, goal),
-        judge_config=_judge_config(band) if band else None,
+        toxicity_config=_toxicity_config(band) if band else None,
     )
 
 
@@ -105,25 +128,27 @@ def propose(name: str, labels: Bools, scores: Floats, goal: Goal) -> Proposal:
     labels BOOL [texts], scores FP64 [texts]. Of all thresholds that decide these texts alike, it is
     the one midway between two scores: new texts fall to either side of it.
     """
-    if not labels.any():
-        return Proposal(name, keep_because="no text has it")
+    support = int(labels.sum())
+    if not support:
+        return Proposal(name, support, keep_because="no text has it")
     precision, recall, thresholds = precision_recall_curve(labels, scores)
     if goal.recall is not None:
         # The thresholds ascend, and the recall falls.
-        place = int(np.flatnonzero(recall[:-1] >= goal.recall)[-1])
+        index = int(np.flatnonzero(recall[:-1] >= goal.recall)[-1])
     else:
         reached = np.flatnonzero(precision[:-1] >= goal.precision)
         if not len(reached):
-            return Proposal(name, keep_because="no threshold has that precision")
-        place = int(reached[0])
-    chosen = float(thresholds[place])
+            return Proposal(name, support, keep_because="no threshold has that precision")
+        index = int(reached[0])
+    chosen = float(thresholds[index])
     below = scores[scores < chosen]
     threshold = _midway(float(below.max()) if len(below) else 0.0, chosen)
     return Proposal(
         name,
+        support,
         threshold,
-        precision=float(precision[place]),
-        recall=float(recall[place]),
+        precision=float(precision[index]),
+        recall=float(recall[index]),
         flagged=float((scores >= threshold).mean()),
     )
 
@@ -147,9 +172,10 @@ def narrowest_band(
     best = by_category + int(gained.sum())
     needed = best if recall is None else min(best, _least_count(recall, positives))
     # Texts of the same score are in the band together, or not at all.
-    values, places = np.unique(highest_category, return_inverse=True)
-    texts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(values)))])
-    gains = np.concatenate([[0], np.cumsum(np.bincount(places, weights=gained, minlength=len(values)))])
+    values, value_of_text = np.unique(highest_category, return_inverse=True)
+    texts = np.concatenate([[0], np.cumsum(np.bincount(value_of_text, minlength=len(values)))])
+    gains_of_values = np.bincount(value_of_text, weights=gained, minlength=len(values))
+    gains = np.concatenate([[0], np.cumsum(gains_of_values)])
     first = last = 0
     if by_category < needed:
         # For each end the latest start that still gains enough; of these the band with fewest texts.
@@ -161,12 +187,12 @@ def narrowest_band(
     edges = np.concatenate(
         [[0.0], (values[:-1] + values[1:]) / 2, [1.0 if values[-1] < 1 else ABOVE_EVERY_SCORE]]
     )
-    found = by_category + int(gains[last] - gains[first])
+    flagged_positives = by_category + int(gains[last] - gains[first])
     return Band(
         low=_rounded(edges[first]),
         high=_rounded(edges[last]),
         wanted_recall=needed / positives if recall is None else recall,
-        recall=found / positives,
+        recall=flagged_positives / positives,
         asked=float(texts[last] - texts[first]) / len(labels),
     )
 
@@ -188,24 +214,26 @@ def _rounded(value: float) -> float:
 
 def _verdict_config(target: Target, proposals: tuple[Proposal, ...], goal: Goal) -> str:
     lines = [f"# model_repository/verdict/config.pbtxt: {goal}"]
-    found = {proposal.name: proposal.threshold for proposal in proposals if proposal.threshold is not None}
+    thresholds = {
+        proposal.name: proposal.threshold for proposal in proposals if proposal.threshold is not None
+    }
     for proposal in proposals:
         if proposal.threshold is None:
             lines.append(f"# {proposal.name}: {proposal.keep_because}, keep its threshold")
     if target is Target.aegis:
-        lines.append(_parameter("category_thresholds", json.dumps(found)))
-    elif found:
-        lines.append(_parameter(PARAMETERS[target], _decimal(*found.values())))
+        lines.append(_parameter("category_thresholds", json.dumps(thresholds)))
+    elif thresholds:
+        lines.append(_parameter(PARAMETERS[target], _decimal(*thresholds.values())))
     return "\n".join(lines)
 
 
-def _judge_config(band: Band) -> str:
-    found = f"auto asks about {band.asked:.1%} of the texts, recall {band.recall:.4g}"
+def _toxicity_config(band: Band) -> str:
+    comment = f"auto asks about {band.asked:.1%} of the texts, recall {band.recall:.4g}"
     if band.recall < band.wanted_recall:
-        found += f", the most there is (wanted: {band.wanted_recall:g})"
+        comment += f", the most there is (wanted: {band.wanted_recall:g})"
     return "\n".join(
         [
-            f"# model_repository/toxicity/config.pbtxt: {found}",
+            f"# model_repository/toxicity/config.pbtxt: {comment}",
             _parameter("auto_low", _decimal(band.low)),
             _parameter("auto_high", _decimal(band.high)),
         ]

@@ -21,7 +21,7 @@ FAIL_CLOSED_SCORE = 1.0
 class Scored:
     """What is known of each text that the server answered.
 
-    rows: INT [texts], places in the data, counted from 1.
+    rows: INT [texts], numbers of the rows in the data, counted from 1.
     names: what the columns stand for.
     labels: BOOL [texts, names], what is true.
     scores: FP64 [texts, names], in [0, 1]; 1 where the judge gave no answer.

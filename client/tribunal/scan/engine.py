@@ -71,8 +71,8 @@ class Asker:
                 self.on_wait(False)
 
     def _require_same_weights(self) -> None:
-        found = self.client.info().weights
-        if self.weights is not None and found != self.weights:
+        weights = self.client.info().weights
+        if self.weights is not None and weights != self.weights:
             raise InvalidInput(
                 "the server came back with other weights: scan with those that it had to go on, or give "
                 "--overwrite to begin anew"

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
-from tribunal.evaluation.recommend import Goal, narrowest_band, propose, recommend
+from tribunal.evaluation.recommend import SMALL_SUPPORT, Goal, narrowest_band, propose, recommend
 from tribunal.evaluation.scored import Scored
 from tribunal.evaluation.target import Target
 from tritonclient.grpc import model_config_pb2
@@ -70,7 +70,7 @@ def test_category_thresholds_reach_the_goal_by_the_servers_policy(goal: Goal) ->
         assert (proposal.recall or 0) >= (goal.recall or 0)
         assert (proposal.precision or 0) >= (goal.precision or 0)
     assert found.band is None
-    assert found.judge_config is None
+    assert found.toxicity_config is None
 
 
 def test_the_rejection_threshold_reaches_the_recall_by_the_servers_policy() -> None:
@@ -91,7 +91,7 @@ def test_the_band_keeps_the_recall_by_the_servers_policy(goal: Goal) -> None:
     data = scored(("toxic",))
     found = recommend(data, Target.toxicity, goal)
     verdict = parse(found.verdict_config)
-    judge = {**tracked_parameters("toxicity"), **parse(found.judge_config or "")}
+    judge = {**tracked_parameters("toxicity"), **parse(found.toxicity_config or "")}
     policy = Policy.from_parameters({**tracked_parameters("verdict"), **verdict}, LABELS)
     server_band = ServerBand(float(judge["auto_low"]), float(judge["auto_high"]))
     with np.errstate(divide="ignore"):
@@ -179,6 +179,32 @@ def test_a_category_that_no_text_has_keeps_its_threshold() -> None:
     found = recommend(data, Target.aegis, Goal(recall=0.9))
     assert "# Violence: no text has it, keep its threshold" in found.config
     assert "Violence" not in parse(found.config)["category_thresholds"]
+
+
+@pytest.mark.parametrize("goal", [Goal(recall=0.9), Goal(precision=0.8)])
+def test_a_proposal_says_what_it_flags_and_from_how_many_texts(goal: Goal) -> None:
+    data = scored(("Threat", "Violence"))
+    data.labels[:, 1] &= np.arange(200) < 30
+    for column, proposal in enumerate(recommend(data, Target.aegis, goal).proposals):
+        assert proposal.support == data.labels[:, column].sum()
+        if proposal.threshold is not None:
+            flagged = data.scores[:, column] >= proposal.threshold
+            assert proposal.flagged == pytest.approx(flagged.mean())
+
+
+def test_thresholds_from_few_texts_are_warned_of() -> None:
+    data = scored(("Threat", "Violence", "Hate"))
+    data.labels[:] = False
+    data.labels[:SMALL_SUPPORT, 0] = True
+    data.labels[: SMALL_SUPPORT - 1, 1] = True
+    few = recommend(data, Target.aegis, Goal(recall=0.9))
+    # Hate, which no text has, gets no threshold that could do worse.
+    assert few.uncertain == ("Violence",)
+    assert few.warning == (
+        "fewer than 30 texts have the label Violence: on other texts these thresholds may do much worse"
+    )
+    enough = recommend(scored(("REJECTION",)), Target.rejection, Goal(recall=0.9))
+    assert (enough.uncertain, enough.warning) == ((), None)
 
 
 def test_a_precision_that_no_threshold_has_keeps_the_present_one() -> None:

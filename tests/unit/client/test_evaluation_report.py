@@ -18,6 +18,7 @@ from tribunal.evaluation.labelled_data import LabelledTexts
 from tribunal.evaluation.recommend import Goal
 from tribunal.evaluation.report import write_report
 from tribunal.evaluation.scored import score
+from tribunal.evaluation.tables import print_evaluation
 from tribunal.evaluation.target import Target
 
 ATTACK = "<script>alert('from the data')</script>"
@@ -113,6 +114,8 @@ def test_the_page_shows_texts_only_where_asked_and_escaped(tmp_path: Path) -> No
         assert "The server refused 1 texts" in page
         assert "weights for demonstration only" in page
         assert "toxicity_threshold" in page
+        assert "<th>support</th></tr></thead>\n<tbody>\n<tr><td>toxic</td>" in page
+        assert "Warning: fewer than 30 texts have the label toxic" in page
 
 
 def test_the_plots_are_in_the_page(unanswered: Evaluation, tmp_path: Path) -> None:
@@ -122,3 +125,21 @@ def test_the_plots_are_in_the_page(unanswered: Evaluation, tmp_path: Path) -> No
     assert len(images) == 5
     assert all(b"<svg" in base64.b64decode(image) for image in images)
     assert "http" not in re.sub(r"https://huggingface.co|http-equiv", "", page)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_recommendation_stands_beside_what_it_flags(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)
+    scores = [0.9, 0.8, 0.7, 0.2, 0.1]
+    verdicts = [verdict(toxicity=score) for score in scores]
+    print_evaluation(evaluation(verdicts, [True, True, False, True, False], goal=Goal(recall=0.6)))
+    shown = capsys.readouterr().out
+    table = shown.partition("Thresholds for a recall of at least 0.6:\n\n")[2].partition("flagged:")[0]
+    head, _, row = (line.split() for line in table.splitlines())
+    assert head == ["label", "threshold", "precision", "recall", "flagged", "support"]
+    assert row == ["toxic", "0.7500", "1.0000", "0.6667", "40.0%", "3"]
+    assert max(map(len, table.splitlines())) <= width
+    assert "warning: fewer than 30 texts have the label toxic" in shown
+    assert 'key: "toxicity_threshold"' in shown
