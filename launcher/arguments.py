@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from launcher.exposure.addresses import LOOPBACK, Exposure
 from launcher.exposure.ports import Ports, free_ports
 from launcher.exposure.tls import Tls
-from launcher.host.tuning import available_cores
+from launcher.host.devices import available_cores
 from launcher.options import ServerOptions
 from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY
 
@@ -32,6 +32,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=available_cores(),
         metavar="N",
         help="of each encoder, with one thread each (default: as many as cores, %(default)s here)",
+    )
+    parser.add_argument(
+        "--config",
+        default="auto",
+        metavar="NAME",
+        help="auto: fit the configs to a CPU, take the tracked ones on a GPU; tracked: take them anywhere; "
+        "tensorrt: take configs/tensorrt.pbtxt where a model has it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--triton",
+        type=Path,
+        metavar="DIR",
+        help="folder of a tritonserver, laid out as in NVIDIA's images (default: /opt/tritonserver where it "
+        "exists, else the one in the nvidia-pytriton wheel)",
     )
     parser.add_argument(
         "--cache-mib",
@@ -122,6 +136,8 @@ def server_options(arguments: argparse.Namespace) -> ServerOptions:
         start_timeout_s=arguments.start_timeout,
         judge=not arguments.without_judge,
         instances=arguments.instances,
+        config=arguments.config,
+        triton=arguments.triton,
         cache_mib=arguments.cache_mib,
         trace_url=arguments.trace_url,
         trace_rate=arguments.trace_rate,

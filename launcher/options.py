@@ -5,7 +5,7 @@ from pathlib import Path
 
 from launcher.exposure.addresses import ON_LOOPBACK, Exposure
 from launcher.exposure.ports import Ports
-from launcher.host.tuning import available_cores
+from launcher.host.devices import available_cores
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,13 @@ class ServerOptions:
     manifest_sha256: checksum that the repository's manifest must have.
     start_timeout_s: how long the models may take to load.
     judge: False leaves the LLM out, whose verdicts are then `unavailable` or `skipped`.
-    tuned: False serves the tracked configs as they are, without `configs/local.pbtxt`.
+    config: `auto` fits the configs to a CPU and takes the tracked ones on a GPU; `tracked` takes them
+    anywhere; another name takes `configs/<config>.pbtxt` of each model that has one.
     instances: how many of each encoder, with one thread each; by default as many as cores.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
     trace_url: OTLP/HTTP endpoint of the spans, such as `http://host:4318/v1/traces`; None: no traces.
+    triton: folder of a tritonserver that is laid out as in NVIDIA's images; None: /opt/tritonserver where
+    it exists, else the one in the nvidia-pytriton wheel.
     trace_rate: every how many requests one is traced.
     """
 
@@ -34,7 +37,8 @@ class ServerOptions:
     manifest_sha256: str | None = None
     start_timeout_s: float = 120.0
     judge: bool = True
-    tuned: bool = True
+    config: str = "auto"
+    triton: Path | None = None
     instances: int = field(default_factory=available_cores)
     cache_mib: int = 0
     trace_url: str | None = None

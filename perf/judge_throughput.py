@@ -25,7 +25,7 @@ from tribunal import Client
 
 from export_scripts.demo.text import read_judgements
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.process.command_line import VLLM_ENVIRONMENT
+from launcher.process.wheel import VLLM_ENVIRONMENT
 from launcher.repository.config import read_config
 from model_repository.judge_prompt.logic.prompting import Prompt, sampling_parameters
 from perf import baselines

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from launcher.host.tuning import available_cores
+from launcher.host.devices import available_cores
 
 console = Console()
 

@@ -8,7 +8,7 @@ import psutil
 from tribunal import Client
 
 from launcher.exposure.ports import free_ports
-from launcher.host.tuning import available_cores
+from launcher.host.devices import available_cores
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
 from perf.load.callers import warm_up

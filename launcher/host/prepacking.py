@@ -13,12 +13,9 @@ from pathlib import Path
 import onnxruntime
 
 from launcher import StartError
+from launcher.host.files import PACKED_FOR, PACKED_MODEL, PACKED_WEIGHTS
 from launcher.repository.manifest import sha256
 
-PACKED_MODEL = "local.onnx"
-PACKED_WEIGHTS = "local.data"
-PACKED_FOR = "local.json"
-PACKED_FILES = (PACKED_WEIGHTS, PACKED_MODEL, PACKED_FOR)
 SMALLEST_SHARED_BYTES = 1024
 # On a CPU the joined operator is the slower one.
 NORMS_APART = ("optimization.disable_specified_optimizers", "SkipLayerNormFusion")

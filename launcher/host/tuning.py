@@ -5,30 +5,23 @@ saves next to nothing: as many instances as cores, one thread each, and no batch
 which would keep one instance busy while another waits.
 """
 
-import os
 from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
+from launcher.host.files import CONFIG_NAME, PACKED_MODEL
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.host.prepacking import PACKED_MODEL
 from launcher.host.vllm_tensors import add_vllm_tensors
 from launcher.repository.config import read_config
 
-CONFIG_NAME = "local"
 
-
-def available_cores() -> int:
-    """Number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
-
-
-def tune(config: ModelConfig, instances: int) -> ModelConfig:
+def tune(config: ModelConfig, instances: int, *, packed: bool = True) -> ModelConfig:
     """Copy of a model's config for a CPU.
 
     instances: how many of an encoder, one thread each.
-    The LLM gets its own environment, and the tensors that NVIDIA's backend would add by itself.
+    packed: the weights were packed for this processor, and our own backends serve them.
+    The LLM then gets its own environment, and the tensors that NVIDIA's backend would add by itself.
     """
     tuned = ModelConfig()
     tuned.CopyFrom(config)
@@ -37,21 +30,22 @@ def tune(config: ModelConfig, instances: int) -> ModelConfig:
         tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=instances)
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
-        tuned.default_model_filename = PACKED_MODEL
+        if packed:
+            tuned.default_model_filename = PACKED_MODEL
         tuned.ClearField("dynamic_batching")
     if "pad_to_multiple_of" in config.parameters:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"
-    if config.backend == "vllm":
+    if config.backend == "vllm" and packed:
         tuned.parameters["EXECUTION_ENV_PATH"].string_value = str(JUDGE_ENVIRONMENT)
         add_vllm_tensors(tuned)
     return tuned
 
 
-def write_local_configs(repository: Path, instances: int) -> None:
+def write_local_configs(repository: Path, instances: int, *, packed: bool = True) -> None:
     """Write `configs/local.pbtxt` for each model of `repository` that is tuned, replacing an older one."""
     for path in sorted(repository.glob("*/config.pbtxt")):
         config = read_config(path)
-        tuned = tune(config, instances)
+        tuned = tune(config, instances, packed=packed)
         local = path.parent / "configs" / f"{CONFIG_NAME}.pbtxt"
         local.unlink(missing_ok=True)
         if tuned != config:

@@ -5,11 +5,7 @@ The work folder stays between starts, unlike the scratch folder of a single run.
 
 from pathlib import Path
 
-from launcher.host.prepacking import PACKED_FILES
-from launcher.host.tuning import CONFIG_NAME
-
-# What a server makes for its host, and Python for its own use; each host makes its own.
-NOT_LINKED = {*PACKED_FILES, f"{CONFIG_NAME}.pbtxt"}
+from launcher.host.files import HOST_FILES
 
 
 def link_repository(repository: Path, work_folder: Path) -> Path:
@@ -22,7 +18,7 @@ def link_repository(repository: Path, work_folder: Path) -> Path:
         if old.is_symlink():
             old.unlink()
     for file in repository.rglob("*"):
-        if file.is_file() and file.name not in NOT_LINKED and "__pycache__" not in file.parts:
+        if file.is_file() and file.name not in HOST_FILES and "__pycache__" not in file.parts:
             link = linked / file.relative_to(repository)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file)

@@ -1,11 +1,10 @@
-"""The command line and the environment of one tritonserver process."""
+"""The command line of one tritonserver process."""
 
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from launcher.exposure.tls import Tls
-from launcher.host.tuning import CONFIG_NAME
+from launcher.host.devices import has_gpu
 from launcher.options import ServerOptions
 from launcher.process.installation import Installation
 
@@ -17,15 +16,6 @@ GRPC_ADMIN_HEADER = f"triton-grpc-protocol-{ADMIN_HEADER}"
 # Triton waits so long for idle HTTP connections to be closed, and once more for models to be unloaded, of
 # which vLLM took 8 s on 2 cores.
 EXIT_TIMEOUT_S = 10
-# vLLM on CPU: its cache in GiB; nothing is fetched, nothing reported.
-VLLM_ENVIRONMENT = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-    # It would compile a helper with the C++ compiler of the host, which need not have one.
-    "TORCHDYNAMO_DISABLE": "1",
-}
 
 
 def server_arguments(
@@ -37,18 +27,20 @@ def server_arguments(
     admin_key: str,
     shm_prefix: str,
     models: Collection[str],
+    config_name: str | None,
 ) -> list[str]:
     """Arguments of tritonserver, the binary first.
 
     repository: the folder that is served, which may be links to that of `options`.
     models: names of those to load.
+    config_name: serve `configs/<config_name>.pbtxt` of each model that has one.
     """
     exposure, ports = options.exposure, options.ports
     restricted = f"{RESTRICTED_APIS}:{ADMIN_HEADER}={admin_key}"
     return [
         str(installation.binary),
         f"--model-repository={repository}",
-        *([f"--model-config-name={CONFIG_NAME}"] if options.tuned else []),
+        *([f"--model-config-name={config_name}"] if config_name else []),
         f"--backend-directory={backends}",
         f"--cache-directory={installation.caches}",
         *([f"--cache-config=local,size={options.cache_mib * 2**20}"] if options.cache_mib else []),
@@ -69,7 +61,9 @@ def server_arguments(
         "--exit-on-error=false",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         "--strict-readiness=true",
-        "--disable-auto-complete-config",
+        *([] if installation.auto_completes else ["--disable-auto-complete-config"]),
+        # vLLM measures the free memory of a GPU while it loads: nothing else may load beside it.
+        *(["--model-load-thread-count=1"] if has_gpu() else []),
         # Explicit control lets a model that lost its engine unload itself.
         "--model-control-mode=explicit",
         *(f"--load-model={model}" for model in sorted(models)),
@@ -91,24 +85,3 @@ def _tls_arguments(tls: Tls | None) -> list[str]:
         f"--grpc-server-key={tls.key}",
         *(["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={tls.client_ca}"] if tls.client_ca else []),
     ]
-
-
-def server_environment(installation: Installation, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Environment of tritonserver and of the Python stubs that it starts."""
-    # site-packages lies in <environment>/lib/pythonX.Y.
-    binaries = installation.site_packages.parents[2] / "bin"
-    return {
-        **inherited,
-        "LD_LIBRARY_PATH": _joined(*installation.library_folders, inherited.get("LD_LIBRARY_PATH")),
-        "PYTHONPATH": _joined(installation.site_packages, inherited.get("PYTHONPATH")),
-        "PATH": _joined(binaries, inherited.get("PATH")),
-        # The stub's interpreter otherwise decodes files as ASCII.
-        "LC_ALL": "C.UTF-8",
-        # The encoders own the cores.
-        "TOKENIZERS_PARALLELISM": "false",
-        **VLLM_ENVIRONMENT,
-    }
-
-
-def _joined(*parts: Path | str | None) -> str:
-    return os.pathsep.join(str(part) for part in parts if part)

@@ -12,13 +12,13 @@ from types import TracebackType
 
 from launcher import CrashError, StartError
 from launcher.exposure.ports import Ports, listening, require_free
-from launcher.host.judge_environment import require_judge_environment
-from launcher.host.prepacking import prepack_encoders
-from launcher.host.tuning import write_local_configs
+from launcher.host.devices import has_gpu
 from launcher.host.work_folder import link_repository
 from launcher.options import ServerOptions
-from launcher.process.command_line import GRPC_ADMIN_HEADER, server_arguments, server_environment
-from launcher.process.installation import assemble_backends, find_installation
+from launcher.process.command_line import GRPC_ADMIN_HEADER, server_arguments
+from launcher.process.environment import server_environment
+from launcher.process.find import find_installation
+from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
 from launcher.process.scratch_folder import ScratchFolder
 from launcher.repository.config import read_config
@@ -90,29 +90,35 @@ class TritonServer:
     def __enter__(self) -> "TritonServer":
         options = self.options
         require_exported(self.repository)
+        installation = find_installation(options.triton)
         if self.models & JUDGE_MODELS:
-            require_judge_environment()
+            installation.require_judge()
+        if options.cache_mib and has_gpu():
+            raise StartError(
+                "the cache keeps only tensors in CPU memory, and on a GPU the encoders' outputs are not "
+                "there: leave out --cache-mib"
+            )
         require_free(options.ports, options.exposure)
         if options.exposure.tls:
             options.exposure.tls.require_usable()
         verify(self.repository, options.manifest_sha256)
         self.control = self._control()
-        installation = find_installation()
-        served = self._prepare()
+        served, config_name = self._prepare(installation)
         self._scratch = ScratchFolder(options.work_folder)
         try:
-            backends = self._scratch.path / "backends"
-            assemble_backends(backends, installation)
             arguments = server_arguments(
                 installation,
                 options,
                 repository=served,
-                backends=backends,
+                backends=installation.backend_directory(self._scratch.path),
                 admin_key=self._admin_key,
                 shm_prefix=self._scratch.path.name,
                 models=self.models,
+                config_name=config_name,
             )
-            self._process = self._spawn(arguments, server_environment(installation, os.environ))
+            own = installation.environment(os.environ)
+            environment = server_environment(own, os.environ, options.work_folder)
+            self._process = self._spawn(arguments, environment)
         except BaseException:
             self._scratch.remove()
             raise
@@ -171,22 +177,22 @@ class TritonServer:
                 pass_fds=[self._scratch.lock_fd],
             )
 
-    def _prepare(self) -> Path:
-        """Make what this host needs; returns the folder of models to serve."""
+    def _prepare(self, installation: Installation) -> tuple[Path, str | None]:
+        """Make what this host needs; returns the folder of models to serve and the name of their configs."""
         served = self.repository
-        work_folder = self.options.work_folder
+        options = self.options
+        config_name = None if options.config in ("auto", "tracked") else options.config
         try:
-            if work_folder:
-                work_folder.mkdir(parents=True, exist_ok=True)
-                served = link_repository(self.repository, work_folder.resolve())
-            if self.options.tuned:
-                prepack_encoders(served)
-                write_local_configs(served, self.options.instances)
+            if options.work_folder:
+                options.work_folder.mkdir(parents=True, exist_ok=True)
+                served = link_repository(self.repository, options.work_folder.resolve())
+            if options.config == "auto":
+                config_name = installation.fit_to_host(served, options.instances)
         except OSError as error:
             raise StartError(
                 f"cannot write what is made for this host ({error}): name a folder with --work-folder"
             ) from error
-        return served
+        return served, config_name
 
     def _control(self) -> ModelControl:
         models = self.models

@@ -8,8 +8,8 @@ from onnxruntime import InferenceSession, SessionOptions
 from tokenizers import Tokenizer
 
 from export_scripts.hub_models import ENCODERS
+from launcher.host.devices import available_cores
 from launcher.host.prepacking import NORMS_APART
-from launcher.host.tuning import available_cores
 from perf.baselines.library_baseline import LibraryBaseline, Screen
 from perf.baselines.registry import EncoderFiles
 from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS

@@ -10,7 +10,7 @@ from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.process.installation import find_installation
+from launcher.process.wheel import find_wheel
 from perf.paths import OUTPUT_FOLDER, TOOLS_FOLDER
 
 # The last wheel whose perf_analyzer runs on the C library of Debian 12.
@@ -87,7 +87,7 @@ def install_perf_analyzer() -> PerfAnalyzer:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         subprocess.run([*pip, "--target", str(TOOLS_FOLDER), PACKAGE], check=True)
     # Triton's wheel has the CUDA runtime under another name than the one that perf_analyzer loads.
-    (cuda_runtime,) = find_installation().library_folders[-1].glob("libcudart-*.so.12*")
+    (cuda_runtime,) = find_wheel().library_folders[-1].glob("libcudart-*.so.12*")
     link = TOOLS_FOLDER / "lib" / "libcudart.so.12"
     link.parent.mkdir(exist_ok=True)
     link.unlink(missing_ok=True)

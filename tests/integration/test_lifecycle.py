@@ -260,7 +260,7 @@ def test_the_tracked_configs_load_as_they_are(demo_repository: Path, tmp_path: P
     with (
         TritonServer(
             ServerOptions(
-                demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, tuned=False
+                demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False, config="tracked"
             )
         ) as server,
         Client(server.grpc_url) as client,

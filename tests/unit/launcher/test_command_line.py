@@ -11,24 +11,41 @@ from launcher.exposure.addresses import ON_LOOPBACK, Exposure
 from launcher.exposure.ports import Ports
 from launcher.exposure.tls import Tls
 from launcher.options import ServerOptions
-from launcher.process.command_line import server_arguments, server_environment, trace_arguments
-from launcher.process.installation import find_installation
+from launcher.process.command_line import server_arguments, trace_arguments
+from launcher.process.environment import server_environment
+from launcher.process.find import find_installation
+from launcher.process.installation import Installation
+from launcher.process.nvidia_image import NvidiaImage
+from launcher.process.wheel import find_wheel
 
 ENDPOINTS = ("http", "grpc", "metrics")
 
 
-def arguments(exposure: Exposure = ON_LOOPBACK) -> dict[str, str]:
+def arguments(
+    exposure: Exposure = ON_LOOPBACK, installation: Installation | None = None, config_name: str | None = None
+) -> dict[str, str]:
     """Options of the command line by name; those that may be repeated keep their last value."""
     given = server_arguments(
-        find_installation(),
+        installation or find_installation(),
         ServerOptions(Path("/models"), None, ports=Ports(http=1, grpc=2, metrics=3), exposure=exposure),
         repository=Path("/models"),
         backends=Path("/backends"),
         admin_key="secret",
         shm_prefix="tribunal-x",
         models={"aegis", "phi3"},
+        config_name=config_name,
     )
     return dict(option.removeprefix("--").partition("=")[::2] for option in given[1:])
+
+
+def test_only_nvidias_backends_complete_configs() -> None:
+    image = NvidiaImage(
+        Path("/opt/tritonserver/bin/tritonserver"), Path("/caches"), Path("/opt/tritonserver")
+    )
+    assert "disable-auto-complete-config" in arguments()
+    assert "disable-auto-complete-config" not in arguments(installation=image)
+    assert "model-config-name" not in arguments(installation=image)
+    assert arguments(installation=image, config_name="tensorrt")["model-config-name"] == "tensorrt"
 
 
 def test_every_endpoint_is_on_loopback() -> None:
@@ -86,10 +103,11 @@ def test_the_options_of_traces() -> None:
 
 
 def test_the_interpreters_own_libpython_comes_first() -> None:
-    installation = find_installation()
-    environment = server_environment(installation, {"LD_LIBRARY_PATH": "/other", "HOME": "/home/me"})
+    wheel, inherited = find_wheel(), {"LD_LIBRARY_PATH": "/other", "HOME": "/home/me"}
+    environment = server_environment(wheel.environment(inherited), inherited, Path("/work"))
     folders = environment["LD_LIBRARY_PATH"].split(":")
-    assert folders[0] == str(installation.library_folders[0])
+    assert folders[0] == str(wheel.library_folders[0])
     assert folders[-1] == "/other"
     assert environment["HOME"] == "/home/me"
     assert environment["LC_ALL"] == "C.UTF-8"
+    assert environment["VLLM_CACHE_ROOT"].startswith("/work/")

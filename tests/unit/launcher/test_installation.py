@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from launcher import StartError
-from launcher.process.installation import find_installation, find_libpython, find_stub
+from launcher.process.wheel import find_libpython, find_stub, find_wheel
 
 
 def test_everything_is_found_here() -> None:
-    installation = find_installation()
+    installation = find_wheel()
     assert installation.binary.exists()
     assert installation.stub.parent.name == f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert all(folder.is_dir() for folder in installation.library_folders)
@@ -38,4 +38,4 @@ def test_a_missing_wheel_is_named_with_the_way_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "path_importer_cache", {})
     monkeypatch.setattr(sys, "meta_path", [])
     with pytest.raises(StartError, match=r"nvidia-pytriton.*make setup"):
-        find_installation()
+        find_wheel()

@@ -10,7 +10,8 @@ from onnx import parser
 from onnxruntime import InferenceSession, SessionOptions
 
 from launcher import StartError
-from launcher.host.prepacking import PACKED_MODEL, PACKED_WEIGHTS, prepack, prepack_encoders
+from launcher.host.files import PACKED_MODEL, PACKED_WEIGHTS
+from launcher.host.prepacking import prepack, prepack_encoders
 
 
 @pytest.fixture

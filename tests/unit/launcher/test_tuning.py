@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
+from launcher.host.devices import available_cores
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.host.tuning import available_cores, tune, write_local_configs
+from launcher.host.tuning import tune, write_local_configs
 from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY
 

@@ -1,0 +1,26 @@
+"""Finds the tritonserver that is to run."""
+
+from pathlib import Path
+
+from launcher import StartError
+from launcher.process.installation import Installation
+from launcher.process.nvidia_image import find_image
+
+
+def find_installation(root: Path | None = None) -> Installation:
+    """The one below `root`; by default that of NVIDIA's image, or where this is none, of the wheel.
+
+    Raises StartError where there is none.
+    """
+    if root is not None:
+        image = find_image(root)
+        if image is None:
+            raise StartError(f"{root} holds no bin/tritonserver: check --triton")
+        return image
+    image = find_image()
+    if image is not None:
+        return image
+    # The image has none of the packages that the wheel needs.
+    from launcher.process.wheel import find_wheel
+
+    return find_wheel()

@@ -1,0 +1,57 @@
+"""The tritonserver of NVIDIA's images, with NVIDIA's own backends.
+
+The launcher runs there as everywhere; on a GPU the tracked configs decide which device runs what.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher import StartError
+from launcher.host.devices import has_gpu
+from launcher.host.files import CONFIG_NAME
+from launcher.host.tuning import write_local_configs
+from launcher.process.installation import Installation
+
+# https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/customization_guide/compose.html
+ROOT = Path("/opt/tritonserver")
+
+
+@dataclass(frozen=True)
+class NvidiaImage(Installation):
+    """Triton below `root`, laid out as in NVIDIA's images."""
+
+    root: Path
+    # NVIDIA's vLLM backend declares its tensors in auto-completion.
+    auto_completes = True
+
+    def backend_directory(self, scratch: Path) -> Path:  # noqa: ARG002
+        """The image's own."""
+        return self.root / "backends"
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """Nothing: the image's own environment is complete."""
+        return {}
+
+    def require_judge(self) -> None:
+        """Raise StartError where the image has no vLLM backend, or there is no GPU for it."""
+        if not (self.root / "backends" / "vllm").exists():
+            raise StartError(f"{self.root} has no vLLM backend, which runs the judge: add --without-judge")
+        if not has_gpu():
+            raise StartError(
+                "the vLLM of this image needs a GPU, and there is none: give the container one "
+                "(`docker run --gpus all`), or add --without-judge"
+            )
+
+    def fit_to_host(self, repository: Path, instances: int) -> str | None:
+        """On a CPU, write configs for it; on a GPU the tracked ones are right."""
+        if has_gpu():
+            return None
+        write_local_configs(repository, instances, packed=False)
+        return CONFIG_NAME
+
+
+def find_image(root: Path = ROOT) -> NvidiaImage | None:
+    """The installation below `root`; None where there is none."""
+    binary = root / "bin" / "tritonserver"
+    return NvidiaImage(binary, root / "caches", root) if binary.exists() else None

@@ -1,0 +1,129 @@
+"""The tritonserver inside the nvidia-pytriton wheel, which runs on CPUs without Docker.
+
+The wheel carries Triton's Python backend alone, so ours stand in for ONNX Runtime's and vLLM's.
+"""
+
+import ctypes
+import importlib.util
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher import StartError
+from launcher.host.files import CONFIG_NAME
+from launcher.host.judge_environment import require_judge_environment
+from launcher.host.prepacking import prepack_encoders
+from launcher.host.tuning import write_local_configs
+from launcher.process.environment import joined
+from launcher.process.installation import Installation
+
+BACKENDS = Path(__file__).parent.parent / "backends"
+# vLLM on CPU: its cache in GiB.
+VLLM_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    # It would compile a helper with the C++ compiler of the host, which need not have one.
+    "TORCHDYNAMO_DISABLE": "1",
+}
+
+
+@dataclass(frozen=True)
+class Wheel(Installation):
+    """Triton 24.10 from PyPI.
+
+    library_folders: for LD_LIBRARY_PATH, in that order. The interpreter's own comes first, or the
+    stub loads the distribution's libpython.
+    """
+
+    python_backend: Path
+    stub: Path
+    site_packages: Path
+    library_folders: tuple[Path, ...]
+    # Our backends declare every tensor in the configs that are written for the host.
+    auto_completes = False
+
+    def backend_directory(self, scratch: Path) -> Path:
+        """Copy the Python backend, with this interpreter's stub, and our own backends below `scratch`.
+
+        Triton refuses links: a backend's library must not lie outside of the backend directory.
+        """
+        folder = scratch / "backends"
+        shutil.copytree(self.python_backend, folder / "python")
+        shutil.copy(self.stub, folder / "python")
+        for backend in BACKENDS.iterdir():
+            shutil.copytree(backend, folder / backend.name, ignore=shutil.ignore_patterns("__pycache__"))
+        return folder
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Paths by which the server finds its libraries, and its stubs their packages."""
+        # site-packages lies in <environment>/lib/pythonX.Y.
+        binaries = self.site_packages.parents[2] / "bin"
+        return {
+            "LD_LIBRARY_PATH": joined(*self.library_folders, inherited.get("LD_LIBRARY_PATH")),
+            "PYTHONPATH": joined(self.site_packages, inherited.get("PYTHONPATH")),
+            "PATH": joined(binaries, inherited.get("PATH")),
+            **VLLM_ENVIRONMENT,
+        }
+
+    def require_judge(self) -> None:
+        """Raise StartError unless the environment that runs vLLM was made."""
+        require_judge_environment()
+
+    def fit_to_host(self, repository: Path, instances: int) -> str | None:
+        """Pack the encoders' weights for this processor and write configs for it."""
+        prepack_encoders(repository)
+        write_local_configs(repository, instances, packed=True)
+        return CONFIG_NAME
+
+
+def find_wheel() -> Wheel:
+    """Find Triton for the running interpreter.
+
+    Raises StartError where the wheel, its stub for this Python version, or libpython is missing.
+    """
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or spec.origin is None:
+        raise StartError("nvidia-pytriton, which carries tritonserver, is not installed: run `make setup`")
+    site_packages = Path(spec.origin).parent.parent
+    triton = site_packages / "pytriton" / "tritonserver"
+    return Wheel(
+        binary=triton / "bin" / "tritonserver",
+        caches=triton / "caches",
+        python_backend=triton / "backends" / "python",
+        stub=find_stub(triton / "python_backend_stubs", sys.version_info[:2]),
+        site_packages=site_packages,
+        library_folders=(find_libpython().parent, site_packages / "nvidia_pytriton.libs"),
+    )
+
+
+def find_stub(stubs: Path, python: tuple[int, int]) -> Path:
+    """Path of the Python backend's stub for `python` (major, minor); StartError where there is none."""
+    stub = stubs / f"{python[0]}.{python[1]}" / "triton_python_backend_stub"
+    if not stub.exists():
+        known = ", ".join(sorted((path.name for path in stubs.iterdir()), key=lambda name: int(name[2:])))
+        raise StartError(
+            f"Triton's Python backend has no stub for Python {python[0]}.{python[1]}; it has {known}. "
+            "Make the virtual environment with Python 3.11: `make clean setup PYTHON=python3.11`"
+        )
+    return stub
+
+
+def find_libpython() -> Path:
+    """Path of this interpreter's shared library; StartError where it was built without one."""
+    name = str(sysconfig.get_config_var("INSTSONAME"))
+    if ".so" not in name:
+        name = f"libpython{sys.version_info[0]}.{sys.version_info[1]}.so.1.0"
+    library = Path(str(sysconfig.get_config_var("LIBDIR"))) / name
+    if not library.exists():
+        raise StartError(
+            f"{library} is missing, and Triton's Python backend needs it: install the distribution's "
+            f"package libpython{sys.version_info[0]}.{sys.version_info[1]}, or use a Python that was "
+            "built with --enable-shared"
+        )
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        raise StartError(f"{library} cannot be loaded: {error}. Reinstall this Python") from error
+    return library

@@ -1,0 +1,16 @@
+"""What tests of the launcher share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from launcher.repository.contract import MODEL_REPOSITORY
+
+
+@pytest.fixture
+def tracked_copy(tmp_path: Path) -> Path:
+    """A copy of the tracked model repository, without anything that was exported."""
+    copy = tmp_path / "repository"
+    shutil.copytree(MODEL_REPOSITORY, copy, ignore=shutil.ignore_patterns("*.onnx", "local.pbtxt"))
+    return copy
