@@ -32,14 +32,15 @@ class Judgement:
 
 
 def read_answer(text: str, logprobs: str, *, explain: bool) -> Judgement:
-    """Judgement in an answer that starts with a label; `unparsed` where it starts otherwise.
+    """Judgement in an answer that starts with a label and has a score; otherwise `unparsed`.
 
-    logprobs: JSON of the vLLM backend, a list by position of {token id: {logprob, decoded_token}}.
+    logprobs: JSON of the vLLM backend, a list by position of {token id: {logprob, decoded_token}}, or
+    `null` where it has none.
     """
     match = LABEL.match(text)
     if match is None:
         return Judgement("unparsed")
-    score = toxicity_score(json.loads(logprobs))
+    score = toxicity_score(json.loads(logprobs) or [])
     if math.isnan(score):
         return Judgement("unparsed")
     label = "non-toxic" if match["label"].lower().startswith("non") else "toxic"

@@ -74,8 +74,9 @@ def test_the_score_is_read_at_the_first_token_with_a_letter() -> None:
     assert math.isnan(toxicity_score([]))
 
 
-def test_an_answer_without_a_score_is_unparsed() -> None:
-    assert read_answer("toxic", "[]", explain=True).status == "unparsed"
+@pytest.mark.parametrize("logprobs", ["[]", "null"])
+def test_an_answer_without_a_score_is_unparsed(logprobs: str) -> None:
+    assert read_answer("toxic", logprobs, explain=True) == Judgement("unparsed")
 
 
 def test_the_worst_piece_decides() -> None:
