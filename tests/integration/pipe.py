@@ -1,4 +1,4 @@
-"""A front that passes every byte on to the real server: with TLS, and counting what clients send."""
+"""A proxy that passes every byte on to the real server: with TLS, and counting what clients send."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ CHUNK_BYTES = 2**16
 
 @dataclass
 class Pipe:
-    """address: `host:port` of the front; sent_bytes: by clients, so far."""
+    """address: `host:port` of the proxy; sent_bytes: by clients, so far."""
 
     address: str = ""
     sent_bytes: int = 0
@@ -21,15 +21,15 @@ class Pipe:
 
 @contextlib.contextmanager
 def pipe(url: str, tls: ssl.SSLContext | None = None) -> Iterator[Pipe]:
-    """Run a front of the server at `url` in a thread of its own."""
+    """Run a proxy of the server at `url` in a thread of its own."""
     target = urlsplit(url if "://" in url else f"grpc://{url}")
-    front = Pipe()
+    proxy = Pipe()
     loop = asyncio.new_event_loop()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: bool) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             while chunk := await reader.read(CHUNK_BYTES):
-                front.sent_bytes += len(chunk) if counts else 0
+                proxy.sent_bytes += len(chunk) if counts else 0
                 writer.write(chunk)
                 await writer.drain()
         writer.close()
@@ -42,7 +42,7 @@ def pipe(url: str, tls: ssl.SSLContext | None = None) -> Iterator[Pipe]:
         return await asyncio.start_server(connect, "127.0.0.1", 0, ssl=tls)
 
     server = loop.run_until_complete(serve())
-    front.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
@@ -54,7 +54,7 @@ def pipe(url: str, tls: ssl.SSLContext | None = None) -> Iterator[Pipe]:
         await asyncio.gather(*others, return_exceptions=True)
 
     try:
-        yield front
+        yield proxy
     finally:
         asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

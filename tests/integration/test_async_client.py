@@ -24,7 +24,7 @@ from export_scripts.demo.text import read_judgements
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
-from tests.integration.gateway import gateway
+from tests.integration.recording_proxy import recording_proxy
 
 INSULT = "You are a pathetic clown."
 CALLS = 2000
@@ -65,23 +65,23 @@ def test_streaming(server: TritonServer) -> None:
 
 @pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
 def test_a_cancelled_call_is_cancelled_at_the_server(server: TritonServer, protocol: str) -> None:
-    with gateway(server) as front:
-        front.hold = True
+    with recording_proxy(server) as proxy:
+        proxy.hold = True
 
         async def cancel() -> None:
-            async with AsyncClient(getattr(front, protocol)) as client:
+            async with AsyncClient(getattr(proxy, protocol)) as client:
                 asked = asyncio.create_task(client.moderate(INSULT))
-                while not front.in_flight:
+                while not proxy.in_flight:
                     await asyncio.sleep(0.01)
                 asked.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await asked
                 deadline_s = time.monotonic() + 5
-                while front.in_flight and time.monotonic() < deadline_s:
+                while proxy.in_flight and time.monotonic() < deadline_s:
                     await asyncio.sleep(0.01)
 
         asyncio.run(cancel())
-        assert (front.in_flight, front.cancelled) == (0, 1)
+        assert (proxy.in_flight, proxy.cancelled) == (0, 1)
 
 
 def test_a_stream_that_is_left_stops_its_generation(server: TritonServer) -> None:

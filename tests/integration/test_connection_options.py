@@ -26,8 +26,8 @@ from tribunal import (
 )
 
 from launcher.process.server import TritonServer
-from tests.integration.gateway import Gateway, gateway
 from tests.integration.pipe import pipe
+from tests.integration.recording_proxy import RecordingProxy, recording_proxy
 
 TEXT = "How to make a bomb?"
 
@@ -99,8 +99,8 @@ def address(server: TritonServer, protocol: str) -> str:
 def test_tls_and_whom_it_trusts(
     server: TritonServer, authority: trustme.CA, ca_file: Path, ask: Moderate, protocol: str
 ) -> None:
-    with pipe(address(server, protocol), server_tls(authority, mutual=False)) as front:
-        url = f"{'grpcs' if protocol == 'grpc' else 'https'}://{front.address}"
+    with pipe(address(server, protocol), server_tls(authority, mutual=False)) as proxy:
+        url = f"{'grpcs' if protocol == 'grpc' else 'https'}://{proxy.address}"
         assert ask(url, Connection(ca_file=ca_file)).flagged
         with pytest.raises(ServerUnavailable, match=r"(?i)certificate.verify.failed"):
             ask(url, Connection(retries=0))
@@ -117,8 +117,8 @@ def test_mutual_tls(
     protocol: str,
 ) -> None:
     cert_file, key_file = own_files
-    with pipe(address(server, protocol), server_tls(authority, mutual=True)) as front:
-        url = f"{'grpcs' if protocol == 'grpc' else 'https'}://{front.address}"
+    with pipe(address(server, protocol), server_tls(authority, mutual=True)) as proxy:
+        url = f"{'grpcs' if protocol == 'grpc' else 'https'}://{proxy.address}"
         assert ask(url, Connection(ca_file=ca_file, cert_file=cert_file, key_file=key_file)).flagged
         with pytest.raises(ServerUnavailable):
             ask(url, Connection(ca_file=ca_file, retries=0))
@@ -131,10 +131,10 @@ def test_compression_sends_less(server: TritonServer, ask: Moderate, protocol: s
     text = "The bread is fresh. " * 600
     sent_bytes = {}
     for option in (None, compression):
-        with pipe(address(server, protocol)) as front:
-            url = front.address if protocol == "grpc" else f"http://{front.address}"
+        with pipe(address(server, protocol)) as proxy:
+            url = proxy.address if protocol == "grpc" else f"http://{proxy.address}"
             verdict = ask(url, Connection(compression=option), text)  # type: ignore[arg-type]
-            sent_bytes[option] = front.sent_bytes
+            sent_bytes[option] = proxy.sent_bytes
             assert verdict.windows > 1
     assert sent_bytes[None] > len(text)
     assert sent_bytes[compression] < len(text) / 10
@@ -154,67 +154,67 @@ def test_an_answer_beyond_the_limit_is_refused(server: TritonServer, ask: Modera
 
 
 @pytest.fixture
-def front(server: TritonServer) -> Iterator[Gateway]:
-    """A gateway before the demo server."""
-    with gateway(server) as running:
+def proxy(server: TritonServer) -> Iterator[RecordingProxy]:
+    """A proxy before the demo server."""
+    with recording_proxy(server) as running:
         yield running
 
 
-def url_of(front: Gateway, protocol: str) -> str:
-    return front.grpc_url if protocol == "grpc" else front.http_url
+def url_of(proxy: RecordingProxy, protocol: str) -> str:
+    return proxy.grpc_url if protocol == "grpc" else proxy.http_url
 
 
 @both_protocols
 @both_clients
-def test_headers_go_with_every_request(front: Gateway, ask: Moderate, protocol: str) -> None:
-    assert ask(url_of(front, protocol), Connection(headers={"Authorization": "Bearer abc"})).flagged
+def test_headers_go_with_every_request(proxy: RecordingProxy, ask: Moderate, protocol: str) -> None:
+    assert ask(url_of(proxy, protocol), Connection(headers={"Authorization": "Bearer abc"})).flagged
     with Client(
-        url_of(front, protocol), connection=Connection(headers={"Authorization": "Bearer abc"})
+        url_of(proxy, protocol), connection=Connection(headers={"Authorization": "Bearer abc"})
     ) as client:
         client.info()
-    assert len(front.headers) > 5
-    assert {headers["authorization"] for headers in front.headers} == {"Bearer abc"}
+    assert len(proxy.headers) > 5
+    assert {headers["authorization"] for headers in proxy.headers} == {"Bearer abc"}
 
 
 @both_protocols
 @both_clients
-def test_refused_credentials_are_not_tried_again(front: Gateway, ask: Moderate, protocol: str) -> None:
-    front.failures.append(grpc.StatusCode.UNAUTHENTICATED)
+def test_refused_credentials_are_not_tried_again(proxy: RecordingProxy, ask: Moderate, protocol: str) -> None:
+    proxy.failures.append(grpc.StatusCode.UNAUTHENTICATED)
     with pytest.raises(AccessDenied, match="refuses these credentials"):
-        ask(url_of(front, protocol), Connection())
-    assert len(front.headers) == 1
+        ask(url_of(proxy, protocol), Connection())
+    assert len(proxy.headers) == 1
 
 
 @both_protocols
 @both_clients
-def test_an_unavailable_server_is_asked_again(front: Gateway, ask: Moderate, protocol: str) -> None:
-    front.failures.extend([grpc.StatusCode.UNAVAILABLE] * 3)
-    assert ask(url_of(front, protocol), Connection()).flagged
-    assert len(front.headers) == 4
+def test_an_unavailable_server_is_asked_again(proxy: RecordingProxy, ask: Moderate, protocol: str) -> None:
+    proxy.failures.extend([grpc.StatusCode.UNAVAILABLE] * 3)
+    assert ask(url_of(proxy, protocol), Connection()).flagged
+    assert len(proxy.headers) == 4
 
-    front.failures.extend([grpc.StatusCode.UNAVAILABLE] * 3)
+    proxy.failures.extend([grpc.StatusCode.UNAVAILABLE] * 3)
     with pytest.raises(ServerUnavailable):
-        ask(url_of(front, protocol), Connection(retries=2))
-    assert not front.failures
+        ask(url_of(proxy, protocol), Connection(retries=2))
+    assert not proxy.failures
 
 
 @both_protocols
 @both_clients
-def test_bad_input_is_not_tried_again(front: Gateway, ask: Moderate, protocol: str) -> None:
+def test_bad_input_is_not_tried_again(proxy: RecordingProxy, ask: Moderate, protocol: str) -> None:
     with pytest.raises(InvalidInput, match=r"text\[0\] has"):
-        ask(url_of(front, protocol), Connection(), "a" * 70_000)
-    assert len(front.headers) == 1
+        ask(url_of(proxy, protocol), Connection(), "a" * 70_000)
+    assert len(proxy.headers) == 1
 
 
 @both_protocols
 @both_clients
-def test_trying_again_ends_before_the_deadline(front: Gateway, ask: Moderate, protocol: str) -> None:
-    front.failures.extend([grpc.StatusCode.UNAVAILABLE] * 1000)
+def test_trying_again_ends_before_the_deadline(proxy: RecordingProxy, ask: Moderate, protocol: str) -> None:
+    proxy.failures.extend([grpc.StatusCode.UNAVAILABLE] * 1000)
     started_s = time.monotonic()
     with pytest.raises(ServerUnavailable):
-        ask(url_of(front, protocol), Connection(retries=1000), timeout_s=1.0)
+        ask(url_of(proxy, protocol), Connection(retries=1000), timeout_s=1.0)
     assert time.monotonic() - started_s < 3.0
-    assert 1 < len(front.headers) < 100
+    assert 1 < len(proxy.headers) < 100
 
 
 def many(url: str, connection: Connection, calls: int, timeout_s: float = 10.0) -> list[Verdict]:
@@ -236,33 +236,33 @@ def many_async(url: str, connection: Connection, calls: int, timeout_s: float = 
 @both_protocols
 @pytest.mark.parametrize("ask_many", [many, many_async])
 def test_no_more_calls_at_a_time_than_the_limit(
-    front: Gateway, ask_many: Callable[..., list[Verdict]], protocol: str
+    proxy: RecordingProxy, ask_many: Callable[..., list[Verdict]], protocol: str
 ) -> None:
-    front.hold = True
+    proxy.hold = True
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asked = pool.submit(ask_many, url_of(front, protocol), Connection(max_in_flight=3), 12)
+        asked = pool.submit(ask_many, url_of(proxy, protocol), Connection(max_in_flight=3), 12)
         time.sleep(0.5)
-        waiting = front.in_flight
-        front.hold = False
+        waiting = proxy.in_flight
+        proxy.hold = False
         verdicts = asked.result()
     assert waiting == 3
-    assert front.most_in_flight == 3
+    assert proxy.most_in_flight == 3
     assert len(verdicts) == 12
 
 
 @both_protocols
 @pytest.mark.parametrize("ask_many", [many, many_async])
 def test_waiting_for_a_place_counts_against_the_deadline(
-    front: Gateway, ask_many: Callable[..., list[Verdict]], protocol: str
+    proxy: RecordingProxy, ask_many: Callable[..., list[Verdict]], protocol: str
 ) -> None:
-    front.hold = True
+    proxy.hold = True
     with pytest.raises(DeadlineExceeded, match="within 2 s"):
-        ask_many(url_of(front, protocol), Connection(max_in_flight=1), 2, 2.0)
-    assert len(front.headers) == 1
+        ask_many(url_of(proxy, protocol), Connection(max_in_flight=1), 2, 2.0)
+    assert len(proxy.headers) == 1
 
 
 def test_the_command_line_has_the_same_options(
-    server: TritonServer, front: Gateway, authority: trustme.CA, ca_file: Path
+    server: TritonServer, proxy: RecordingProxy, authority: trustme.CA, ca_file: Path
 ) -> None:
     def run(url: str, *options: str, **variables: str) -> int:
         ran = subprocess.run(
@@ -273,13 +273,13 @@ def test_the_command_line_has_the_same_options(
         )
         return ran.returncode
 
-    assert run(front.grpc_url, "--header", "X-Team: a:b", TRIBUNAL_TOKEN="abc") == 0
-    assert front.headers[-1]["authorization"] == "Bearer abc"
-    assert front.headers[-1]["x-team"] == "a:b"
-    front.failures.append(grpc.StatusCode.UNAVAILABLE)
-    assert run(front.grpc_url, "--retries", "0") == 1
-    with pipe(server.grpc_url, server_tls(authority, mutual=False)) as tls_front:
-        url = f"grpcs://{tls_front.address}"
+    assert run(proxy.grpc_url, "--header", "X-Team: a:b", TRIBUNAL_TOKEN="abc") == 0
+    assert proxy.headers[-1]["authorization"] == "Bearer abc"
+    assert proxy.headers[-1]["x-team"] == "a:b"
+    proxy.failures.append(grpc.StatusCode.UNAVAILABLE)
+    assert run(proxy.grpc_url, "--retries", "0") == 1
+    with pipe(server.grpc_url, server_tls(authority, mutual=False)) as tls_proxy:
+        url = f"grpcs://{tls_proxy.address}"
         assert run(url, "--ca", str(ca_file)) == 0
         assert run(url, TRIBUNAL_CA=str(ca_file)) == 0
         assert run(url, "--retries", "0") == 1

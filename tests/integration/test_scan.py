@@ -22,7 +22,7 @@ from tribunal import Client
 from export_scripts.demo.text import read_judgements
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer
-from tests.integration.gateway import Gateway, gateway
+from tests.integration.recording_proxy import RecordingProxy, recording_proxy
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
 SUFFIXES = ("jsonl", "csv", "parquet")
@@ -215,34 +215,34 @@ def test_what_fails_is_written_with_its_error_and_counted(server: TritonServer, 
 
 
 @pytest.fixture
-def front(server: TritonServer) -> Iterator[Gateway]:
-    """A gateway before the demo server."""
-    with gateway(server) as running:
+def proxy(server: TritonServer) -> Iterator[RecordingProxy]:
+    """A proxy before the demo server."""
+    with recording_proxy(server) as running:
         yield running
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_failed_records_are_asked_again(front: Gateway, tmp_path: Path, suffix: str) -> None:
+def test_failed_records_are_asked_again(proxy: RecordingProxy, tmp_path: Path, suffix: str) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
     source.write_bytes(as_jsonl(RECORDS))
 
-    front.poison = b"would"
+    proxy.poison = b"would"
     poisoned = [number for number, text in enumerate(TEXTS) if "would" in text]
     assert 0 < len(poisoned) < 30
-    failed = scan(front.grpc_url, source, "-o", output)
+    failed = scan(proxy.grpc_url, source, "-o", output)
     assert failed.returncode == 3, failed.stderr
     first = read_output(output)
     assert [number for number, record in enumerate(first) if record["error"]] == poisoned
-    assert {first[number]["error"] for number in poisoned} == {"ServerError: the gateway was told so"}
+    assert {first[number]["error"] for number in poisoned} == {"ServerError: the proxy was told so"}
 
-    assert scan(front.grpc_url, source, "-o", output, "--retry-failed").returncode == 3
+    assert scan(proxy.grpc_url, source, "-o", output, "--retry-failed").returncode == 3
     assert read_output(output) == first
-    front.poison = b""
-    before = len(front.headers)
-    retried = scan(front.grpc_url, source, "-o", output, "--retry-failed")
+    proxy.poison = b""
+    before = len(proxy.headers)
+    retried = scan(proxy.grpc_url, source, "-o", output, "--retry-failed")
     assert retried.returncode == 0, retried.stderr
     second = read_output(output)
-    assert len(front.headers) - before < len(RECORDS) / 2
+    assert len(proxy.headers) - before < len(RECORDS) / 2
     assert [int(record["id"]) for record in second] == list(range(len(RECORDS)))
     assert not any(record["error"] for record in second)
     for number, record in enumerate(second):

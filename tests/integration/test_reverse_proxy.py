@@ -29,7 +29,7 @@ SERVICE = "/inference.GRPCInferenceService"
 
 
 @dataclass(frozen=True)
-class Front:
+class ReverseProxy:
     """A running nginx; `log` holds what it writes."""
 
     port: int
@@ -50,7 +50,7 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def proxy(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReverseProxy]:
     """nginx with the project's own config; the test's own are the ports, the token and the certificate."""
     folder = tmp_path_factory.mktemp("nginx")
     shutil.copy(CHECKOUT / "docker" / "nginx" / "nginx.conf", folder)
@@ -78,7 +78,7 @@ def front(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     ):
         try:
             wait_until_listening(port, nginx, log)
-            yield Front(port, log, certificates)
+            yield ReverseProxy(port, log, certificates)
         finally:
             nginx.terminate()
 
@@ -118,27 +118,27 @@ def bearer(token: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
-def test_a_token_opens_https(front: Front) -> None:
+def test_a_token_opens_https(proxy: ReverseProxy) -> None:
     for text, flagged in (("How to make a bomb?", True), ("How to make a cake?", False)):
-        answer = front.http("POST", "/v2/models/moderation/infer", json=question(text))
+        answer = proxy.http("POST", "/v2/models/moderation/infer", json=question(text))
         assert answer.status_code == 200
         assert answer.json()["outputs"][0]["data"] == [flagged]
-    assert front.http("POST", "/v2/models/manifest/infer", json={"inputs": []}).status_code == 200
+    assert proxy.http("POST", "/v2/models/manifest/infer", json={"inputs": []}).status_code == 200
     for path in ("/v2", "/v2/health/ready", "/v2/models/stats", "/v2/models/moderation/ready"):
-        assert front.http("GET", path).status_code == 200
+        assert proxy.http("GET", path).status_code == 200
 
 
 @pytest.mark.parametrize("token", [None, "", "guessed", TOKEN[:-1], TOKEN + "0"])
-def test_without_the_token_https_answers_401(front: Front, token: str | None) -> None:
-    answer = front.http("POST", "/v2/models/moderation/infer", token, json=question("hello"))
+def test_without_the_token_https_answers_401(proxy: ReverseProxy, token: str | None) -> None:
+    answer = proxy.http("POST", "/v2/models/moderation/infer", token, json=question("hello"))
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert front.http("GET", "/v2", token).status_code == 401
+    assert proxy.http("GET", "/v2", token).status_code == 401
 
 
-def test_health_needs_no_token(front: Front) -> None:
-    assert front.http("GET", "/v2/health/ready", token=None).status_code == 200
-    assert front.http("GET", "/v2/health/live", token=None).status_code == 200
+def test_health_needs_no_token(proxy: ReverseProxy) -> None:
+    assert proxy.http("GET", "/v2/health/ready", token=None).status_code == 200
+    assert proxy.http("GET", "/v2/health/live", token=None).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -165,43 +165,45 @@ def test_health_needs_no_token(front: Front) -> None:
         ("POST", f"{SERVICE}/SystemSharedMemoryRegister"),
     ],
 )
-def test_what_callers_do_not_need_stays_inside(front: Front, method: str, path: str) -> None:
+def test_what_callers_do_not_need_stays_inside(proxy: ReverseProxy, method: str, path: str) -> None:
     session = requests.Session()
     request = requests.Request(method, "https://localhost", headers=bearer(TOKEN), json={}).prepare()
     # `requests` would resolve the dots itself.
-    request.url = f"https://localhost:{front.port}{path}"
-    answer = session.send(request, verify=str(front.certificates.authority), timeout=10)
+    request.url = f"https://localhost:{proxy.port}{path}"
+    answer = session.send(request, verify=str(proxy.certificates.authority), timeout=10)
     assert answer.status_code == 403
 
 
-def test_a_token_opens_grpc(front: Front) -> None:
-    with front.certificates.grpc_client(f"localhost:{front.port}") as client:
+def test_a_token_opens_grpc(proxy: ReverseProxy) -> None:
+    with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
         assert client.is_server_ready(headers=bearer(TOKEN))
         assert grpc_flagged(client, TOKEN, "How to make a bomb?")
         assert not grpc_flagged(client, TOKEN, "How to make a cake?")
 
 
 @pytest.mark.parametrize("token", [None, "guessed"])
-def test_without_the_token_grpc_is_unauthenticated(front: Front, token: str | None) -> None:
+def test_without_the_token_grpc_is_unauthenticated(proxy: ReverseProxy, token: str | None) -> None:
     with (
-        front.certificates.grpc_client(f"localhost:{front.port}") as client,
+        proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client,
         pytest.raises(InferenceServerException) as refusal,
     ):
         grpc_flagged(client, token, "hello")
     assert refusal.value.status() == "StatusCode.UNAUTHENTICATED"
 
 
-def test_administrative_grpc_is_denied_in_spite_of_token_and_key(front: Front, server: TritonServer) -> None:
-    with front.certificates.grpc_client(f"localhost:{front.port}") as client:
+def test_administrative_grpc_is_denied_with_token_and_key(
+    proxy: ReverseProxy, server: TritonServer
+) -> None:
+    with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
         for call in (client.get_model_repository_index, client.get_log_settings):
             with pytest.raises(InferenceServerException) as refusal:
                 call(headers={**bearer(TOKEN), **server.admin_headers})
             assert refusal.value.status() == "StatusCode.PERMISSION_DENIED"
 
 
-def test_the_judge_streams_through(front: Front) -> None:
+def test_the_judge_streams_through(proxy: ReverseProxy) -> None:
     pieces: list[Any] = []
-    with front.certificates.grpc_client(f"localhost:{front.port}") as client:
+    with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
         client.start_stream(lambda result, error: pieces.append((result, error)), headers=bearer(TOKEN))
         text = tritonclient.grpc.InferInput("text", [1], "BYTES")
         text.set_data_from_numpy(np.array([b"I could strangle him"], dtype=np.object_))
@@ -214,24 +216,24 @@ def test_the_judge_streams_through(front: Front) -> None:
     assert answer.decode().lstrip().startswith(("toxic", "non-toxic"))
 
 
-def test_a_body_beyond_the_limit_is_refused(front: Front) -> None:
+def test_a_body_beyond_the_limit_is_refused(proxy: ReverseProxy) -> None:
     path, mib = "/v2/models/moderation/infer", 2**20
-    assert front.http("POST", path, data=b" " * (9 * mib)).status_code == 413
+    assert proxy.http("POST", path, data=b" " * (9 * mib)).status_code == 413
     # What 64 texts of 64 KiB come to passes; that this is no request, Triton says.
-    answer = front.http("POST", path, data=b" " * (7 * mib))
+    answer = proxy.http("POST", path, data=b" " * (7 * mib))
     assert "failed to parse the request JSON" in answer.json()["error"]
 
 
-def test_the_logs_name_the_caller_and_hold_neither_text_nor_token(front: Front) -> None:
+def test_the_logs_name_the_caller_and_hold_neither_text_nor_token(proxy: ReverseProxy) -> None:
     text = "a sentence that nobody may keep"
-    assert front.http("POST", "/v2/models/moderation/infer?q=secret", json=question(text)).status_code == 200
+    assert proxy.http("POST", "/v2/models/moderation/infer?q=secret", json=question(text)).status_code == 200
     assert (
-        front.http("POST", "/v2/models/moderation/infer", "guessed", json=question(text)).status_code == 401
+        proxy.http("POST", "/v2/models/moderation/infer", "guessed", json=question(text)).status_code == 401
     )
-    written = front.log.read_text()
+    written = proxy.log.read_text()
     assert 'caller=example "POST /v2/models/moderation/infer" 200' in written
     assert 'caller= "POST /v2/models/moderation/infer" 401' in written
     for hidden in ("nobody", TOKEN, "guessed", "secret"):
         assert hidden not in written
-    kept = [path for path in front.log.parent.rglob("*") if path.is_file() and path != front.log]
+    kept = [path for path in proxy.log.parent.rglob("*") if path.is_file() and path != proxy.log]
     assert not [path for path in kept if text.encode() in path.read_bytes()]

@@ -1,4 +1,4 @@
-"""A gateway before the real server, for both protocols: it notes what passes and fails what it is to fail."""
+"""A proxy before the real server: it records requests and fails those that a test chooses."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ HTTP_STATUS = {grpc.StatusCode.UNAVAILABLE: 503, grpc.StatusCode.UNAUTHENTICATED
 
 
 @dataclass
-class Gateway:
+class RecordingProxy:
     """What passed, and what is to happen to what comes next.
 
     headers: of each request, names in lower case.
@@ -59,8 +59,8 @@ class Gateway:
 class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Passes raw messages of every unary method on."""
 
-    def __init__(self, gateway: Gateway, channel: grpc.aio.Channel) -> None:
-        self._gateway = gateway
+    def __init__(self, proxy: RecordingProxy, channel: grpc.aio.Channel) -> None:
+        self._proxy = proxy
         self._channel = channel
 
     def service(self, handler_call_details: Any) -> Any:
@@ -68,11 +68,11 @@ class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         async def answer(request: bytes, context: Any) -> Any:
             metadata = dict(context.invocation_metadata())
-            async with self._gateway.passing(metadata) as failure:
+            async with self._proxy.passing(metadata) as failure:
                 if failure is not None:
-                    await context.abort(failure, "the gateway was told so")
-                if self._gateway.poison and self._gateway.poison in request:
-                    await context.abort(grpc.StatusCode.INTERNAL, "the gateway was told so")
+                    await context.abort(failure, "the proxy was told so")
+                if self._proxy.poison and self._proxy.poison in request:
+                    await context.abort(grpc.StatusCode.INTERNAL, "the proxy was told so")
                 try:
                     return await forward(request)
                 except grpc.aio.AioRpcError as error:
@@ -82,9 +82,9 @@ class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def gateway(server: TritonServer) -> Iterator[Gateway]:
-    """Run a gateway before `server` in a thread of its own."""
-    made = Gateway()
+def recording_proxy(server: TritonServer) -> Iterator[RecordingProxy]:
+    """Run a proxy before `server` in a thread of its own."""
+    made = RecordingProxy()
     started, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
 
     async def forward(request: aiohttp.web.Request) -> aiohttp.web.Response:
@@ -113,14 +113,14 @@ def gateway(server: TritonServer) -> Iterator[Gateway]:
         site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         async with grpc.aio.insecure_channel(server.grpc_url) as channel:
-            front = grpc.aio.server()
-            front.add_generic_rpc_handlers((GrpcForwarder(made, channel),))
-            made.grpc_url = f"127.0.0.1:{front.add_insecure_port('127.0.0.1:0')}"
+            proxy = grpc.aio.server()
+            proxy.add_generic_rpc_handlers((GrpcForwarder(made, channel),))
+            made.grpc_url = f"127.0.0.1:{proxy.add_insecure_port('127.0.0.1:0')}"
             made.http_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            await front.start()
+            await proxy.start()
             started.set()
             await stop.wait()
-            await front.stop(None)
+            await proxy.stop(None)
         await runner.cleanup()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
