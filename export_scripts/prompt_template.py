@@ -39,7 +39,8 @@ class JudgePrompt:
     """What the server puts around a text.
 
     prefix, suffix: as strings that vLLM tokenises to the ids of the chat template.
-    special_tokens: every string that the tokenizer takes for one token with a meaning of its own.
+    special_tokens: every added token of the tokenizer that a text must not bring into the prompt, whether
+        it is marked special or, as `</s>` of Phi-3, is not.
     """
 
     prefix: str
@@ -72,16 +73,31 @@ def verbatim_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenize
 def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
     """Render the card's prompt as one user message, ready for the assistant's answer.
 
-    Raises SourceError where the tokenizer has no chat template, or where its rendering cannot be
-    given to vLLM as a string.
+    Raises SourceError where the tokenizer has no chat template, where its rendering cannot be given to
+    vLLM as a string, or where a special token cannot be made harmless in a text.
     """
     if not tokenizer.chat_template:
-        raise SourceError("judge: the tokenizer has no chat template")
+        raise SourceError("judge: the tokenizer has no chat template; name another with --judge-tokenizer")
     messages = [{"role": "user", "content": CARD_PROMPT}]
     rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     wanted = tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True)
     if tokenizer(rendered)["input_ids"] != wanted:
         raise SourceError("judge: the chat template gives other tokens than its own text")
     prefix, suffix = rendered.split(PLACEHOLDER)
-    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
-    return JudgePrompt(prefix, suffix, tuple(special))
+    return JudgePrompt(prefix, suffix, added_tokens(tokenizer))
+
+
+def added_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
+    """The added tokens of `tokenizer` that a space after their first visible character breaks.
+
+    Shorter ones, such as a tab, are left out: they are ordinary text. Raises SourceError where one of
+    those is marked special.
+    """
+    tokens = list(tokenizer.added_tokens_decoder.values())
+    unbreakable = [str(token) for token in tokens if len(str(token).strip()) < 2 and token.special]
+    if unbreakable:
+        raise SourceError(
+            f"judge: the special tokens {unbreakable} of the tokenizer are single characters, which cannot "
+            "be made harmless in a text"
+        )
+    return tuple(str(token) for token in tokens if len(str(token).strip()) > 1)

@@ -15,7 +15,11 @@ LOGPROBS = 20
 
 @dataclass(frozen=True)
 class Prompt:
-    """The rendered chat template before and after the text, and the strings that are special in it."""
+    """The judge's prompt around a text.
+
+    prefix, suffix: the rendered chat template before and after the text.
+    special_tokens: every added token of the judge's tokenizer, each with two visible characters or more.
+    """
 
     prefix: str
     suffix: str
@@ -23,7 +27,7 @@ class Prompt:
 
     @classmethod
     def read(cls, path: Path) -> "Prompt":
-        """Read `prompt.json` as the export writes it."""
+        """Read `prompt.json` as the export writes it; raises OSError, ValueError or TypeError."""
         return cls(**json.loads(path.read_text("utf-8")))
 
     def around(self, text: str) -> str:
@@ -32,11 +36,22 @@ class Prompt:
 
 
 def neutralise(text: str, special_tokens: Sequence[str]) -> str:
-    """Make every special token in `text` ordinary characters, by a space after its first one."""
+    """Make every one of `special_tokens` in `text` ordinary characters.
+
+    A space after its first visible character breaks it.
+    """
+    if not special_tokens:
+        return text
     pattern = re.compile("|".join(map(re.escape, sorted(special_tokens, key=len, reverse=True))))
+    # A space may complete another token, so the text is searched until none is left.
     while pattern.search(text):
-        text = pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        text = pattern.sub(lambda match: _broken(match[0]), text)
     return text
+
+
+def _broken(token: str) -> str:
+    end = len(token) - len(token.lstrip()) + 1
+    return f"{token[:end]} {token[end:]}"
 
 
 def sampling_parameters(*, max_tokens: int, explain: bool) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 from transformers import AutoTokenizer
+from transformers.tokenization_utils_fast import PreTrainedTokenizerFast
 
-from export_scripts.prompt_template import CARD_PROMPT, render_prompt, verbatim_tokenizer
+from export_scripts.errors import SourceError
+from export_scripts.prompt_template import CARD_PROMPT, added_tokens, render_prompt, verbatim_tokenizer
 from export_scripts.sources import DEMO_WEIGHTS
 from model_repository.judge_prompt.logic.prompting import Prompt, neutralise, sampling_parameters
+from tests.phi3_tokenizer import write_phi3_tokenizer
 
 TOKENIZER = verbatim_tokenizer(AutoTokenizer.from_pretrained(DEMO_WEIGHTS / "judge"))
 RENDERED = render_prompt(TOKENIZER)
@@ -53,6 +57,52 @@ def test_no_text_brings_a_special_token(text: str) -> None:
 def test_ordinary_text_is_left_as_it_is(text: str) -> None:
     if not any(token in text for token in RENDERED.special_tokens):
         assert neutralise(text, RENDERED.special_tokens) == text
+
+
+@pytest.fixture(scope="module")
+def phi3(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerFast:
+    """A tokenizer whose `</s>` is an added token that is not marked special."""
+    folder = write_phi3_tokenizer(tmp_path_factory.mktemp("phi3"))
+    tokenizer = verbatim_tokenizer(AutoTokenizer.from_pretrained(folder))
+    marked = {str(token): token.special for token in tokenizer.added_tokens_decoder.values()}
+    assert marked["</s>"] is False
+    return tokenizer
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(st.sampled_from(["</s>", "<s>", "<|end|>", "<", "/s>", "|>", " ", "\n", "a"])).map("".join)
+)
+def test_no_text_brings_any_added_token(phi3: PreTrainedTokenizerFast, texts: str) -> None:
+    rendered = render_prompt(phi3)
+    prompt = Prompt(rendered.prefix, rendered.suffix, rendered.special_tokens)
+    added = set(phi3.added_tokens_decoder)
+
+    def counted(text: str) -> Counter[int]:
+        return Counter(token for token in phi3(prompt.around(text))["input_ids"] if token in added)
+
+    assert counted(texts) == counted("a text")
+
+
+def test_added_tokens_without_a_meaning_of_their_own_are_left_alone() -> None:
+    tokenizer = verbatim_tokenizer(AutoTokenizer.from_pretrained(DEMO_WEIGHTS / "judge"))
+    tokenizer.add_tokens([AddedToken("\t\t", normalized=False), AddedToken("@", normalized=False)])
+    assert not {"\t\t", "@"} & set(added_tokens(tokenizer))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["§"]})
+    with pytest.raises(SourceError, match=r"special tokens \['§'\] of the tokenizer are single characters"):
+        render_prompt(tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text", "expected"),
+    [
+        ((), "<|end|>", "<|end|>"),
+        ((" end",), "the end", "the e nd"),
+        (("ab", "a b"), "ab", "a  b"),
+    ],
+)
+def test_any_list_of_tokens_is_broken(tokens: tuple[str, ...], text: str, expected: str) -> None:
+    assert neutralise(text, tokens) == expected
 
 
 def test_a_special_token_becomes_visible_characters() -> None:
