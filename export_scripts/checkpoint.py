@@ -1,10 +1,13 @@
-"""Loads an encoder's checkpoint in PyTorch and refuses one that is damaged or of another kind."""
+"""Loads an encoder's checkpoint in PyTorch and refuses one that is damaged or of another kind.
 
+No code of a checkpoint is ever executed: an `auto_map` in its config.json is left aside.
+"""
+
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_fast import PreTrainedTokenizerFast
@@ -38,38 +41,44 @@ class Checkpoint:
         return logits
 
 
+def require_architecture(folder: Path, model: HubModel) -> None:
+    """Raise SourceError where config.json in `folder` cannot be read, or names another architecture."""
+    try:
+        architectures = json.loads((folder / "config.json").read_text("utf-8")).get("architectures")
+    except (OSError, ValueError, AttributeError) as error:
+        raise SourceError(
+            f"{model.name}: the checkpoint in {folder} is damaged or incomplete (config.json: {error}); "
+            "fetch it again"
+        ) from error
+    if architectures != [model.architecture]:
+        raise SourceError(f"{model.name}: {folder} is a {architectures}, not a {model.architecture}")
+
+
 def load_checkpoint(folder: Path, encoder: HubModel) -> Checkpoint:
     """Load `folder` in FP32.
 
     Raises SourceError where a file is damaged or missing, weights are missing (they would be
     random), or architecture or labels are not the encoder's.
     """
+    require_architecture(folder, encoder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, use_fast=True, trust_remote_code=False
+        )
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             local_files_only=True,
+            trust_remote_code=False,
             dtype=torch.float32,
             attn_implementation="eager",
             output_loading_info=True,
         )
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:
+    # `tokenizers` raises Exception itself where tokenizer.json is damaged.
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
             f"{encoder.name}: the checkpoint in {folder} is damaged or incomplete ({reason}); fetch it again"
         ) from error
-    if model.config.architectures != [encoder.architecture]:
-        raise SourceError(
-            f"{encoder.name}: {folder} is a {model.config.architectures}, not a {encoder.architecture}"
-        )
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise SourceError(f"{encoder.name}: the checkpoint in {folder} lacks weights ({missing}, ...)")

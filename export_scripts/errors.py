@@ -11,3 +11,7 @@ class SourceError(ExportError):
 
 class ParityError(ExportError):
     """The exported model does not decide as its PyTorch reference."""
+
+
+class SpaceError(ExportError):
+    """The disk has no room for what would be written."""

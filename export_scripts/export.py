@@ -14,6 +14,8 @@ from launcher.repository.manifest import sha256
 class Export:
     """One exported model.
 
+    source: where the checkpoint comes from.
+    precision: number format of the served weights, such as `fp32`, `int8` or `bfloat16`.
     files: relative to the repository.
     packages: names of those that made the files.
     details: further entries of the manifest, such as the figures of the parity check.
@@ -26,11 +28,15 @@ class Export:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, folder: Path) -> dict[str, Any]:
-        """The manifest's entry; `files` are read from `folder` for their checksums."""
+        """The manifest's entry; `files` are read from `folder` for their checksums.
+
+        Raises OSError where a file cannot be read.
+        """
+        merged_from = [part.origin() for part in self.source.merged_from]
         return {
-            "source": self.source.name,
-            "revision": self.source.revision,
+            **self.source.origin(),
             "precision": self.precision,
+            **({"merged_from": merged_from} if merged_from else {}),
             **self.details,
             "files": {str(file): sha256(folder / file) for file in self.files},
             "packages": {package: version(package) for package in self.packages},

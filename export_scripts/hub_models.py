@@ -43,6 +43,12 @@ ENCODERS = {
         ),
     )
 }
+# The model that the judge was tuned from. Microsoft replaced its weights and its chat template, which began
+# with <s>, in July 2024. The model's card names the last commit before that: "if users would like to check
+# out the previous version, use the git commit id" (https://huggingface.co/microsoft/Phi-3-mini-4k-instruct,
+# Release Notes).
+BASE_MODEL = "microsoft/Phi-3-mini-4k-instruct"
+BASE_REVISION = "ff07dc01615f8113924aed013115ab2abd32115b"
 JUDGE = HubModel(
     name="judge",
     hub_id="grounded-ai/phi3-toxicity-judge-merge",

@@ -14,8 +14,9 @@ from launcher.repository.manifest import MANIFEST
 def staging(repository: Path) -> Iterator[Path]:
     """Give a folder to write into, and on success move its files into `repository`.
 
-    A repository other than the checkout's also receives the tracked configs and models. On any
-    error nothing of `repository` changes.
+    A repository other than the checkout's also receives the tracked configs and models. Files of an
+    earlier export that lie beside the new ones in a folder of weights are removed. On any error in the
+    block nothing of `repository` changes. Raises OSError where `repository` cannot be written.
     """
     repository.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=f".{repository.name}-") as temporary:
@@ -38,3 +39,16 @@ def _swap_in(staged: Path, repository: Path) -> None:
         target = repository / file
         target.parent.mkdir(parents=True, exist_ok=True)
         (staged / file).replace(target)
+    _remove_stale(repository, files)
+
+
+def _remove_stale(repository: Path, files: list[Path]) -> None:
+    """Remove what is not of `files` from the folders that an export fills as a whole.
+
+    An engine would load a shard or an index of an earlier export.
+    """
+    kept = {repository / file for file in files}
+    for folder in {file.parent for file in files if is_generated(file.parent)}:
+        for path in (repository / folder).iterdir():
+            if path.is_file() and path not in kept:
+                path.unlink()

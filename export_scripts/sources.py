@@ -1,12 +1,14 @@
-"""Finds the checkpoint folder of a model: shipped with the project, on the Hugging Face hub, or on disk."""
+"""Finds the files of a model: shipped with the project, on the Hugging Face hub, or in a folder on disk."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -14,23 +16,41 @@ from huggingface_hub.errors import (
 )
 
 from export_scripts.errors import SourceError
-from export_scripts.hub_models import HubModel
+from export_scripts.hub_models import BASE_MODEL, BASE_REVISION, HubModel
 
 DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
-CHECKPOINT_FILES = ["*.json", "*.txt", "*.safetensors", "pytorch_model.bin"]
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
+CHECKPOINT_FILES = ("*.json", "*.txt", "*.jinja", "*.safetensors")
+# Only for a repository without safetensors: they hold the same weights again.
+PICKLED_WEIGHTS = ("pytorch_model*.bin", "adapter_model.bin")
+# Folders beside a checkpoint hold other formats of it (onnx/, openvino/) or states of its training.
+OTHER_FILES = ("*/*",)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint folder and where it comes from.
+    """A folder with a checkpoint or a tokenizer, and where it comes from.
 
     name: `demo`, `hub:OWNER/MODEL` or `dir:PATH`.
     revision: the hub's commit; None for folders.
+    merged_from: of a merged adapter, the base model and the adapter; empty for all others.
     """
 
     folder: Path
     name: str
     revision: str | None = None
+    merged_from: "tuple[Source, ...]" = ()
+
+    def origin(self) -> dict[str, str | None]:
+        """Name and revision as the manifest keeps them."""
+        return {"source": self.name, "revision": self.revision}
 
 
 def resolve_source(source: str, model: HubModel, revision: str | None = None) -> Source:
@@ -40,7 +60,7 @@ def resolve_source(source: str, model: HubModel, revision: str | None = None) ->
     Raises SourceError where there is no checkpoint.
     """
     if source == "hub":
-        return _hub(model, revision or model.hub_revision)
+        return _hub_checkpoint(model.name, model.hub_id, revision or model.hub_revision, "check --revision")
     folder = DEMO_WEIGHTS / model.name if source == "demo" else Path(source) / model.name
     if not (folder / "config.json").exists():
         raise SourceError(
@@ -51,35 +71,64 @@ def resolve_source(source: str, model: HubModel, revision: str | None = None) ->
 
 
 def named_source(text: str, model: HubModel) -> Source:
-    """A folder, or `OWNER/MODEL` or `OWNER/MODEL@REVISION` on the hub; raises SourceError."""
+    """The checkpoint that `text` names for `model`: a folder, `OWNER/MODEL` or `OWNER/MODEL@REVISION`.
+
+    Without a revision, the base model of the judge is taken at BASE_REVISION, and any other at `main`.
+    Raises SourceError.
+    """
     if Path(text).is_dir():
         return Source(Path(text), f"dir:{Path(text).resolve()}")
+    hub_id, revision = _hub_name(text)
+    return _hub_checkpoint(model.name, hub_id, revision, f"check {text!r}")
+
+
+def named_tokenizer(text: str, model: HubModel) -> Source:
+    """The tokenizer that `text` names for `model`, in the forms of `named_source`; weights are not fetched.
+
+    Raises SourceError.
+    """
+    if Path(text).is_dir():
+        return Source(Path(text), f"dir:{Path(text).resolve()}")
+    hub_id, revision = _hub_name(text)
+    wanted = f"{model.name}: the tokenizer of {hub_id} at revision {revision}"
+    return _hub(wanted, hub_id, revision, f"check {text!r}", TOKENIZER_FILES)
+
+
+def _hub_name(text: str) -> tuple[str, str]:
     hub_id, _, revision = text.partition("@")
-    return _hub(replace(model, hub_id=hub_id), revision or "main")
+    return hub_id, revision or (BASE_REVISION if hub_id == BASE_MODEL else "main")
 
 
-def _hub(model: HubModel, revision: str) -> Source:
-    wanted = f"{model.name}: {model.hub_id} at revision {revision}"
+def _hub_checkpoint(name: str, hub_id: str, revision: str, hint: str) -> Source:
+    wanted = f"{name}: {hub_id} at revision {revision}"
+    source = _hub(wanted, hub_id, revision, hint, CHECKPOINT_FILES)
+    if not any(source.folder.glob("*.safetensors")):
+        # The commit, for a branch may have moved on since.
+        source = _hub(wanted, hub_id, source.revision or revision, hint, PICKLED_WEIGHTS)
+    return source
+
+
+def _hub(wanted: str, hub_id: str, revision: str, hint: str, files: Sequence[str]) -> Source:
     try:
         folder = snapshot_download(
-            model.hub_id,
-            revision=revision,
-            allow_patterns=CHECKPOINT_FILES,
-            ignore_patterns=["onnx/*", "*.h5", "training_args.bin"],
+            hub_id, revision=revision, allow_patterns=list(files), ignore_patterns=list(OTHER_FILES)
         )
+    except HFValidationError as error:
+        raise SourceError(f"{wanted}: this is neither a folder nor OWNER/MODEL on the hub") from error
     except GatedRepoError as error:
         raise SourceError(
             f"{wanted} is gated: accept its terms on the hub, then `hf auth login` or set HF_TOKEN"
         ) from error
     except RevisionNotFoundError as error:
-        raise SourceError(f"{wanted}: no such revision; check --revision") from error
+        raise SourceError(f"{wanted}: no such revision; {hint}") from error
     except RepositoryNotFoundError as error:
         raise SourceError(f"{wanted}: no such model, or a private one; set HF_TOKEN if it is") from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise SourceError(
-            f"{wanted} is not in the local cache and the hub cannot be reached: go online once, or give "
-            "--source a folder with the checkpoints"
+            f"{wanted} is not in the local cache and the hub cannot be reached: go online once, or name a "
+            "folder on disk instead"
         ) from error
     except (HfHubHTTPError, OSError) as error:
-        raise SourceError(f"{wanted} could not be downloaded: {error}; try again") from error
-    return Source(Path(folder), f"hub:{model.hub_id}", revision=Path(folder).name)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(f"{wanted} could not be downloaded: {reason}; try again") from error
+    return Source(Path(folder), f"hub:{hub_id}", revision=Path(folder).name)

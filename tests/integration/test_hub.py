@@ -1,80 +1,64 @@
-"""`--source hub` against a local server that answers as the hub does."""
+"""`--source hub` against a local server that answers as the hub does, in the layouts of real repositories."""
 
-import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
+from typing import Any
 
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from export_scripts.hub_models import ENCODERS
+from export_scripts.hub_models import BASE_MODEL, BASE_REVISION, ENCODERS, JUDGE
+from export_scripts.judge import PROMPT, WEIGHTS
+from export_scripts.prompt_template import CARD_PROMPT, PLACEHOLDER
 from export_scripts.sources import DEMO_WEIGHTS
+from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 from launcher.repository.contract import CHECKOUT
+from launcher.repository.manifest import read_manifest
+from launcher.repository.verification import verify
+from model_repository.judge_prompt.logic.prompting import Prompt
+from tests.integration.fake_hub import (
+    COMMIT,
+    Hub,
+    change_json,
+    pickle_weights,
+    serving,
+    write_aegis,
+    write_judge,
+    write_rejection,
+)
+from tests.phi3_tokenizer import LATER_TEMPLATE, write_phi3_tokenizer
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-HUB_IDS = {model.hub_id: name for name, model in ENCODERS.items()}
-
-
-class Hub(BaseHTTPRequestHandler):
-    """The routes that `snapshot_download` asks for, over the demo weights.
-
-    `refusal`: error code that every model answers with instead, as the hub's header X-Error-Code.
-    """
-
-    refusal: str | None = None
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = unquote(self.path.partition("?")[0])
-        repository = next((hub_id for hub_id in HUB_IDS if f"/{hub_id}/" in path), None)
-        if repository is None or self.refusal:
-            status = 403 if self.refusal == "GatedRepo" else 404
-            self.answer(status, b"{}", {"X-Error-Code": self.refusal or "RepoNotFound"})
-            return
-        folder = DEMO_WEIGHTS / HUB_IDS[repository]
-        if path.startswith("/api/"):
-            files = [{"rfilename": file.name} for file in sorted(folder.iterdir())]
-            self.answer(200, json.dumps({"id": repository, "sha": COMMIT, "siblings": files}).encode(), {})
-            return
-        content = (folder / path.rpartition("/")[2]).read_bytes()
-        etag = hashlib.sha256(content).hexdigest()
-        self.answer(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+REJECTION, AEGIS = ENCODERS["rejection"], ENCODERS["aegis"]
+TEXTS = ("I could strangle him", "", " two  lines\n\nand a tab\t", "<b>naïve</b> 日本語 🙂")
 
 
 @pytest.fixture
-def hub() -> Iterator[str]:
-    Hub.refusal = None
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def hub() -> Iterator[Hub]:
+    with serving(Hub()) as hub:
+        hub.add(REJECTION.hub_id, DEMO_WEIGHTS / "rejection")
+        yield hub
+
+
+@pytest.fixture
+def judge_hub(hub: Hub, tmp_path: Path) -> Hub:
+    """The judge and its base model's tokenizer, which is at the commit that is pinned."""
+    hub.add(JUDGE.hub_id, write_judge(tmp_path / "judge"))
+    hub.add(BASE_MODEL, write_phi3_tokenizer(tmp_path / "base"), BASE_REVISION)
+    return hub
 
 
 def export(
-    tmp_path: Path, endpoint: str, *options: str, **environment: str
+    tmp_path: Path, endpoint: str, *options: str, models: tuple[str, ...] = ("rejection",), **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "export_scripts", "--source", "hub", "--models", "rejection"]
+    command = [sys.executable, "-m", "export_scripts", "--source", "hub", "--models", *models]
     return subprocess.run(
         [*command, "--repository", str(tmp_path / "repository"), *options],
         cwd=CHECKOUT,
@@ -85,15 +69,130 @@ def export(
     )
 
 
-def test_the_resolved_commit_is_recorded_and_the_cache_serves_offline(hub: str, tmp_path: Path) -> None:
-    ran = export(tmp_path, hub, "--revision", "rejection=main")
+def export_judge(tmp_path: Path, hub: Hub, *options: str) -> dict[str, Any]:
+    """Export the judge; returns its record in the manifest."""
+    ran = export(tmp_path, hub.url, *options, models=("judge",))
     assert ran.returncode == 0, ran.stderr
-    manifest = json.loads((tmp_path / "repository" / "manifest" / "1" / "manifest.json").read_text("utf-8"))
-    record = manifest["models"]["rejection"]
+    record: dict[str, Any] = read_manifest(tmp_path / "repository")["models"]["judge"]
+    return {**record, "said": " ".join(ran.stderr.split())}
+
+
+def test_the_resolved_commit_is_recorded_and_the_cache_serves_offline(hub: Hub, tmp_path: Path) -> None:
+    ran = export(tmp_path, hub.url, "--revision", "rejection=main")
+    assert ran.returncode == 0, ran.stderr
+    record = read_manifest(tmp_path / "repository")["models"]["rejection"]
     assert record["source"] == "hub:ProtectAI/distilroberta-base-rejection-v1"
     assert record["revision"] == COMMIT
-    again = export(tmp_path, hub, "--revision", "rejection=main", HF_HUB_OFFLINE="1")
+    again = export(tmp_path, hub.url, "--revision", "rejection=main", HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr
+
+
+def test_repositories_as_they_are(judge_hub: Hub, tmp_path: Path) -> None:
+    """All at once: an onnx/ folder beside, a renamed repository, labels without names, pickled weights."""
+    judge_hub.add(REJECTION.hub_id, write_rejection(tmp_path / "rejection"), REJECTION.hub_revision)
+    judge_hub.add("new-owner/aegis", write_aegis(tmp_path / "aegis"))
+    judge_hub.renamed[AEGIS.hub_id] = "new-owner/aegis"
+    ran = export(tmp_path, judge_hub.url, models=("rejection", "aegis", "judge"))
+    assert ran.returncode == 0, ran.stderr
+    repository = tmp_path / "repository"
+    records = read_manifest(repository)["models"]
+    assert records["rejection"]["revision"] == REJECTION.hub_revision
+    assert records["aegis"]["source"] == f"hub:{AEGIS.hub_id}"
+    assert records["aegis"]["labels"] == list(AEGIS.labels)
+    assert verify(repository) == sum(len(record["files"]) for record in records.values())
+    assert not [name for name in judge_hub.fetched if ":onnx/" in name or "training_args" in name]
+    assert "new-owner/aegis:pytorch_model.bin" in judge_hub.fetched
+
+
+ENCODE = """
+import json, sys
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+print(json.dumps([tokenizer(prompt)["input_ids"] for prompt in json.load(sys.stdin)]))
+"""
+
+
+def test_a_judge_without_a_tokenizer_gets_its_base_models(judge_hub: Hub, tmp_path: Path) -> None:
+    record = export_judge(tmp_path, judge_hub, "--judge-dtype", "bfloat16")
+    assert record["tokenizer"] == {
+        "source": f"hub:{BASE_MODEL}",
+        "revision": BASE_REVISION,
+        "prompt_as_tuned": True,
+    }
+    assert (record["source_dtype"], record["served_dtype"]) == ("float32", "bfloat16")
+    assert "holds no tokenizer; taking that of its base model" in record["said"]
+    assert "warning" not in record["said"]
+    # Of the base model nothing but the tokenizer is downloaded.
+    assert not [name for name in judge_hub.fetched if name.startswith(BASE_MODEL) and "token" not in name]
+    weights = tmp_path / "repository" / WEIGHTS
+    assert "auto_map" not in json.loads((weights / "config.json").read_text("utf-8"))
+    assert not list(weights.glob("*.py"))
+    stored = load_file(DEMO_WEIGHTS / "judge" / "model.safetensors")
+    served = load_file(weights / "model.safetensors")
+    assert served.keys() == stored.keys()
+    assert all(torch.equal(served[name], stored[name].to(torch.bfloat16)) for name in stored)
+
+    # vLLM encodes the prompt, a string, with the transformers of its own environment.
+    prompt = Prompt.read(tmp_path / "repository" / PROMPT)
+    encoded = subprocess.run(
+        [str(JUDGE_ENVIRONMENT / "bin" / "python"), "-c", ENCODE, str(weights)],
+        input=json.dumps([prompt.around(text) for text in TEXTS]),
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert encoded.returncode == 0, encoded.stderr
+    reference = AutoTokenizer.from_pretrained(tmp_path / "base")
+    for text, ids in zip(TEXTS, json.loads(encoded.stdout), strict=True):
+        message = [{"role": "user", "content": CARD_PROMPT.replace(PLACEHOLDER, text)}]
+        assert ids == reference.apply_chat_template(message, tokenize=True, add_generation_prompt=True)
+
+
+def test_another_tokenizer_can_be_named(judge_hub: Hub, tmp_path: Path) -> None:
+    judge_hub.add("OWNER/later", write_phi3_tokenizer(tmp_path / "later", LATER_TEMPLATE))
+    record = export_judge(tmp_path, judge_hub, "--judge-tokenizer", "OWNER/later@main")
+    assert record["tokenizer"] == {
+        "source": "hub:OWNER/later",
+        "revision": COMMIT,
+        "prompt_as_tuned": False,
+    }
+    assert "warning: the chat template of hub:OWNER/later does not render" in record["said"]
+
+
+def test_a_judge_with_a_tokenizer_of_its_own_and_pickled_weights(hub: Hub, tmp_path: Path) -> None:
+    hub.add(JUDGE.hub_id, tmp_path / "judge")
+    shutil.copytree(DEMO_WEIGHTS / "judge", tmp_path / "judge")
+    pickle_weights(tmp_path / "judge")
+    record = export_judge(tmp_path, hub)
+    assert record["tokenizer"] == {"source": f"hub:{JUDGE.hub_id}", "revision": COMMIT}
+    assert (tmp_path / "repository" / WEIGHTS / "chat_template.jinja").exists()
+
+
+def test_an_adapter_is_merged_into_the_base_that_it_names(judge_hub: Hub, tmp_path: Path) -> None:
+    shutil.copytree(DEMO_WEIGHTS / "judge", tmp_path / "full")
+    judge_hub.add(BASE_MODEL, tmp_path / "full", BASE_REVISION)
+    adapted = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(DEMO_WEIGHTS / "judge"),
+        LoraConfig(r=4, target_modules=["qkv_proj"], init_lora_weights=False),
+    )
+    adapted.save_pretrained(tmp_path / "adapter")
+    change_json(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path=BASE_MODEL)
+    judge_hub.add("OWNER/adapter", tmp_path / "adapter")
+    record = export_judge(tmp_path, judge_hub, "--judge-adapter", "OWNER/adapter")
+    assert record["merged_from"] == [
+        {"source": f"hub:{BASE_MODEL}", "revision": BASE_REVISION},
+        {"source": "hub:OWNER/adapter", "revision": COMMIT},
+    ]
+    assert f"hub:OWNER/adapter names {BASE_MODEL} as its base model; merging into it" in record["said"]
+
+
+def test_a_judge_that_needs_code_is_refused_and_its_code_not_executed(judge_hub: Hub, tmp_path: Path) -> None:
+    change_json(
+        tmp_path / "judge" / "config.json", model_type="phi3_of_ours", architectures=["OurForCausalLM"]
+    )
+    ran = export(tmp_path, judge_hub.url, models=("judge",))
+    refused(ran, "judge: ", "is a ['OurForCausalLM'], not a Phi3ForCausalLM", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -105,19 +204,29 @@ def test_the_resolved_commit_is_recorded_and_the_cache_serves_offline(hub: str, 
     ],
 )
 def test_what_the_hub_refuses_is_said_and_nothing_is_written(
-    hub: str, tmp_path: Path, refusal: str, reason: str
+    hub: Hub, tmp_path: Path, refusal: str, reason: str
 ) -> None:
-    Hub.refusal = refusal
-    ran = export(tmp_path, hub)
-    assert ran.returncode == 1
-    assert f"rejection: {ENCODERS['rejection'].hub_id} at revision" in ran.stderr
-    assert reason in ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert not (tmp_path / "repository").exists()
+    hub.refusal = refusal
+    refused(export(tmp_path, hub.url), f"rejection: {REJECTION.hub_id} at revision", reason, tmp_path)
+
+
+def test_a_base_model_that_is_gone_is_said(hub: Hub, tmp_path: Path) -> None:
+    hub.add(JUDGE.hub_id, write_judge(tmp_path / "judge"))
+    ran = export(tmp_path, hub.url, models=("judge",))
+    refused(ran, f"judge: the tokenizer of {BASE_MODEL} at revision", "no such model", tmp_path)
 
 
 def test_offline_without_a_cache(tmp_path: Path) -> None:
     ran = export(tmp_path, "http://127.0.0.1:1", HF_HUB_OFFLINE="1")
+    refused(ran, "rejection", "is not in the local cache and the hub cannot be reached", tmp_path)
+
+
+def refused(ran: subprocess.CompletedProcess[str], start: str, line: str, tmp_path: Path) -> None:
+    """The export stopped with one line that says so, and wrote nothing."""
     assert ran.returncode == 1
-    assert "is not in the local cache and the hub cannot be reached" in ran.stderr
+    stopped = [row for row in ran.stderr.splitlines() if "Export stopped:" in row]
+    assert len(stopped) == 1
+    assert start in stopped[0]
+    assert line in stopped[0]
+    assert "Traceback" not in ran.stderr
     assert not (tmp_path / "repository").exists()

@@ -47,7 +47,22 @@ def test_a_failed_export_leaves_the_repository_as_it_was(tmp_path: Path) -> None
     assert contents(tmp_path) == before
 
 
-def test_the_record_of_a_member_vouches_for_its_files(tmp_path: Path) -> None:
+def test_shards_of_an_earlier_export_do_not_stay_beside_the_new_ones(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    weights = Path("phi3") / "1" / "weights"
+    for files in (("model-1.safetensors", "model.safetensors.index.json"), ("model.safetensors",)):
+        with staging(repository) as staged:
+            (staged / weights).mkdir(parents=True)
+            for file in files:
+                (staged / weights / file).write_bytes(b"weights")
+            (staged / "aegis" / "1").mkdir(parents=True)
+            (staged / "aegis" / "1" / "model.onnx").write_bytes(b"weights")
+        (repository / "aegis" / "1" / "model.plan").write_bytes(b"made by another command")
+    assert [file.name for file in (repository / weights).iterdir()] == ["model.safetensors"]
+    assert (repository / "aegis" / "1" / "model.plan").exists()
+
+
+def test_the_record_of_a_model_vouches_for_its_files(tmp_path: Path) -> None:
     file = Path("aegis") / "1" / "model.onnx"
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_bytes(b"abc")
