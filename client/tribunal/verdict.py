@@ -65,17 +65,23 @@ class Verdict:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Verdict":
-        """Parse the server's verdict document; raises ServerError where it is not one."""
+        """Parse the server's verdict document; raises ServerError where it is not one.
+
+        Fields that this client does not know are those of a newer server, and are left out.
+        """
         try:
             verdict = json.loads(document)
+            refusal, categories, toxicity = (verdict[name] for name in ("refusal", "categories", "toxicity"))
             return cls(
                 flagged=verdict["flagged"],
-                refusal=Refusal(**verdict["refusal"]),
-                categories=Categories(
-                    flagged=tuple(verdict["categories"]["flagged"]),
-                    scores=verdict["categories"]["scores"],
+                refusal=Refusal(detected=refusal["detected"], score=refusal["score"]),
+                categories=Categories(flagged=tuple(categories["flagged"]), scores=categories["scores"]),
+                toxicity=Toxicity(
+                    status=toxicity["status"],
+                    label=toxicity["label"],
+                    score=toxicity["score"],
+                    reason=toxicity["reason"],
                 ),
-                toxicity=Toxicity(**verdict["toxicity"]),
                 windows=verdict["windows"],
                 truncated=verdict["truncated"],
             )

@@ -6,6 +6,7 @@ import fcntl
 import gzip
 import json
 import lzma
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -174,6 +175,40 @@ def test_standard_input_to_standard_output_is_data_alone(server: TritonServer, f
     unnamed = scan(server.grpc_url, "-", "-o", "-")
     assert (unnamed.returncode, unnamed.stdout) == (2, b"")
     assert b"standard input needs --format" in unnamed.stderr
+
+
+def test_a_pipe_gives_each_batch_before_the_next_one_arrives(
+    server: TritonServer, flagged: list[bool]
+) -> None:
+    with subprocess.Popen(
+        [TRIBUNAL, "scan", "-", "--format", "lines", "-o", "-", "--batch-size", "4", "--judge", "never"],
+        env={"TRIBUNAL_URL": server.grpc_url, "PATH": "", "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        assert running.stdin
+        assert running.stdout
+        for start in (0, 4):
+            running.stdin.write("".join(f"{text}\n" for text in TEXTS[start : start + 4]).encode())
+            running.stdin.flush()
+            # Standard input stays open: without its answers this would wait for ever.
+            found = [json.loads(running.stdout.readline()) for _ in range(4)]
+            assert [record["verdict"]["flagged"] for record in found] == flagged[start : start + 4]
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 130
+
+
+def test_an_input_is_never_overwritten(server: TritonServer, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(as_jsonl(RECORDS))
+    (tmp_path / "link.jsonl").symlink_to(source)
+    for output in ("in.jsonl", "link.jsonl"):
+        ran = scan(server.grpc_url, source, "-o", tmp_path / output, "--overwrite")
+        assert (ran.returncode, ran.stdout) == (1, b"")
+        assert b"are the same: give another --output" in ran.stderr
+    assert source.read_bytes() == as_jsonl(RECORDS)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", "link.jsonl"}
 
 
 BAD = [

@@ -129,6 +129,7 @@ def _format(name: str, delimiter: str) -> Format:
         name,
         (name,),
         read=lambda stream, _: read_delimited(lines_of(stream), delimiter),
+        has_columns=True,
         write=partial(write_delimited, delimiter=delimiter),
         restore=restore_fields,
     )

@@ -37,6 +37,7 @@ class Format:
     read: gives the rows of an open file. It may leave out all but the named columns, or all columns
     where None is given. Raises UnreadableFile.
     is_stream: read from beginning to end, so that a file may be compressed, or be a pipe.
+    has_columns: every row has the same fields.
     count_rows: tells how many rows an open file has, where that is known before they are read.
 
     write: writes records to a path. The last argument is a filled value for each field whose type is
@@ -50,6 +51,7 @@ class Format:
     suffixes: tuple[str, ...]
     read: Callable[[IO[bytes], Collection[str] | None], Iterator[Row]]
     is_stream: bool = True
+    has_columns: bool = False
     count_rows: Callable[[IO[bytes]], int] | None = None
     write: Callable[[Records, Path, Fields], None] | None = None
     write_beside: Callable[[Records, Path, Fields, Path], None] | None = None

@@ -1,16 +1,19 @@
 """Opens an input in its format: a file or standard input, compressed or not."""
 
+import io
+import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 from tribunal.errors import InvalidInput
 from tribunal.formats.compression import DAMAGED, decompressed
 from tribunal.formats.format import Row, UnreadableFile
+from tribunal.formats.interruptible import InterruptibleFile
 from tribunal.formats.registry import InputFormat
 
 STANDARD_INPUT = "-"
+BUFFER_BYTES = 2**16
 
 
 class Input:
@@ -31,18 +34,24 @@ class Input:
         self._columns = columns
         self._rows_read = 0
         self._rows: int | None = None
+        if source == STANDARD_INPUT and not self._format.is_stream:
+            raise InvalidInput(f"{self._format.name} cannot be read from standard input: give a file")
         try:
             if source == STANDARD_INPUT:
-                if not self._format.is_stream:
-                    raise InvalidInput(f"{self._format.name} cannot be read from standard input: give a file")
-                self._file: IO[bytes] = sys.stdin.buffer
-                self._size_bytes = 0
+                descriptor = os.dup(sys.stdin.fileno())
             else:
-                self._file = Path(source).open("rb")  # noqa: SIM115 - __exit__ closes it
-                self._size_bytes = Path(source).stat().st_size
+                descriptor = os.open(source, os.O_RDONLY)
         except OSError as error:
             raise self._unreadable(error.strerror) from error
-        self._stream = self._file
+        # Of a pipe it is 0.
+        self._size_bytes = os.fstat(descriptor).st_size
+        self._interruptible: InterruptibleFile | None = None
+        if self._format.is_stream:
+            self._interruptible = InterruptibleFile(descriptor)
+            self._file: IO[bytes] = io.BufferedReader(self._interruptible, BUFFER_BYTES)
+        else:
+            self._file = os.fdopen(descriptor, "rb")
+        self._stream: IO[bytes] = self._file
 
     def __enter__(self) -> "Input":
         return self
@@ -56,7 +65,14 @@ class Input:
         """How much of it has been read, from 0 to 1; None where its size is not known."""
         if self._rows is not None:
             return self._rows_read / self._rows if self._rows else None
-        return self._file.tell() / self._size_bytes if self._size_bytes else None
+        if self._interruptible is not None and self._size_bytes:
+            return self._interruptible.bytes_read / self._size_bytes
+        return None
+
+    def stop(self) -> None:
+        """End the input here, for a thread that reads it or waits for it."""
+        if self._interruptible is not None:
+            self._interruptible.stop()
 
     def rows(self) -> Iterator[Row]:
         """Every row in order; raises InvalidInput where the input as a whole cannot be read."""

@@ -117,6 +117,7 @@ PARQUET = Format(
     ("parquet",),
     read=read_parquet,
     is_stream=False,
+    has_columns=True,
     count_rows=count_rows,
     write=write_parquet,
     write_beside=write_beside,

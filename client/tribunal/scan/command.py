@@ -14,7 +14,7 @@ from tribunal.formats.input import STANDARD_INPUT
 from tribunal.formats.jsonl import JSONL
 from tribunal.formats.lines import LINES
 from tribunal.formats.registry import InputFormat, output_format
-from tribunal.options import Timeout, Url
+from tribunal.options import Timeout, Url, naming_extra
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
 from tribunal.scan.passes import Options
@@ -107,10 +107,13 @@ def scan(
     with ScanProgress() as progress, Client(url, timeout_s=timeout_s, connection=limited) as client:
         asker = Asker(client, options.judge, explain, wait_s, on_wait=progress.show_waiting)
         one_scan = Scan(options, asker, progress)
-        if to_standard_output:
-            summary = one_scan.to_standard_output()
-        else:
-            with Journal(output) as journal:
-                summary = one_scan.to_file(journal, overwrite=overwrite, retry_failed=retry_failed)
+        with naming_extra("scan"):
+            if to_standard_output:
+                summary = one_scan.to_standard_output()
+            else:
+                journal = Journal(output)
+                journal.require_other_input(source)
+                with journal:
+                    summary = one_scan.to_file(journal, overwrite=overwrite, retry_failed=retry_failed)
     progress.show(summary)
     raise typer.Exit(SOME_FAILED if summary.failed else 0)

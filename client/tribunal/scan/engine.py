@@ -1,9 +1,9 @@
 """Asks for the verdicts of many records at a time and gives them in order; an absent server is waited for."""
 
+import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -109,23 +109,47 @@ class Asker:
 
 
 def completed(
-    records: Iterable[Record], asker: Asker, *, concurrency: int, batch_size: int
-) -> Iterator[list[Record]]:
-    """`records` with their outcomes in their order, a batch at a time.
+    records: Iterable[Record],
+    asker: Asker,
+    *,
+    concurrency: int,
+    batch_size: int,
+    stop_reading: Callable[[], None] = lambda: None,
+) -> Generator[list[Record]]:
+    """`records` with their outcomes in their order, a batch at a time, each as soon as its turn comes.
 
     concurrency: requests in flight. batch_size: texts in a request. No more than
     AHEAD * concurrency * batch_size records are held. Raises what `asker` raises.
+    stop_reading: ends `records`, which are read in a thread of their own and may wait for more.
     """
-    waiting: deque[Future[list[Record]]] = deque()
     records = iter(records)
+    asked: queue.SimpleQueue[Future[list[Record]] | None] = queue.SimpleQueue()
+    room = threading.Semaphore(AHEAD * concurrency)
     pool = ThreadPoolExecutor(concurrency)
+
+    def ask_ahead() -> None:
+        try:
+            while batch := list(islice(records, batch_size)):
+                room.acquire()
+                if asker.stopping.is_set():
+                    return
+                asked.put(pool.submit(asker.complete, batch))
+        except Exception as error:  # noqa: BLE001 - it is raised in its turn
+            failed: Future[list[Record]] = Future()
+            failed.set_exception(error)
+            asked.put(failed)
+        finally:
+            asked.put(None)
+
+    reader = threading.Thread(target=ask_ahead, name="scan-reader")
+    reader.start()
     try:
-        while batch := list(islice(records, batch_size)):
-            waiting.append(pool.submit(asker.complete, batch))
-            while waiting and (waiting[0].done() or len(waiting) >= AHEAD * concurrency):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while (batch := asked.get()) is not None:
+            yield batch.result()
+            room.release()
     finally:
         asker.stopping.set()
+        stop_reading()
+        room.release()
+        reader.join()
         pool.shutdown(wait=False, cancel_futures=True)

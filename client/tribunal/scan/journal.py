@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ class Journal:
         self.output = output
         self.part = output.with_name(f"{output.name}.part")
         self._state_file = output.with_name(f"{output.name}.scan.json")
+        self._new_output = output.with_name(f"{output.name}.tmp")
+        self._new_state = output.with_name(f"{output.name}.scan.json.tmp")
+
+    def require_other_input(self, source: str) -> None:
+        """Raise InvalidInput where `source` is a file that the scan would write, by whatever name or link."""
+        try:
+            source_status = os.fstat(sys.stdin.fileno()) if source == STANDARD_INPUT else Path(source).stat()
+        except OSError:
+            # A retry needs no input; where one is needed, opening it says what is wrong.
+            return
+        written = (self.output, self.part, self._state_file, self._new_output, self._new_state)
+        for path in written:
+            if path.exists() and os.path.samestat(path.stat(), source_status):
+                raise InvalidInput(
+                    f"the input {source} and the file {path}, which the scan writes, are the same: give "
+                    "another --output"
+                )
 
     def __enter__(self) -> "Journal":
         self._open()
@@ -116,7 +134,7 @@ class Journal:
         os.fsync(self._file.fileno())
         finished = self.part
         if convert is not None:
-            finished = self.output.with_name(f"{self.output.name}.tmp")
+            finished = self._new_output
             convert(self.part, finished)
             with finished.open("rb") as file:
                 os.fsync(file.fileno())
@@ -157,12 +175,11 @@ class Journal:
         return state
 
     def _write_state(self, state: Mapping[str, object]) -> None:
-        written = self._state_file.with_name(f"{self._state_file.name}.tmp")
-        with written.open("w", encoding="utf-8") as file:
+        with self._new_state.open("w", encoding="utf-8") as file:
             json.dump(state, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
-        written.replace(self._state_file)
+        self._new_state.replace(self._state_file)
 
 
 def work_records(part: Path) -> Iterator[dict[str, Any]]:

@@ -1,22 +1,30 @@
 """What a scan reads, what becomes of each row, and how the output is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tribunal.contract import VERDICT, JudgeMode
+from tribunal.errors import InvalidInput
 from tribunal.formats.format import Format, Row
 from tribunal.formats.input import Input
 from tribunal.formats.registry import InputFormat
 from tribunal.scan.journal import identity, work_records
 from tribunal.scan.records import OUTCOME, Record, filled_outcome, to_record, to_retry
 
+# So many records of a format without columns may lack the field of the text before it is taken for wrong.
+FIRST_RECORDS = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line says of a scan; see its help."""
+    """What is scanned, to where, and how the server is asked; the options of the command line.
+
+    source: path, or `-` for standard input. concurrency: requests in flight. batch_size: texts in one.
+    """
 
     source: str
     input_format: InputFormat
@@ -65,6 +73,24 @@ class Pass:
         needed = (text_field, *OUTCOME) if self.is_retry else (text_field,)
         return Input(self.source, self.input_format, columns=None if self.is_whole else needed)
 
+    def rows(self, opened: Input, text_field: str) -> Iterator[Row]:
+        """The rows; raises InvalidInput where the first of an input all lack the field of the text."""
+        rows = opened.rows()
+        return rows if self.is_retry else _rows_with_text(rows, text_field, self.source, self._first_rows)
+
+    def require_text_field(self, text_field: str) -> None:
+        """Raise what `rows` raises, where the source is a file that can be read more than once."""
+        if not Path(self.source).is_file():
+            return
+        with Input(self.source, self.input_format) as opened:
+            for _ in islice(self.rows(opened, text_field), self._first_rows):
+                pass
+
+    @property
+    def _first_rows(self) -> int:
+        """How many rows tell whether the field is there at all."""
+        return 1 if self.input_format.format.has_columns else FIRST_RECORDS
+
     def to_record(self, row: Row, text_field: str) -> Record:
         """What becomes of a row."""
         if self.is_retry:
@@ -82,6 +108,28 @@ class Pass:
         if write is not None:
             return lambda part, output: write(partial(work_records, part), output, _filled_outcome_of(part))
         return None
+
+
+def _rows_with_text(rows: Iterator[Row], text_field: str, source: str, first_rows: int) -> Iterator[Row]:
+    """`rows`, unless the first of those that can be read all lack the field of the text."""
+    lacking = 0
+    names: dict[str, None] = {}
+    for row in rows:
+        if row.problem is None:
+            if text_field in row.fields:
+                yield row
+                yield from rows
+                return
+            lacking += 1
+            names.update(dict.fromkeys(row.fields))
+            if lacking == first_rows:
+                break
+        yield row
+    if lacking:
+        raise InvalidInput(
+            f"{source} has no field {text_field!r}; it has {', '.join(map(repr, names)) or 'none'}: name one "
+            "with --text-field"
+        )
 
 
 def _filled_outcome_of(part: Path) -> dict[str, Any]:

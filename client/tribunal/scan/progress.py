@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tribunal.options import one_line
 from tribunal.scan.summary import Summary
 
 SCANNING, WAITING = "scanning", "[yellow]waiting for the server[/yellow]"
@@ -79,7 +80,7 @@ class ScanProgress:
         table.add_column()
         table.add_column(justify="right")
         for name, count in summary.rows():
-            table.add_row(name, f"{count:,}")
+            table.add_row(one_line(name), f"{count:,}")
         if self._asked:
             table.add_row("records/s of this run", f"{self.rate_per_s:,.0f}")
         self._console.print(table)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,7 +17,7 @@ from tribunal.scan.engine import Asker, completed
 from tribunal.scan.journal import COMPLETE, RETRYING, SCANNING, Journal
 from tribunal.scan.passes import Options, Pass
 from tribunal.scan.progress import ScanProgress
-from tribunal.scan.records import without_outcome
+from tribunal.scan.records import ERROR, without_outcome
 from tribunal.scan.summary import Summary
 from tribunal.server_info import Weights
 
@@ -32,9 +33,10 @@ class Scan:
 
     def to_standard_output(self) -> Summary:
         """Write each record as a line of JSON as soon as its turn comes; nothing is kept to go on from."""
+        one_pass = self._pass_over_input()
+        one_pass.require_text_field(self.options.text_field)
         self._greet_server()
-        options = self.options
-        for lines in self._lines(Pass(options.source, options.input_format, options.output_format)):
+        for lines in self._lines(one_pass):
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
         return self.summary
@@ -60,6 +62,8 @@ class Scan:
         if stage == COMPLETE:
             self.progress.say(f"{self.options.output} is complete")
             return Summary.from_dict(journal.summary or {})
+        if stage != RETRYING:
+            self._pass_over_input().require_text_field(self.options.text_field)
         weights = {name: asdict(of_model) for name, of_model in self._greet_server().items()}
         if stage is None:
             journal.begin(SCANNING, {**plan, "weights": weights})
@@ -70,38 +74,46 @@ class Scan:
 
     def _complete(self, journal: Journal, *, is_retry: bool) -> None:
         """Fill the work file from where it stands, and make the output of it."""
-        output_format = self.options.output_format
-        one_pass = Pass(self.options.source, self.options.input_format, output_format)
-        if is_retry:
-            one_pass = Pass(
-                str(self.options.output), InputFormat(output_format), output_format, is_retry=True
-            )
+        one_pass = self._pass_over_output() if is_retry else self._pass_over_input()
         last = None
         for last in journal.resume():
-            self.summary.add(last[VERDICT])
+            self.summary.add(last[VERDICT], last[ERROR])
         if last is not None:
             self.progress.say(f"going on after {self.summary.records:,} records")
         for lines in self._lines(one_pass, last):
             journal.write(lines)
         journal.complete(self.summary.to_dict(), one_pass.output_writer())
 
+    def _pass_over_input(self) -> Pass:
+        return Pass(self.options.source, self.options.input_format, self.options.output_format)
+
+    def _pass_over_output(self) -> Pass:
+        output_format = self.options.output_format
+        return Pass(str(self.options.output), InputFormat(output_format), output_format, is_retry=True)
+
     def _lines(self, one_pass: Pass, last: Mapping[str, Any] | None = None) -> Iterator[bytes]:
         """Lines of the records after those of the summary, of which `last` was the last."""
         options, skipped = self.options, self.summary.records
         with one_pass.open(options.text_field) as opened:
-            rows = opened.rows()
+            rows = one_pass.rows(opened, options.text_field)
             before = _last_of(rows, skipped)
             if last is not None and one_pass.is_whole:
                 self._require_same_record(one_pass, before, last)
             records = (one_pass.to_record(row, options.text_field) for row in rows)
             self.progress.start()
-            for batch in completed(
-                records, self.asker, concurrency=options.concurrency, batch_size=options.batch_size
-            ):
-                for record in batch:
-                    self.summary.add(record.verdict)
-                yield b"".join(record.line(whole=one_pass.is_whole) for record in batch)
-                self.progress.show_progress(len(batch), self.summary.records, opened.share_read)
+            batches = completed(
+                records,
+                self.asker,
+                concurrency=options.concurrency,
+                batch_size=options.batch_size,
+                stop_reading=opened.stop,
+            )
+            with closing(batches):
+                for batch in batches:
+                    for record in batch:
+                        self.summary.add(record.verdict, record.error)
+                    yield b"".join(record.line(whole=one_pass.is_whole) for record in batch)
+                    self.progress.show_progress(len(batch), self.summary.records, opened.share_read)
 
     def _require_same_record(self, one_pass: Pass, before: Row | None, last: Mapping[str, Any]) -> None:
         """Raise InvalidInput unless the row before the next is the `last` record of the work file."""

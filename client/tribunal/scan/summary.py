@@ -1,9 +1,16 @@
 """What a scan found, counted as it goes."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# Errors that differ in their numbers alone have one reason; beyond so many reasons they are counted together.
+MAX_REASONS = 50
+OTHER_REASONS = "other reasons"
+SHOWN_REASONS = 5
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass
@@ -12,7 +19,7 @@ class Summary:
 
     failed: records without a verdict. flagged, refusals, truncated: records whose verdict says so.
     categories: records that touch each category. judge: records by the judge's status, and where it
-    answered by its label.
+    answered by its label. reasons: failed records by the first error of each kind.
     """
 
     records: int = 0
@@ -22,12 +29,17 @@ class Summary:
     truncated: int = 0
     categories: Counter[str] = field(default_factory=Counter)
     judge: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, verdict: Mapping[str, Any] | None) -> None:
-        """Count one record; None for one that failed."""
+    def __post_init__(self) -> None:
+        self._reason_of = {NUMBER.sub("0", reason): reason for reason in self.reasons}
+
+    def add(self, verdict: Mapping[str, Any] | None, error: str | None) -> None:
+        """Count one record, which has a verdict or an error."""
         self.records += 1
         if verdict is None:
             self.failed += 1
+            self.reasons[self._reason(error or "")] += 1
             return
         self.flagged += verdict["flagged"]
         self.refusals += verdict["refusal"]["detected"]
@@ -37,18 +49,22 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
-        return {**vars(self), "categories": dict(self.categories), "judge": dict(self.judge)}
+        counts = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in counts.items()}
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, Any]) -> "Summary":
         """What `to_dict` gave."""
-        return cls(
-            **{**counts, "categories": Counter(counts["categories"]), "judge": Counter(counts["judge"])}
-        )
+        counted: dict[str, Any] = {
+            name: Counter(value) if isinstance(value, dict) else value for name, value in counts.items()
+        }
+        return cls(**counted)
 
     def rows(self) -> list[tuple[str, int]]:
         """What to show: name and count."""
         verdicts = self.records - self.failed
+        reasons = self.reasons.most_common(SHOWN_REASONS)
+        unshown = self.failed - sum(count for _, count in reasons)
         return [
             ("records", self.records),
             ("flagged", self.flagged),
@@ -58,4 +74,13 @@ class Summary:
             *((f"judge: {name}", count) for name, count in self.judge.most_common()),
             *([("end not read", self.truncated)] if self.truncated else []),
             ("failed", self.failed),
+            *((f"  {reason}", count) for reason, count in reasons),
+            *([(f"  {OTHER_REASONS}", unshown)] if unshown else []),
         ]
+
+    def _reason(self, error: str) -> str:
+        """The first error that differs from `error` in its numbers alone."""
+        pattern = NUMBER.sub("0", error)
+        if pattern not in self._reason_of and len(self._reason_of) == MAX_REASONS:
+            return OTHER_REASONS
+        return self._reason_of.setdefault(pattern, error)

@@ -123,14 +123,24 @@ def test_standard_input_that_is_no_text() -> None:
     assert (ran.returncode, ran.stderr) == (1, b"tribunal: standard input is not UTF-8 at byte 6\n")
 
 
-def test_a_missing_extra_is_named() -> None:
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("sklearn", ["evaluate", "aegis", "x.csv"], "evaluate"),
+        ("pyarrow", ["scan", "x.parquet", "-o", "-"], "scan"),
+    ],
+)
+def test_a_missing_extra_is_named(package: str, arguments: list[str], extra: str, tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").touch()
     code = (
-        "import sys; sys.modules['sklearn'] = None; sys.argv = ['tribunal', 'evaluate', 'aegis', 'x.csv'];"
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['tribunal', *{arguments}];"
         "from tribunal.__main__ import main; main()"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "tribunal: evaluate needs sklearn: pip install 'tribunal[cli,evaluate]'\n"
+    assert ran.stderr == f"tribunal: {extra} needs {package}: pip install 'tribunal[cli,{extra}]'\n"
 
 
 @pytest.mark.parametrize(

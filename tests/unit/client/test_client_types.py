@@ -37,6 +37,15 @@ def test_a_verdict_is_read_from_its_document() -> None:
         verdict.flagged = False  # type: ignore[misc]
 
 
+def test_fields_of_a_newer_server_are_left_out() -> None:
+    newer = {
+        name: {**value, "new": {"deep": [1]}} if isinstance(value, dict) else value
+        for name, value in DOCUMENT.items()
+    }
+    document = json.dumps({**newer, "model_versions": {"aegis": 2}}).encode()
+    assert Verdict.from_json(document) == Verdict.from_json(json.dumps(DOCUMENT).encode())
+
+
 @pytest.mark.parametrize(
     "document",
     [b"", b"[]", b"\xff", b'{"flagged": true}', json.dumps({**DOCUMENT, "refusal": {"odd": 1}}).encode()],

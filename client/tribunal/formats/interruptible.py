@@ -1,0 +1,45 @@
+"""A file that one thread reads and another may stop, also while it waits for a pipe."""
+
+import io
+import os
+import select
+from typing import Any
+
+
+class InterruptibleFile(io.RawIOBase):
+    """Reads the file descriptor `descriptor` until its end, or until it is stopped; closing closes it too.
+
+    bytes_read: of the file so far.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._stop_reader, self._stop_writer = os.pipe()
+        self._events = select.poll()
+        self._events.register(descriptor, select.POLLIN)
+        self._events.register(self._stop_reader, select.POLLIN)
+        self.bytes_read = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Wait for bytes and read them into `buffer`; 0 at the end, and after a stop."""
+        ready = [descriptor for descriptor, _ in self._events.poll()]
+        if self._stop_reader in ready:
+            return 0
+        size_bytes = os.readv(self._descriptor, [buffer])
+        self.bytes_read += size_bytes
+        return size_bytes
+
+    def stop(self) -> None:
+        """End the file here, for whoever reads it or waits for it."""
+        os.write(self._stop_writer, b"\0")
+
+    def close(self) -> None:
+        """Close the file descriptor."""
+        if not self.closed:
+            for descriptor in (self._descriptor, self._stop_reader, self._stop_writer):
+                os.close(descriptor)
+        super().close()
