@@ -129,6 +129,11 @@ def test_only_the_startup_probe_waits_for_models(made: dict[str, Document]) -> N
     assert probes["liveness"]["httpGet"]["path"] == "/v2/health/live"
 
 
+def test_a_rollout_needs_no_spare_gpu() -> None:
+    strategy = rendered("gpu")["Deployment/tribunal"]["spec"]["strategy"]["rollingUpdate"]
+    assert (strategy["maxSurge"], strategy["maxUnavailable"]) == (0, 1)
+
+
 def test_everything_selects_the_pods(made: dict[str, Document]) -> None:
     labels = made["Deployment/tribunal"]["spec"]["template"]["metadata"]["labels"]
     assert labels.items() >= SELF.items()
@@ -152,7 +157,8 @@ def test_the_network_policy_opens_the_metrics_to_prometheus_alone(made: dict[str
 
 
 def test_replicas_follow_the_worst_model_and_the_value_itself(made: dict[str, Document]) -> None:
-    (trigger,) = made["ScaledObject/tribunal"]["spec"]["triggers"]
-    assert trigger["metricType"] == "Value"
-    assert trigger["metadata"]["query"].startswith("max(sum by (model)")
+    waiting, judging = made["ScaledObject/tribunal"]["spec"]["triggers"]
+    assert waiting["metricType"] == judging["metricType"] == "Value"
+    assert waiting["metadata"]["query"].startswith("max(sum by (model)")
+    assert "tribunal_judge_duration_seconds" in judging["metadata"]["query"]
     assert made["ScaledObject/tribunal"]["spec"]["scaleTargetRef"]["name"] == "tribunal"
