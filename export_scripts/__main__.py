@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -46,7 +47,11 @@ def main() -> int:
     warnings.filterwarnings("ignore", module=r"torch|optimum|onnx|transformers|peft")
     transformers_logging.set_verbosity_error()
     try:
-        with staging(options.repository) as staged, tempfile.TemporaryDirectory() as merged:
+        with (
+            staging(options.repository) as staged,
+            # Beside the repository, for a merged judge has several GB and /tmp may be small.
+            tempfile.TemporaryDirectory(dir=options.repository.parent, prefix=".merged-judge-") as merged,
+        ):
             sources = find_sources(options, Path(merged))
             manifest = read_manifest(options.repository)
             for name, source in sources.items():
@@ -54,8 +59,8 @@ def main() -> int:
                 with console.status(f"{name}: checksums"):
                     manifest["models"][name] = export.record(staged)
             write_manifest(staged, manifest)
-    except ExportError as error:
-        console.print(f"[red]Export stopped:[/red] {error}", soft_wrap=True)
+    except (ExportError, OSError) as error:
+        console.print(f"[red]Export stopped:[/red] {escape(str(error))}", soft_wrap=True)
         console.print(f"{options.repository} is as it was.", soft_wrap=True)
         return 1
     except KeyboardInterrupt:

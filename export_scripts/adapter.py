@@ -9,7 +9,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
-from export_scripts.errors import SourceError
+from export_scripts.errors import SourceError, SpaceError
 from export_scripts.hub_models import JUDGE
 from export_scripts.sources import TOKENIZER_FILES, Source, named_source
 
@@ -52,7 +52,8 @@ def merge_adapter(base: Source, adapter: Source, folder: Path) -> Source:
     """Merge `adapter` into `base`, in the base's dtype, and write the checkpoint to `folder`.
 
     The tokenizer and its chat template are the base's, where it has them. The base model is in memory as a
-    whole. Raises SourceError where one of the two is damaged, or the adapter is not one of this base.
+    whole. Raises SourceError where one of the two is damaged, or the adapter is not one of this base, and
+    SpaceError where the disk is full.
     """
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -62,10 +63,15 @@ def merge_adapter(base: Source, adapter: Source, folder: Path) -> Source:
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(f"judge: {adapter.name} cannot be merged into {base.name}: {reason}") from error
-    merged.save_pretrained(folder)
-    for file in TOKENIZER_FILES:
-        if (base.folder / file).exists():
-            shutil.copy(base.folder / file, folder)
+    try:
+        merged.save_pretrained(folder)
+        for file in TOKENIZER_FILES:
+            if (base.folder / file).exists():
+                shutil.copy(base.folder / file, folder)
+    except (OSError, SafetensorError) as error:
+        raise SpaceError(
+            f"judge: the merged checkpoint could not be written to {folder} ({error})"
+        ) from error
     revisions = [source.revision for source in (base, adapter) if source.revision]
     return Source(
         folder, f"{base.name} + {adapter.name}", " + ".join(revisions) or None, merged_from=(base, adapter)

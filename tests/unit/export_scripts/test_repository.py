@@ -1,11 +1,12 @@
 """Filling a repository: all of it, or nothing."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from export_scripts.__main__ import ENCODER_PACKAGES
+from export_scripts.__main__ import ENCODER_PACKAGES, main
 from export_scripts.encoders import OPSET
 from export_scripts.export import Export
 from export_scripts.repository import staging
@@ -45,6 +46,16 @@ def test_a_failed_export_leaves_the_repository_as_it_was(tmp_path: Path) -> None
     with pytest.raises(RuntimeError, match="halfway"):
         fail()
     assert contents(tmp_path) == before
+
+
+def test_a_repository_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["export_scripts", "--source", "demo", "--repository", str(tmp_path / "file" / "repository")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert main() == 1
+    assert "Export stopped: [Errno 17] File exists" in capsys.readouterr().err
 
 
 def test_shards_of_an_earlier_export_do_not_stay_beside_the_new_ones(tmp_path: Path) -> None:
