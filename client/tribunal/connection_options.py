@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from tribunal.connection import DEFAULT_RETRIES, Compression, Connection
-from tribunal.errors import InvalidInput
 
 TOKEN = "TRIBUNAL_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -18,27 +17,46 @@ TOKEN = "TRIBUNAL_TOKEN"  # noqa: S105 - the name of a variable
 def _connection(
     ca_file: Annotated[
         Path | None,
-        typer.Option("--ca", envvar="TRIBUNAL_CA", metavar="PEM", help="Trust these authorities alone."),
+        typer.Option(
+            "--ca",
+            envvar="TRIBUNAL_CA",
+            metavar="PEM",
+            show_default="the usual public ones",
+            help="Trust these authorities alone.",
+        ),
     ] = None,
     cert_file: Annotated[
         Path | None,
         typer.Option(
-            "--cert", envvar="TRIBUNAL_CERT", metavar="PEM", help="Own certificate, for mutual TLS."
+            "--cert",
+            envvar="TRIBUNAL_CERT",
+            metavar="PEM",
+            show_default="none",
+            help="Own certificate, for mutual TLS.",
         ),
     ] = None,
     key_file: Annotated[
         Path | None,
-        typer.Option("--key", envvar="TRIBUNAL_KEY", metavar="PEM", help="Key of that certificate."),
+        typer.Option(
+            "--key",
+            envvar="TRIBUNAL_KEY",
+            metavar="PEM",
+            show_default="none",
+            help="Key of that certificate.",
+        ),
     ] = None,
     header: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME:VALUE",
+            show_default="none",
             help="Send it with every request; may be repeated. "
             f"The variable {TOKEN} is sent as a bearer token.",
         ),
     ] = None,
-    compression: Annotated[Compression | None, typer.Option(help="Compress what is sent.")] = None,
+    compression: Annotated[
+        Compression | None, typer.Option(show_default="none", help="Compress what is sent.")
+    ] = None,
     retries: Annotated[
         int, typer.Option(min=0, help="Ask an unavailable server again so often.")
     ] = DEFAULT_RETRIES,
@@ -49,7 +67,8 @@ def _connection(
     for line in header or ():
         name, separator, value = line.partition(":")
         if not separator:
-            raise InvalidInput("--header must be NAME:VALUE")
+            # What stands there may be a secret.
+            raise typer.BadParameter("it must be NAME:VALUE", param_hint="--header")
         headers[name.strip().lower()] = value.strip()
     return Connection(
         ca_file=ca_file,

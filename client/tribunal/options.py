@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tribunal.contract import JudgeMode
 from tribunal.errors import InvalidInput
 
 WIDTH_PIPED = 200
@@ -20,7 +21,11 @@ Url = Annotated[
     ),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call, in seconds.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
+Judge = Annotated[
+    JudgeMode | None, typer.Option(show_default="as the server is configured", help="When to ask the LLM.")
+]
+Explain = Annotated[bool, typer.Option(help="With the LLM's reason.")]
+AsJson = Annotated[bool, typer.Option("--json", show_default="off", help="One JSON document a line.")]
 
 
 @contextmanager

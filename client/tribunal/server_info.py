@@ -1,6 +1,8 @@
 """What a server runs, as frozen values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,17 @@ class ServerInfo:
     triton_version: str
     models: dict[str, bool]
     weights: dict[str, Weights]
+
+
+def server_document(server: ServerInfo) -> dict[str, Any]:
+    """As JSON takes it, with `are_demo` of all weights."""
+    weights = {
+        name: {**asdict(of_model), "are_demo": of_model.are_demo} for name, of_model in server.weights.items()
+    }
+    return {**asdict(server), "weights": weights}
+
+
+def demo_warning(weights: Mapping[str, Weights]) -> str | None:
+    """Which models have weights for demonstration only, in a sentence; None where none has."""
+    names = [name for name, of_model in weights.items() if of_model.are_demo]
+    return f"weights for demonstration only: {', '.join(names)}" if names else None

@@ -13,7 +13,7 @@ from tribunal.client import Client
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
 from tribunal.evaluation.tables import print_evaluation
-from tribunal.evaluation.target import Target
+from tribunal.evaluation.target import TEXT_FIELDS, Target
 from tribunal.options import Timeout, Url, naming_extra
 
 if TYPE_CHECKING:
@@ -35,40 +35,58 @@ def evaluate(
         ),
     ],
     text_field: Annotated[
-        str | None, typer.Option(help="Column of the texts; default: text, content, sentence, comment, ...")
+        str | None,
+        typer.Option(show_default=f"the first of {', '.join(TEXT_FIELDS)}", help="Column of the texts."),
     ] = None,
     label_field: Annotated[
         str | None,
         typer.Option(
-            help="Column of the labels; default: label, labels, and the like; for aegis also a 0/1 column "
-            "of each category's name."
+            show_default="label, labels, and the like; for aegis also a 0/1 column of each category's name",
+            help="Column of the labels.",
         ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of a folder or a hub dataset.")] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset (configuration) of a hub dataset.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub dataset.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read only so many texts.")] = None,
+    split: Annotated[
+        str | None, typer.Option(show_default="the only one", help="Split of a folder or a hub dataset.")
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(show_default="none", help="Subset (configuration) of a hub dataset.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(show_default="the newest", help="Commit, tag or branch of a hub dataset.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, show_default="all", help="Read only so many texts.")
+    ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write report.html and report.json there.")
+        Path | None,
+        typer.Option(metavar="DIR", show_default="none", help="Write report.html and report.json there."),
     ] = None,
     examples: Annotated[
         int,
         typer.Option(min=0, help="Put so many of the worst mistakes, with their texts, in the report."),
     ] = 0,
     recommend: Annotated[
-        bool, typer.Option("--recommend", help="Propose thresholds, and for toxicity the band of auto.")
+        bool,
+        typer.Option(
+            "--recommend", show_default="off", help="Propose thresholds, and for toxicity the band of auto."
+        ),
     ] = False,
     recall: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help=f"Recall to recommend for. [default: {DEFAULT_RECALL}]"),
+        typer.Option(min=0, max=1, show_default=str(DEFAULT_RECALL), help="Recall to recommend for."),
     ] = None,
     precision: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Precision to recommend for, in place of the recall.")
+        float | None,
+        typer.Option(
+            min=0, max=1, show_default="none", help="Precision to recommend for, in place of the recall."
+        ),
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=64, help="Requests of 8 texts in flight.")
     ] = DEFAULT_CONCURRENCY,
-    as_json: Annotated[bool, typer.Option("--json", help="All figures as one JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", show_default="off", help="All figures as one JSON document.")
+    ] = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
     *,

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from tribunal.errors import InvalidInput
 from tribunal.evaluation.labels import (
-    LABEL_FIELDS,
     LabelReader,
     categories_reader,
     category_columns_reader,
@@ -16,9 +15,7 @@ from tribunal.evaluation.labels import (
     yes_or_no_reader,
 )
 from tribunal.evaluation.sources import Source, Table, read_table
-from tribunal.evaluation.target import Target
-
-TEXT_FIELDS = ("text", "content", "sentence", "comment", "prompt", "response")
+from tribunal.evaluation.target import LABEL_FIELDS, TEXT_FIELDS, Target
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,6 @@ import numpy.typing as npt
 
 from tribunal.evaluation.target import Target
 
-LABEL_FIELDS = {
-    Target.rejection: ("label", "rejection", "is_rejection", "refusal"),
-    Target.aegis: ("labels", "label", "categories", "category"),
-    Target.toxicity: ("label", "toxic", "is_toxic", "toxicity"),
-}
 POSITIVE_NAMES = {Target.rejection: "REJECTION", Target.toxicity: "toxic"}
 WORDS = {
     Target.rejection: {"rejection": True, "refusal": True, "normal": False},

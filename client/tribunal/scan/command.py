@@ -9,12 +9,12 @@ import typer
 from tribunal.client import Client
 from tribunal.connection import DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
-from tribunal.contract import MAX_BATCH_SIZE, JudgeMode
+from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.formats.input import STANDARD_INPUT
 from tribunal.formats.jsonl import JSONL
 from tribunal.formats.lines import LINES
 from tribunal.formats.registry import InputFormat, output_format
-from tribunal.options import Timeout, Url, naming_extra
+from tribunal.options import Explain, Judge, Timeout, Url, naming_extra
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
 from tribunal.scan.passes import Options
@@ -49,14 +49,14 @@ def scan(
     input_format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Of the input: jsonl, json, csv, tsv, parquet or lines; else as its name ends."
+            "--format",
+            show_default="as its name ends",
+            help="Of the input: jsonl, json, csv, tsv, parquet or lines.",
         ),
     ] = None,
     text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
-    judge: Annotated[
-        JudgeMode | None, typer.Option(help="Ask the LLM: else as the server is configured.")
-    ] = None,
-    explain: Annotated[bool, typer.Option(help="With the LLM's reason.")] = True,
+    judge: Judge = None,
+    explain: Explain = True,
     concurrency: Annotated[
         int, typer.Option(min=1, max=512, help="Requests in flight.")
     ] = DEFAULT_CONCURRENCY,
@@ -67,10 +67,13 @@ def scan(
         float, typer.Option("--wait", min=0, help="Wait so many seconds for a server that is away.")
     ] = DEFAULT_WAIT_S,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask the failed records of a finished output again.")
+        bool,
+        typer.Option(
+            "--retry-failed", show_default="off", help="Ask the failed records of a finished output again."
+        ),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew, whatever OUTPUT holds.")
+        bool, typer.Option("--overwrite", show_default="off", help="Begin anew, whatever OUTPUT holds.")
     ] = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_SCAN_TIMEOUT_S,

@@ -19,7 +19,7 @@ from tribunal.scan.passes import Options, Pass
 from tribunal.scan.progress import ScanProgress
 from tribunal.scan.records import ERROR, without_outcome
 from tribunal.scan.summary import Summary
-from tribunal.server_info import Weights
+from tribunal.server_info import Weights, demo_warning
 
 
 @dataclass
@@ -129,9 +129,9 @@ class Scan:
         self.asker.wait_until_ready()
         weights = self.asker.client.info().weights
         self.asker.weights = weights
-        demo = [name for name, of_model in weights.items() if of_model.are_demo]
-        if demo:
-            self.progress.say(f"weights for demonstration only: {', '.join(demo)}")
+        warning = demo_warning(weights)
+        if warning is not None:
+            self.progress.say(warning)
         return weights
 
 

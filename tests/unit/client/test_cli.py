@@ -1,6 +1,8 @@
 """Conventions of the command `tribunal` that need no server."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +15,9 @@ import psutil
 import pytest
 import typer
 from tribunal.cli import app
+from tribunal.exit_status import Settings
+
+from tests.unit.client.fake_client import FakeClient
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -41,6 +46,36 @@ def test_every_command_has_help_with_examples(command: str) -> None:
     assert "TRIBUNAL_URL" in ran.stdout
 
 
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_the_help_of_every_option_shows_its_default(command: tuple[str, ...]) -> None:
+    shown = tribunal(*command, "--help", COLUMNS="200").stdout
+    options = shown.partition("Options:\n")[2].partition("\n\n")[0]
+    entries = re.split(r"^  (?=-)", options, flags=re.MULTILINE)[1:]
+    assert entries
+    for entry in entries:
+        # These do not set anything.
+        if re.search(r"--(help|install-completion|show-completion)\b", entry):
+            continue
+        assert re.search(r"\[(.*; )?default: |\[required", " ".join(entry.split())), entry
+
+
+def test_info_as_json_says_which_weights_are_for_demonstration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = FakeClient(sources={"aegis": "demo", "judge": "hub:a/b"})
+    monkeypatch.setattr("tribunal.cli.Client", fake)
+    app(["info", "--json"], standalone_mode=False, obj=Settings())
+    weights = json.loads(capsys.readouterr().out)["weights"]
+    assert {name: of_model["are_demo"] for name, of_model in weights.items()} == {
+        "aegis": True,
+        "judge": False,
+    }
+
+
+def test_a_header_that_is_none_is_not_shown() -> None:
+    assert "secret" not in tribunal("info", "--header", "authorization secret").stderr
+
+
 def test_the_help_of_all_names_commands_and_exit_statuses() -> None:
     ran = tribunal("-h")
     assert ran.returncode == 0
@@ -66,6 +101,7 @@ def test_the_version() -> None:
         (("moderate", "--judge", "perhaps"), "see tribunal moderate --help"),
         (("info", "--colour"), "No such option: --colour"),
         (("info", "--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("info", "--header", "authorization"), "Invalid value for --header: it must be NAME:VALUE"),
         (("evaluate", "rejection"), "Missing argument"),
         (
             ("evaluate", "rejection", "x.csv", "--recall", "0.9"),

@@ -1,0 +1,1 @@
+"""`tribunal moderate`: the verdicts of single texts, as a table or as JSON, as they come."""

@@ -1,0 +1,90 @@
+"""The command `tribunal moderate`."""
+
+import dataclasses
+import json
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from tribunal.client import Client
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
+from tribunal.connection_options import connecting
+from tribunal.errors import TribunalError
+from tribunal.moderation.table import VerdictTable
+from tribunal.moderation.texts import batches_of, batches_of_standard_input
+from tribunal.options import AsJson, Explain, Judge, Timeout, Url
+from tribunal.server_info import demo_warning
+
+
+@connecting
+def moderate(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", show_default="a text a line from standard input", help="The texts."),
+    ] = None,
+    judge: Judge = None,
+    explain: Explain = True,
+    stream: Annotated[bool, typer.Option(help="Only the LLM's answer, as it is generated.")] = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+    *,
+    connection: Connection,
+) -> None:
+    """Give the verdict of each TEXT, as soon as it is there.
+
+    With --json each line has `index` and `text`, and the fields of the verdict; with --json --stream a
+    line for each `piece` of the LLM's answer, and at its end one with the `text` and the whole `answer`.
+
+    \b
+    Examples:
+      tribunal moderate "How to make a bomb?"
+      tribunal moderate --json --judge never < texts.txt
+      tribunal moderate --stream "I could strangle him"
+    """
+    batches = batches_of(texts) if texts else batches_of_standard_input()
+    table = VerdictTable()
+    index = 0
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
+        for batch in batches:
+            if stream:
+                for offset, text in enumerate(batch):
+                    _print_stream(client, index + offset, text, as_json)
+            else:
+                verdicts = client.moderate_batch(batch, judge=judge, explain=explain)
+                for offset, (text, verdict) in enumerate(zip(batch, verdicts, strict=True)):
+                    if as_json:
+                        _print_json({"index": index + offset, "text": text, **dataclasses.asdict(verdict)})
+                    else:
+                        table.add(text, verdict)
+            if index == 0:
+                _warn_of_demo_weights(client)
+            index += len(batch)
+
+
+def _print_stream(client: Client, index: int, text: str, as_json: bool) -> None:
+    """Print the judge's answer on `text` piece by piece."""
+    pieces = []
+    for piece in client.stream_judgement(text):
+        pieces.append(piece)
+        if as_json:
+            _print_json({"index": index, "piece": piece})
+        else:
+            typer.echo(piece, nl=False)
+    if as_json:
+        _print_json({"index": index, "text": text, "answer": "".join(pieces)})
+    else:
+        typer.echo()
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document))
+
+
+def _warn_of_demo_weights(client: Client) -> None:
+    """Say on standard error which weights are for demonstration only, where the server tells."""
+    with suppress(TribunalError):
+        warning = demo_warning(client.info().weights)
+        if warning is not None:
+            typer.echo(warning, err=True)

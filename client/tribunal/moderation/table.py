@@ -1,0 +1,78 @@
+"""Verdicts as a table that grows row by row, and is as narrow as the terminal."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from tribunal.options import one_line, output_width
+from tribunal.verdict import Toxicity, Verdict
+
+MAX_TEXT_WIDTH = 46
+MIN_TEXT_WIDTH = 12
+FLAGGED_WIDTH = len("flagged")
+REFUSAL_WIDTH = len("refusal")
+JUDGE_WIDTH = len("non-toxic 0.00")
+GAP_WIDTH = 2
+OTHER_COLUMNS_WIDTH = FLAGGED_WIDTH + REFUSAL_WIDTH + JUDGE_WIDTH + 3 * GAP_WIDTH
+INDENT = 4
+
+
+class VerdictTable:
+    """Prints a row for each text, and under it in lines of their own what has no bound.
+
+    The columns have fixed widths, so that rows that come later stand under the first ones.
+    """
+
+    def __init__(self) -> None:
+        width = output_width()
+        self._console = Console(highlight=False, width=width)
+        self._text_width = max(MIN_TEXT_WIDTH, min(MAX_TEXT_WIDTH, width - OTHER_COLUMNS_WIDTH))
+        self._has_head = False
+
+    def add(self, text: str, verdict: Verdict) -> None:
+        """Print the decision on `text`, the refusal and the judge; then the categories and the reason."""
+        if not self._has_head:
+            self._console.print(self._row("text", "flagged", "refusal", "judge", style="bold"))
+            self._console.print("─" * (self._text_width + OTHER_COLUMNS_WIDTH))
+            self._has_head = True
+        refusal = f"{verdict.refusal.score:.2f}"
+        self._console.print(
+            self._row(
+                one_line(text),
+                "[red]yes[/red]" if verdict.flagged else "[green]no[/green]",
+                f"[yellow]{refusal}[/yellow]" if verdict.refusal.detected else refusal,
+                _judge_cell(verdict.toxicity),
+            )
+        )
+        for line in _details(verdict):
+            self._console.print(Padding(line, (0, 0, 0, INDENT), expand=False))
+
+    def _row(self, text: str, flagged: str, refusal: str, judge: str, style: str = "") -> Table:
+        row = Table.grid(padding=(0, GAP_WIDTH, 0, 0))
+        row.add_column(width=self._text_width, no_wrap=True, overflow="ellipsis", style=style)
+        row.add_column(width=FLAGGED_WIDTH, style=style)
+        row.add_column(width=REFUSAL_WIDTH, justify="right", style=style)
+        row.add_column(width=JUDGE_WIDTH, no_wrap=True, style=style)
+        row.add_row(text, flagged, refusal, judge)
+        return row
+
+
+def _judge_cell(toxicity: Toxicity) -> str:
+    """The judge's label and P(toxic), or why there is none."""
+    if toxicity.score is not None:
+        return f"{toxicity.label} {toxicity.score:.2f}"
+    return "" if toxicity.status == "skipped" else f"[yellow]{toxicity.status}[/yellow]"
+
+
+def _details(verdict: Verdict) -> list[str]:
+    """What stands under the row, a line each."""
+    lines = []
+    if verdict.categories.flagged:
+        scores = verdict.categories.scores
+        named = (f"{one_line(name)} {scores[name]:.2f}" for name in verdict.categories.flagged)
+        lines.append(f"categories: {', '.join(named)}")
+    if verdict.toxicity.reason:
+        lines.append(f"reason: {one_line(verdict.toxicity.reason)}")
+    if verdict.truncated:
+        lines.append("[yellow]The encoders have not read the end of the text.[/yellow]")
+    return lines

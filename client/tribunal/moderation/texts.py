@@ -1,0 +1,46 @@
+"""The texts of standard input, a line each, as soon as they come."""
+
+import codecs
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import typer
+
+from tribunal.contract import MAX_BATCH_SIZE
+from tribunal.errors import InvalidInput
+
+CHUNK_BYTES = 2**16
+PROMPT = "Type a text and press Enter for its verdict; Ctrl-D ends."
+
+
+def batches_of(texts: Sequence[str]) -> Iterator[list[str]]:
+    """`texts` in their order, as many together as go into one request."""
+    for start in range(0, len(texts), MAX_BATCH_SIZE):
+        yield list(texts[start : start + MAX_BATCH_SIZE])
+
+
+def batches_of_standard_input() -> Iterator[list[str]]:
+    """The lines that have come, and then those that come while these are asked about.
+
+    Where a person types them, says so first. Raises InvalidInput where they are not UTF-8.
+    """
+    if sys.stdin.isatty():
+        typer.echo(PROMPT, err=True)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line_begin, read_bytes = "", 0
+    while True:
+        chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
+        undecoded_bytes = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            position = read_bytes - undecoded_bytes + error.start
+            raise InvalidInput(f"standard input is not UTF-8 at byte {position}") from error
+        read_bytes += len(chunk)
+        *lines, line_begin = (line_begin + text).split("\n")
+        if not chunk and line_begin:
+            lines.append(line_begin)
+        yield from batches_of([line.removesuffix("\r") for line in lines])
+        if not chunk:
+            return
