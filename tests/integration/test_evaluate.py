@@ -31,14 +31,14 @@ def evaluate(*arguments: str, url: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def documents(server: TritonServer) -> dict[str, dict[str, Any]]:
     """Evaluations of all targets on the held-out text of their demo models."""
-    found = {}
+    evaluations = {}
     for target, model in HELDOUT.items():
         ran = evaluate(
             target, str(TEXT / f"{model}_heldout.jsonl"), "--json", "--recommend", url=server.grpc_url
         )
         assert (ran.returncode, ran.stderr) == (0, "")
-        found[target] = json.loads(ran.stdout)
-    return found
+        evaluations[target] = json.loads(ran.stdout)
+    return evaluations
 
 
 def test_the_figures_equal_those_of_the_demo_cards(documents: dict[str, dict[str, Any]]) -> None:
@@ -71,17 +71,17 @@ def test_the_figures_equal_scikit_learns_on_the_same_predictions(
     measures = documents[target]["measures"]
     predictions = documents[target]["predictions"]
     labels, decided, scores = (np.array(predictions[name]) for name in ("labels", "decided", "scores"))
-    for place, figures in enumerate(measures["labels"][: labels.shape[1]]):
-        report = metrics.classification_report(labels[:, place], decided[:, place], output_dict=True)
+    for column, figures in enumerate(measures["labels"][: labels.shape[1]]):
+        report = metrics.classification_report(labels[:, column], decided[:, column], output_dict=True)
         expected = {
             "support": report["1"]["support"],
             "precision": report["1"]["precision"],
             "recall": report["1"]["recall"],
             "f1": report["1"]["f1-score"],
             "accuracy": report["accuracy"],
-            "roc_auc": metrics.roc_auc_score(labels[:, place], scores[:, place]),
-            "average_precision": metrics.average_precision_score(labels[:, place], scores[:, place]),
-            "brier": metrics.brier_score_loss(labels[:, place], scores[:, place]),
+            "roc_auc": metrics.roc_auc_score(labels[:, column], scores[:, column]),
+            "average_precision": metrics.average_precision_score(labels[:, column], scores[:, column]),
+            "brier": metrics.brier_score_loss(labels[:, column], scores[:, column]),
         }
         assert {name: figures[name] for name in expected} == pytest.approx(expected)
     if target == "aegis":

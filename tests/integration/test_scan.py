@@ -84,15 +84,15 @@ def test_records_keep_their_fields_and_their_order(
     source.write_bytes(as_jsonl(RECORDS))
     ran = scan(getattr(server, protocol), source, "-o", output)
     assert (ran.returncode, ran.stdout) == (0, b"")
-    found = read_lines(output)
-    assert [{name: record[name] for name in RECORDS[0]} for record in found] == RECORDS
-    assert [record["verdict"]["flagged"] for record in found] == flagged
-    assert {record["error"] for record in found} == {None}
+    records = read_lines(output)
+    assert [{name: record[name] for name in RECORDS[0]} for record in records] == RECORDS
+    assert [record["verdict"]["flagged"] for record in records] == flagged
+    assert {record["error"] for record in records} == {None}
     assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", "out.jsonl", "out.jsonl.scan.json"}
 
     summary = json.loads((tmp_path / "out.jsonl.scan.json").read_text("utf-8"))["summary"]
     assert (summary["records"], summary["flagged"], summary["failed"]) == (60, sum(flagged), 0)
-    categories = Counter(name for record in found for name in record["verdict"]["categories"]["flagged"])
+    categories = Counter(name for record in records for name in record["verdict"]["categories"]["flagged"])
     assert summary["categories"] == categories
     shown = ran.stderr.decode()
     assert "weights for demonstration only: rejection, aegis, judge" in shown
@@ -106,9 +106,9 @@ def test_records_keep_their_fields_and_their_order(
     other = scan(getattr(server, protocol), source, "-o", output)
     assert other.returncode == 1
     assert b"was begun otherwise: input was" in other.stderr
-    assert read_lines(output) == found
+    assert read_lines(output) == records
     assert scan(getattr(server, protocol), source, "-o", output, "--overwrite").returncode == 0
-    assert read_lines(output) == found[1:]
+    assert read_lines(output) == records[1:]
 
 
 def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
@@ -147,21 +147,21 @@ def test_every_form_of_input(
     for output in (tmp_path / one for one in outputs):
         ran = scan(server.grpc_url, tmp_path / name, "-o", output, *options)
         assert ran.returncode == 0, ran.stderr
-        found = read_output(output)
-        assert [record["verdict"]["flagged"] for record in found] == flagged
+        records = read_output(output)
+        assert [record["verdict"]["flagged"] for record in records] == flagged
         field = options[1] if "--text-field" in options else "text"
-        assert [record[field] for record in found] == TEXTS
+        assert [record[field] for record in records] == TEXTS
     if name == "in.parquet":
         assert pyarrow.parquet.read_schema(output).field("blob").type == pyarrow.binary()
-        assert {record["blob"] for record in found} == {b"\xff\x00"}
+        assert {record["blob"] for record in records} == {b"\xff\x00"}
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_standard_input_to_standard_output_is_data_alone(server: TritonServer, flagged: list[bool]) -> None:
     ran = scan(server.grpc_url, "-", "--format", "lines", "-o", "-", standard_input="\n".join(TEXTS).encode())
     assert ran.returncode == 0
-    found = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [record["verdict"]["flagged"] for record in found] == flagged
+    records = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [record["verdict"]["flagged"] for record in records] == flagged
     compressed = scan(
         server.grpc_url,
         "-",
@@ -193,8 +193,8 @@ def test_a_pipe_gives_each_batch_before_the_next_one_arrives(
             running.stdin.write("".join(f"{text}\n" for text in TEXTS[start : start + 4]).encode())
             running.stdin.flush()
             # Standard input stays open: without its answers this would wait for ever.
-            found = [json.loads(running.stdout.readline()) for _ in range(4)]
-            assert [record["verdict"]["flagged"] for record in found] == flagged[start : start + 4]
+            records = [json.loads(running.stdout.readline()) for _ in range(4)]
+            assert [record["verdict"]["flagged"] for record in records] == flagged[start : start + 4]
         running.send_signal(signal.SIGINT)
         assert running.wait(10) == 130
 
@@ -236,17 +236,17 @@ def test_what_fails_is_written_with_its_error_and_counted(server: TritonServer, 
     ran = scan(server.grpc_url, source, "-o", output)
     assert ran.returncode == 3
     assert ran.stderr.decode().split("failed")[1].split()[1].startswith("8")
-    found = read_lines(output)
-    assert len(found) == len(BAD)
-    for record, error in zip(found, expected, strict=True):
+    records = read_lines(output)
+    assert len(records) == len(BAD)
+    for record, error in zip(records, expected, strict=True):
         if error is None:
             assert record["error"] is None
             assert record["verdict"]["flagged"] is False
         else:
             assert record["verdict"] is None
             assert record["error"].startswith(error)
-    assert found[1]["line"] == "{not json"
-    assert "70000 bytes; the limit is 65536" in found[6]["error"]
+    assert records[1]["line"] == "{not json"
+    assert "70000 bytes; the limit is 65536" in records[6]["error"]
 
 
 @pytest.fixture

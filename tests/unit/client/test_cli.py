@@ -184,8 +184,8 @@ def test_a_missing_extra_is_named(package: str, arguments: list[str], extra: str
     [("tribunal mod", "moderate"), ("tribunal evaluate r", "rejection"), ("tribunal info --u", "--url")],
 )
 def test_the_shell_completes_commands_values_and_options(words: str, expected: str) -> None:
-    place = str(len(words.split()) - 1)
-    ran = tribunal(_TRIBUNAL_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=place)
+    current_word = str(len(words.split()) - 1)
+    ran = tribunal(_TRIBUNAL_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=current_word)
     assert ran.stdout.split() == [expected]
 
 

@@ -16,7 +16,7 @@ def scored(labels: list[list[bool]], scores: list[list[float]], threshold: float
     values = np.array(scores, dtype=np.float64)
     return Scored(
         rows=np.arange(1, texts + 1),
-        names=tuple(f"label {place}" for place in range(values.shape[1])),
+        names=tuple(f"label {column}" for column in range(values.shape[1])),
         labels=np.array(labels, dtype=np.bool_),
         scores=values,
         decided=values >= threshold,

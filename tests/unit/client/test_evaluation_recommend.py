@@ -52,8 +52,8 @@ def scored(names: tuple[str, ...], texts: int = 200) -> Scored:
 @pytest.mark.parametrize("goal", [Goal(recall=0.9), Goal(precision=0.8)])
 def test_category_thresholds_reach_the_goal_by_the_servers_policy(goal: Goal) -> None:
     data = scored(LABELS)
-    found = recommend(data, Target.aegis, goal)
-    policy = Policy.from_parameters({**tracked_parameters("verdict"), **parse(found.config)}, LABELS)
+    recommendation = recommend(data, Target.aegis, goal)
+    policy = Policy.from_parameters({**tracked_parameters("verdict"), **parse(recommendation.config)}, LABELS)
     flagged = np.array(
         [
             [
@@ -63,20 +63,20 @@ def test_category_thresholds_reach_the_goal_by_the_servers_policy(goal: Goal) ->
             for row in data.scores.tolist()
         ]
     )
-    for place, proposal in enumerate(found.proposals):
-        right = int((flagged[:, place] & data.labels[:, place]).sum())
-        assert proposal.recall == pytest.approx(right / data.labels[:, place].sum())
-        assert proposal.precision == pytest.approx(right / flagged[:, place].sum())
+    for column, proposal in enumerate(recommendation.proposals):
+        right = int((flagged[:, column] & data.labels[:, column]).sum())
+        assert proposal.recall == pytest.approx(right / data.labels[:, column].sum())
+        assert proposal.precision == pytest.approx(right / flagged[:, column].sum())
         assert (proposal.recall or 0) >= (goal.recall or 0)
         assert (proposal.precision or 0) >= (goal.precision or 0)
-    assert found.band is None
-    assert found.toxicity_config is None
+    assert recommendation.band is None
+    assert recommendation.toxicity_config is None
 
 
 def test_the_rejection_threshold_reaches_the_recall_by_the_servers_policy() -> None:
     data = scored(("REJECTION",))
-    found = recommend(data, Target.rejection, Goal(recall=0.95))
-    policy = Policy.from_parameters({**tracked_parameters("verdict"), **parse(found.config)}, LABELS)
+    recommendation = recommend(data, Target.rejection, Goal(recall=0.95))
+    policy = Policy.from_parameters({**tracked_parameters("verdict"), **parse(recommendation.config)}, LABELS)
     detected = np.array(
         [
             policy.decide(score, [0.0] * 14, SKIPPED, 1, truncated=False)["refusal"]["detected"]
@@ -89,9 +89,9 @@ def test_the_rejection_threshold_reaches_the_recall_by_the_servers_policy() -> N
 @pytest.mark.parametrize("goal", [Goal(recall=0.8), Goal(precision=0.7)])
 def test_the_band_keeps_the_recall_by_the_servers_policy(goal: Goal) -> None:
     data = scored(("toxic",))
-    found = recommend(data, Target.toxicity, goal)
-    verdict = parse(found.verdict_config)
-    judge = {**tracked_parameters("toxicity"), **parse(found.toxicity_config or "")}
+    recommendation = recommend(data, Target.toxicity, goal)
+    verdict = parse(recommendation.verdict_config)
+    judge = {**tracked_parameters("toxicity"), **parse(recommendation.toxicity_config or "")}
     policy = Policy.from_parameters({**tracked_parameters("verdict"), **verdict}, LABELS)
     server_band = ServerBand(float(judge["auto_low"]), float(judge["auto_high"]))
     with np.errstate(divide="ignore"):
@@ -106,10 +106,10 @@ def test_the_band_keeps_the_recall_by_the_servers_policy(goal: Goal) -> None:
     toxic = np.flatnonzero(data.labels[:, 0])
     recall = np.mean([flags(row, asks=bool(asked[row])) for row in toxic])
     always = np.mean([flags(row, asks=True) for row in toxic])
-    assert found.band is not None
-    assert recall == pytest.approx(found.band.recall)
+    assert recommendation.band is not None
+    assert recall == pytest.approx(recommendation.band.recall)
     assert recall >= (goal.recall or always)
-    assert asked.mean() == pytest.approx(found.band.asked)
+    assert asked.mean() == pytest.approx(recommendation.band.asked)
     assert asked.mean() < 1
 
 
@@ -126,7 +126,7 @@ def test_no_band_with_that_recall_asks_less(
     if not labels.any():
         return
     highest = tenths / 9
-    found = narrowest_band(
+    band = narrowest_band(
         labels, highest_category=highest, category_flagged=category, judge_flags=judge, recall=recall
     )
 
@@ -134,8 +134,8 @@ def test_no_band_with_that_recall_asks_less(
         asked = (highest >= low) & (highest < high)
         return int((labels & (category | (asked & judge))).sum()), int(asked.sum())
 
-    hits, asked = outcome(found.low, found.high)
-    assert (hits / labels.sum(), asked / len(labels)) == (found.recall, found.asked)
+    hits, asked = outcome(band.low, band.high)
+    assert (hits / labels.sum(), asked / len(labels)) == (band.recall, band.asked)
     best = outcome(0, 2)[0]
     wanted = best if recall is None else min(best, math.ceil(recall * labels.sum() - 1e-9))
     edges = [*sorted(set(highest.tolist())), 2.0]
@@ -176,9 +176,9 @@ def test_a_threshold_is_the_highest_or_lowest_that_reaches_its_goal(
 def test_a_category_that_no_text_has_keeps_its_threshold() -> None:
     data = scored(("Threat", "Violence"))
     data.labels[:, 1] = False
-    found = recommend(data, Target.aegis, Goal(recall=0.9))
-    assert "# Violence: no text has it, keep its threshold" in found.config
-    assert "Violence" not in parse(found.config)["category_thresholds"]
+    recommendation = recommend(data, Target.aegis, Goal(recall=0.9))
+    assert "# Violence: no text has it, keep its threshold" in recommendation.config
+    assert "Violence" not in parse(recommendation.config)["category_thresholds"]
 
 
 @pytest.mark.parametrize("goal", [Goal(recall=0.9), Goal(precision=0.8)])
@@ -210,9 +210,9 @@ def test_thresholds_from_few_texts_are_warned_of() -> None:
 def test_a_precision_that_no_threshold_has_keeps_the_present_one() -> None:
     data = scored(("toxic",))
     worst = dataclasses.replace(data, scores=1 - data.labels.astype(np.float64))
-    found = recommend(worst, Target.toxicity, Goal(precision=0.9))
-    assert "# toxic: no threshold has that precision, keep its threshold" in found.config
-    assert (parse(found.config), found.band) == ({}, None)
+    recommendation = recommend(worst, Target.toxicity, Goal(precision=0.9))
+    assert "# toxic: no threshold has that precision, keep its threshold" in recommendation.config
+    assert (parse(recommendation.config), recommendation.band) == ({}, None)
 
 
 def test_a_recall_beyond_what_asking_always_reaches_is_told() -> None:
@@ -228,11 +228,11 @@ def test_a_recall_beyond_what_asking_always_reaches_is_told() -> None:
 
 def test_categories_that_find_everything_need_no_judge() -> None:
     labels = np.array([True, False])
-    found = narrowest_band(
+    band = narrowest_band(
         labels,
         highest_category=np.array([0.9, 0.1]),
         category_flagged=labels,
         judge_flags=labels,
         recall=1.0,
     )
-    assert (found.asked, found.recall, found.low) == (0, 1, found.high)
+    assert (band.asked, band.recall, band.low) == (0, 1, band.high)

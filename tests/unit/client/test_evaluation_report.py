@@ -102,10 +102,10 @@ def test_the_page_shows_texts_only_where_asked_and_escaped(tmp_path: Path) -> No
     verdicts: list[Verdict | None] = [verdict(toxicity=0.9), verdict(toxicity=0.1), None]
     refused = [Refused(3, f"too long: {ATTACK}")]
     for examples in (0, 1):
-        found = evaluation(
+        evaluated = evaluation(
             verdicts, [False, True, True], examples=examples, refused=refused, goal=Goal(recall=1.0)
         )
-        write_report(found, tmp_path)
+        write_report(evaluated, tmp_path)
         page = (tmp_path / "report.html").read_text("utf-8")
         assert "<script" not in page
         assert ("Worst mistakes" in page) is bool(examples)

@@ -108,9 +108,9 @@ def test_the_reference_has_every_method_with_its_options_and_defaults(
 
 def section(command: str) -> str:
     """The part of the reference about `command`."""
-    found = re.search(rf"^### `tribunal {command}\b.*?(?=^##)", README, re.MULTILINE | re.DOTALL)
-    assert found, command
-    return found[0]
+    part = re.search(rf"^### `tribunal {command}\b.*?(?=^##)", README, re.MULTILINE | re.DOTALL)
+    assert part, command
+    return part[0]
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
