@@ -1,0 +1,62 @@
+"""Statistics of vLLM's engine, under the names that NVIDIA's vLLM backend gives them.
+
+https://github.com/triton-inference-server/vllm_backend#triton-metrics
+"""
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+# Name of each counter and its help text.
+COUNTERS = {
+    "vllm:prompt_tokens_total": "Tokens of prompts that were processed.",
+    "vllm:generation_tokens_total": "Tokens that were generated.",
+}
+# Name of each histogram and its help text.
+HISTOGRAMS = {
+    "vllm:time_to_first_token_seconds": "Time from the arrival of a question to its first token.",
+    "vllm:time_per_output_token_seconds": "Time from one token of an answer to the next.",
+    "vllm:e2e_request_latency_seconds": "Time from the arrival of a question to the end of its answer.",
+    "vllm:request_prompt_tokens": "Tokens of the prompt, by question.",
+    "vllm:request_generation_tokens": "Tokens of the answer, by question.",
+    "vllm:request_params_n": "Sequences that were asked for, by question.",
+}
+
+
+class Taken(NamedTuple):
+    """By how much each counter grew, and what each histogram is to observe."""
+
+    increments: Counter[str]
+    observations: dict[str, list[float]]
+
+
+class Tally:
+    """What the engine did since it was last taken; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = Taken(Counter(), defaultdict(list))
+
+    def add(self, stats: Any) -> None:
+        """Count what a vllm.v1.metrics.stats.IterationStats holds."""
+        finished = stats.finished_requests
+        observed: dict[str, Iterable[float]] = {
+            "vllm:time_to_first_token_seconds": stats.time_to_first_tokens_iter,
+            "vllm:time_per_output_token_seconds": stats.inter_token_latencies_iter,
+            "vllm:e2e_request_latency_seconds": [done.e2e_latency for done in finished],
+            "vllm:request_prompt_tokens": [done.num_prompt_tokens for done in finished],
+            "vllm:request_generation_tokens": [done.num_generation_tokens for done in finished],
+            "vllm:request_params_n": stats.n_params_iter,
+        }
+        with self._lock:
+            self._taken.increments["vllm:prompt_tokens_total"] += stats.num_prompt_tokens
+            self._taken.increments["vllm:generation_tokens_total"] += stats.num_generation_tokens
+            for name, values in observed.items():
+                self._taken.observations[name].extend(values)
+
+    def take(self) -> Taken:
+        """What was counted, which is then no longer held."""
+        with self._lock:
+            taken, self._taken = self._taken, Taken(Counter(), defaultdict(list))
+        return taken
