@@ -17,8 +17,9 @@ from launcher import CrashError, StartError
 from launcher.arguments import parse_arguments, server_options
 from launcher.exposure.addresses import Exposure
 from launcher.process.server import TritonServer
-from launcher.recovery.restarts import CrashLimit
-from launcher.recovery.supervisor import Supervisor
+from launcher.recovery.restarts import Restarts
+from launcher.recovery.supervisor import supervise
+from launcher.repository.contract import JUDGE_MODELS
 from launcher.repository.manifest import MANIFEST
 
 console = Console(stderr=True, highlight=False)
@@ -43,22 +44,29 @@ def main() -> int:
 def keep_serving(server: TritonServer, command: list[str]) -> int:
     """Serve, and start tritonserver again when it dies; returns the exit status.
 
-    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError.
+    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError where the first
+    start fails.
     """
-    crashes = CrashLimit()
+    restarts = Restarts()
     while True:
         try:
-            with started(server), Supervisor(server, on_event=console.print):
+            with started(server), supervise(server, on_event=console.print):
+                restarts.served()
                 if command:
                     return run(server, command)
                 death = f"tritonserver ended by itself with status {server.wait()}"
-        except CrashError as error:
+        except StartError as error:
+            if not restarts.has_served and not isinstance(error, CrashError):
+                raise
             death = str(error)
-        if crashes.reached():
-            raise StartError(
-                f"{death}; it died {crashes.most} times within {crashes.within_s:g} s: see {server.log_name}"
-            )
-        console.print(f"[red]{death}[/red]; starting it again (its log: {server.log_name})", soft_wrap=True)
+        pause_s = restarts.pause_s()
+        if pause_s is None:
+            raise StartError(f"{death}; it never served: see {server.log_name}")
+        console.print(
+            f"[red]{death}[/red]; starting it again in {pause_s:g} s (its log: {server.log_name})",
+            soft_wrap=True,
+        )
+        time.sleep(pause_s)
 
 
 @contextlib.contextmanager
@@ -86,8 +94,11 @@ def print_banner(server: TritonServer, start_s: float) -> None:
     manifest = json.loads((server.repository / MANIFEST).read_text("utf-8"))
     console.print(f"[green]Ready[/green] after {start_s:.1f} s: {server.repository}", soft_wrap=True)
     for name, weights in manifest["models"].items():
-        warning = ", for demonstration only" if weights["source"] == "demo" else ""
-        console.print(f"  {name}: {weights['source']} ({weights['precision']}){warning}", soft_wrap=True)
+        if name in server.models:
+            warning = ", for demonstration only" if weights["source"] == "demo" else ""
+            console.print(f"  {name}: {weights['source']} ({weights['precision']}){warning}", soft_wrap=True)
+    if not server.models & JUDGE_MODELS:
+        console.print("  no judge: the default mode is never, and the other modes are refused")
     console.print(
         f"  gRPC {server.grpc_url}{protection(server.options.exposure)}, HTTP {server.http_url}, "
         f"metrics {server.metrics_url}",

@@ -84,6 +84,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "against the manifest",
     )
     parser.add_argument(
+        "--verify",
+        choices=["quick", "full"],
+        default="quick",
+        help="full: hash every exported file at each start; quick: at later starts hash only what changed in "
+        "size or modification time (default: %(default)s)",
+    )
+    parser.add_argument(
         "--start-timeout", type=float, default=120.0, metavar="S", help="seconds the models may take to load"
     )
     network = parser.add_argument_group("who can reach it")
@@ -133,6 +140,7 @@ def server_options(arguments: argparse.Namespace) -> ServerOptions:
         exposure=exposure_of(arguments),
         work_folder=arguments.work_folder,
         manifest_sha256=arguments.manifest_sha256,
+        verify=arguments.verify,
         start_timeout_s=arguments.start_timeout,
         judge=not arguments.without_judge,
         instances=arguments.instances,

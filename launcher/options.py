@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from launcher.exposure.addresses import ON_LOOPBACK, Exposure
 from launcher.exposure.ports import Ports
@@ -17,6 +18,8 @@ class ServerOptions:
     log_file: receives Triton's own log; replaced at the first start. None: it goes to standard error.
     work_folder: receives what is made for this host; None: `repository` and the system's folder do.
     manifest_sha256: checksum that the repository's manifest must have.
+    verify: `full` hashes every exported file at each start; `quick` hashes at later starts only what changed
+    in size or modification time.
     start_timeout_s: how long the models may take to load.
     judge: False leaves the LLM out, whose verdicts are then `unavailable` or `skipped`.
     config: `auto` fits the configs to a CPU and takes the tracked ones on a GPU; `tracked` takes them
@@ -35,6 +38,7 @@ class ServerOptions:
     exposure: Exposure = ON_LOOPBACK
     work_folder: Path | None = None
     manifest_sha256: str | None = None
+    verify: Literal["quick", "full"] = "quick"
     start_timeout_s: float = 120.0
     judge: bool = True
     config: str = "auto"

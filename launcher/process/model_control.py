@@ -7,7 +7,7 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from launcher.process.command_line import ADMIN_HEADER
@@ -24,14 +24,14 @@ class ModelControl:
     """What one server has loaded; every method but `is_live` raises UNREACHABLE.
 
     address: `host:port` of the HTTP endpoint, which is plain whatever gRPC is.
-    models: those that should be served; ensembles: those of them that are made of others.
+    models: those that should be served. composed_of: of each ensemble, the models of its steps.
     load_timeout_s: how long one may take to load.
     """
 
     address: str
     admin_key: str = field(repr=False)
     models: Collection[str]
-    ensembles: Collection[str]
+    composed_of: Mapping[str, Collection[str]]
     load_timeout_s: float
 
     def is_live(self) -> bool:
@@ -50,11 +50,20 @@ class ModelControl:
         """Begin to unload a model; it is done once the model's requests are."""
         self._ask("POST", f"/v2/repository/models/{model}/unload")
 
+    def states(self) -> dict[str, str]:
+        """State of each model that the server knows, such as READY, LOADING or UNAVAILABLE."""
+        return {model["name"]: model.get("state", "UNKNOWN") for model in self._index()}
+
+    def instances(self, model: str) -> int:
+        """How many instances a model that is READY has."""
+        groups = json.loads(self._ask("GET", f"/v2/models/{model}/config")).get("instance_group", [])
+        return sum(group.get("count", 1) * max(1, len(group.get("gpus", []))) for group in groups)
+
     def unready(self) -> list[str]:
         """Models that should be served and are not, those that others are made of first."""
-        states = {model["name"]: model.get("state") for model in self._index()}
+        states = self.states()
         unready = [name for name in self.models if states.get(name) != "READY"]
-        return sorted(unready, key=lambda name: (name in self.ensembles, name))
+        return sorted(unready, key=lambda name: (name in self.composed_of, name))
 
     def failures(self) -> dict[str, str]:
         """Models that did not load, with Triton's reasons, which may be empty."""
@@ -71,12 +80,12 @@ class ModelControl:
         of the same request runs, as all are when it stops under load
         (https://github.com/triton-inference-server/core/pull/483).
         """
-        for ensemble in self.ensembles:
+        for ensemble in self.composed_of:
             self.unload(ensemble)
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:
             busy = {model["name"] for model in self._index() if model.get("state") in ("READY", "UNLOADING")}
-            if not busy.intersection(self.ensembles):
+            if not busy.intersection(self.composed_of):
                 return
             time.sleep(DRAIN_POLL_INTERVAL_S)
 

@@ -6,13 +6,18 @@ kernel drops with the last process of the run.
 
 import contextlib
 import fcntl
+import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
+from launcher.process.shared_memory import SHARED_MEMORY
+
 PREFIX = "tribunal-"
 LOCK = "lock"
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+# Tells a folder of the launcher from any other whose name begins alike.
+MARK = b"This folder belongs to one run of Tribunal's launcher, which locks this file while it runs.\n"
 
 
 class ScratchFolder:
@@ -28,8 +33,9 @@ class ScratchFolder:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         # It has its name only once it is locked, for another run looks for locks that nobody holds.
         unnamed = self.path / "unnamed"
-        self._lock = unnamed.open("wb")
+        self._lock = unnamed.open("wb", buffering=0)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock.write(MARK)
         unnamed.rename(self.path / LOCK)
         self.lock_fd = self._lock.fileno()
 
@@ -40,16 +46,32 @@ class ScratchFolder:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove what killed runs have left below `parent`, and their shared memory."""
-    for lock_file in parent.glob(f"{PREFIX}*/{LOCK}"):
+    """Remove what killed runs of this user have left below `parent`, and their shared memory."""
+    for folder in parent.glob(f"{PREFIX}*"):
         # One that runs, or is another user's, or was removed meanwhile.
-        with contextlib.suppress(OSError), lock_file.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove_scratch(lock_file.parent)
+        with contextlib.suppress(OSError):
+            if stat.S_ISDIR(folder.lstat().st_mode) and _is_abandoned(folder / LOCK):
+                remove_scratch(folder)
+
+
+def _is_abandoned(lock_file: Path) -> bool:
+    """Whether `lock_file` is the launcher's own, of this user, and nobody holds it; raises OSError."""
+    # A FIFO would otherwise hold up whoever opens it, and a link lead elsewhere.
+    lock_fd = os.open(lock_file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        state = os.fstat(lock_fd)
+        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
+            return False
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.read(lock_fd, len(MARK) + 1) == MARK
+    finally:
+        os.close(lock_fd)
 
 
 def remove_scratch(folder: Path) -> None:
     """Remove the folder of a run that has ended, and its shared memory."""
     for region in SHARED_MEMORY.glob(f"{folder.name}*"):
-        region.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if region.lstat().st_uid == os.geteuid():
+                region.unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -21,9 +21,10 @@ from launcher.process.find import find_installation
 from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
 from launcher.process.scratch_folder import ScratchFolder
+from launcher.process.shared_memory import group_members, regions_mapped_by, remove_unmapped
 from launcher.repository.config import read_config
 from launcher.repository.contract import JUDGE_MODELS
-from launcher.repository.verification import require_exported, verify
+from launcher.repository.verification import record_path, require_exported, verify
 
 POLL_INTERVAL_S = 0.1
 # Together less than the 40 s that Compose, and the 50 s that Kubernetes is told to wait.
@@ -101,7 +102,12 @@ class TritonServer:
         require_free(options.ports, options.exposure)
         if options.exposure.tls:
             options.exposure.tls.require_usable()
-        verify(self.repository, options.manifest_sha256)
+        verify(
+            self.repository,
+            options.manifest_sha256,
+            full=options.verify == "full",
+            record=record_path(self.repository, options.work_folder),
+        )
         self.control = self._control()
         served, config_name = self._prepare(installation)
         self._scratch = ScratchFolder(options.work_folder)
@@ -155,9 +161,11 @@ class TritonServer:
                 self._process.terminate()
                 self._process.wait(STOP_TIMEOUT_S)
         finally:
+            regions = regions_mapped_by(group_members(self._process.pid))
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            remove_unmapped(regions)
             self._scratch.remove()
 
     def _spawn(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
@@ -200,12 +208,14 @@ class TritonServer:
             address=f"{self.options.exposure.reached_at('http')}:{self.ports.http}",
             admin_key=self._admin_key,
             models=models,
-            ensembles={name for name in models if self._platform(name) == "ensemble"},
+            composed_of={name: steps for name in models if (steps := self._steps(name))},
             load_timeout_s=self.options.start_timeout_s,
         )
 
-    def _platform(self, model: str) -> str:
-        return str(read_config(self.repository / model / "config.pbtxt").platform)
+    def _steps(self, model: str) -> set[str]:
+        """Models that `model` is composed of; none where it is no ensemble."""
+        config = read_config(self.repository / model / "config.pbtxt")
+        return {step.model_name for step in config.ensemble_scheduling.step}
 
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self.options.start_timeout_s

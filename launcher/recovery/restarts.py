@@ -1,29 +1,42 @@
-"""Starts tritonserver again when it dies, unless it does nothing else."""
+"""Decides whether and when a tritonserver that died is started again."""
 
 import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
-MOST = 5
-WITHIN_S = 600.0
+from launcher.recovery.backoff import BackOff
+
+# A server that has not served yet dies for a reason that stays, and is given up after so many attempts.
+MOST_FAILED_STARTS = 5
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+# A server that has served for so long starts again at once when it dies.
+STABLE_S = 600.0
 
 
-class CrashLimit:
-    """At most `most` crashes within `within_s` seconds; as systemd limits the starts of a service.
+@dataclass
+class Restarts:
+    """Counts the deaths of one tritonserver.
 
-    https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html#StartLimitIntervalSec=interval
+    has_served: it was ready at least once; it is then started again for as long as it takes, with a
+    pause that grows.
     """
 
-    def __init__(
-        self, most: int = MOST, within_s: float = WITHIN_S, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.most = most
-        self.within_s = within_s
-        self._clock = clock
-        self._crashes_s: deque[float] = deque(maxlen=most)
+    clock: Callable[[], float] = time.monotonic
+    _pauses: BackOff = field(default_factory=lambda: BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S))
+    has_served: bool = False
+    _served_since_s: float = 0.0
 
-    def reached(self) -> bool:
-        """Count a crash that happened now; whether it was one too many."""
-        now_s = self._clock()
-        self._crashes_s.append(now_s)
-        return len(self._crashes_s) == self.most and now_s - self._crashes_s[0] < self.within_s
+    def served(self) -> None:
+        """The server has become ready."""
+        self.has_served = True
+        self._served_since_s = self.clock()
+
+    def pause_s(self) -> float | None:
+        """Seconds to wait after a death that happened now; None where it is to be given up."""
+        if self.has_served and self.clock() - self._served_since_s >= STABLE_S:
+            self._pauses.reset()
+        pause_s = self._pauses.next_s()
+        if not self.has_served and self._pauses.failures >= MOST_FAILED_STARTS:
+            return None
+        return pause_s

@@ -1,48 +1,98 @@
-"""Brings back what dies under a running tritonserver.
+"""Brings back each model that dies under a running tritonserver, by itself and as often as it takes.
 
 Triton 24.10 starts no Python process again that has died: its model stays READY and each request to it
-fails with "Stub process is not healthy". A judge whose engine died unloads itself and stays away.
+fails with "Stub process is not healthy". A judge whose engine died is unloaded and stays away.
 """
 
-import contextlib
-import os
-import re
-import signal
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
-
-import psutil
+from typing import Protocol
 
 from launcher.process.model_control import UNREACHABLE
 from launcher.process.server import TritonServer
+from launcher.recovery.backoff import BackOff
+from launcher.recovery.processes import ServerProcesses
 
 POLL_INTERVAL_S = 0.5
-RETRY_INTERVAL_S = 10.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
 STOP_TIMEOUT_S = 1.0
 UNLOAD_TIMEOUT_S = 3.0
 UNLOAD_POLL_INTERVAL_S = 0.05
-STUB = "triton_python_backend_stub"
+READY = "READY"
+IN_BETWEEN = ("LOADING", "UNLOADING")
+
+
+class Control(Protocol):
+    """What the supervisor asks of Triton's model repository; every method raises UNREACHABLE."""
+
+    models: Collection[str]
+    composed_of: Mapping[str, Collection[str]]
+
+    def states(self) -> dict[str, str]:
+        """State of each model, such as READY, LOADING or UNAVAILABLE."""
+
+    def instances(self, model: str) -> int:
+        """How many instances a model that is READY has."""
+
+    def load(self, model: str) -> None:
+        """Load a model; returns when it is READY."""
+
+    def unload(self, model: str) -> None:
+        """Begin to unload a model."""
+
+
+class Processes(Protocol):
+    """What the supervisor sees of the server's processes, and what it ends."""
+
+    def stubs(self) -> dict[int, str]:
+        """Model of each stub that lives, by process id."""
+
+    def kill_stubs(self, model: str) -> None:
+        """End every stub of a model."""
+
+    def kill_orphans(self) -> None:
+        """End what outlived the stub that started it."""
+
+
+@dataclass
+class Loss:
+    """A model that does not serve.
+
+    lost_s: since when, on the monotonic clock. next_s: when it may be tried again.
+    """
+
+    lost_s: float
+    next_s: float
+    pauses: BackOff = field(default_factory=lambda: BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S))
+    restoring: bool = False
 
 
 class Supervisor:
     """Watches the models of a server in a thread, as a context manager.
 
+    Each model is restored in a thread of its own, so one that loads slowly or fails holds nobody up.
     on_event: called with a line for each model that is gone, is back, or could not be brought back.
     """
 
-    def __init__(self, server: TritonServer, on_event: Callable[[str], object]) -> None:
-        self._server = server
-        self._control = server.control
+    def __init__(self, control: Control, processes: Processes, on_event: Callable[[str], object]) -> None:
+        self._control = control
+        self._processes = processes
         self._on_event = on_event
-        self._stubs: dict[int, str] = {}
-        self._lost: dict[str, float] = {}
+        self._losses: dict[str, Loss] = {}
+        self._has_stubs: set[str] = set()
+        self._instances: dict[str, int] = {}
         self._stopped = threading.Event()
+        # Whoever loads an ensemble holds it, so that no ensemble is loaded once `__exit__` has returned.
+        self._ensembles = threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Supervisor":
-        self._stubs = self._running_stubs()
+        self._has_stubs = set(self._processes.stubs().values())
         self._thread.start()
         return self
 
@@ -52,90 +102,93 @@ class Supervisor:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopped.set()
+        with self._ensembles:
+            self._stopped.set()
         # A model that is being loaded may take long; what ends the server ends that too.
         self._thread.join(STOP_TIMEOUT_S)
 
     def _watch(self) -> None:
-        wait_s = POLL_INTERVAL_S
-        while not self._stopped.wait(wait_s):
+        while not self._stopped.wait(POLL_INTERVAL_S):
             try:
-                self._bring_back(self._gone())
-                wait_s = POLL_INTERVAL_S
-            except psutil.NoSuchProcess:
-                return
+                self.look()
             except UNREACHABLE as error:
-                if not self._stopped.is_set():
-                    self._on_event(
-                        f"{', '.join(self._lost) or 'a model'} cannot be brought back yet: {error!r}"
-                    )
-                wait_s = RETRY_INTERVAL_S
+                # Whoever waits for tritonserver itself starts it again.
+                self._say(f"the state of the models is not known: {error!r}")
 
-    def _gone(self) -> list[str]:
-        """Models that do not serve though they should: those without their process, then the others."""
-        running = self._running_stubs()
-        dead = {model for pid, model in self._stubs.items() if pid not in running}
-        unready = [name for name in self._control.unready() if name not in dead]
-        now_s = time.monotonic()
-        for name in sorted(dead) + unready:
-            if name not in self._lost:
-                self._lost[name] = now_s
-                self._on_event(
-                    f"{name} is gone{' with its process' if name in dead else ''}; bringing it back"
-                )
-        return sorted(dead) + unready
+    def look(self) -> None:
+        """Note what does not serve, and begin to restore what may be tried now; raises UNREACHABLE."""
+        states = self._control.states()
+        running = Counter(self._processes.stubs().values())
+        self._has_stubs.update(running)
+        for model in sorted(self._control.models, key=lambda name: (name in self._control.composed_of, name)):
+            if not self._is_lost(model, states, running):
+                self._note_back(model, states)
+                continue
+            now_s = time.monotonic()
+            if model not in self._losses:
+                self._losses[model] = Loss(now_s, now_s)
+                self._say(f"{model} is gone; bringing it back")
+            loss = self._losses[model]
+            if not loss.restoring and now_s >= loss.next_s:
+                loss.restoring = True
+                died = states.get(model) == READY
+                threading.Thread(target=self._restore, args=(model, loss, died), daemon=True).start()
 
-    def _bring_back(self, models: list[str]) -> None:
-        for name in models:
-            if name in self._stubs.values():
-                self._unload(name)
-            self._control.load(name)
-        # What was unloaded took the ensembles that it is part of with it.
-        for name in self._control.unready():
-            self._control.load(name)
-        self._stubs = self._running_stubs()
-        back = self._lost.keys() - set(self._control.unready())
-        for name in sorted(back):
-            self._on_event(f"{name} is back after {time.monotonic() - self._lost.pop(name):.1f} s")
+    def _is_lost(self, model: str, states: Mapping[str, str], running: Mapping[str, int]) -> bool:
+        """Whether a model does not serve and somebody must act; not while it loads or waits for others."""
+        state = states.get(model)
+        if state == READY:
+            return model in self._has_stubs and running.get(model, 0) < self._expected(model)
+        waits_for = self._control.composed_of.get(model, ())
+        return state not in IN_BETWEEN and all(states.get(name) == READY for name in waits_for)
+
+    def _expected(self, model: str) -> int:
+        if model not in self._instances:
+            self._instances[model] = self._control.instances(model)
+        return self._instances[model]
+
+    def _note_back(self, model: str, states: Mapping[str, str]) -> None:
+        loss = self._losses.get(model)
+        if loss and not loss.restoring and states.get(model) == READY:
+            del self._losses[model]
+            self._say(f"{model} is back after {time.monotonic() - loss.lost_s:.1f} s")
+
+    def _restore(self, model: str, loss: Loss, died: bool) -> None:
+        try:
+            if died and not self._stopped.is_set():
+                self._unload(model)
+            if model in self._control.composed_of:
+                with self._ensembles:
+                    if not self._stopped.is_set():
+                        self._control.load(model)
+            elif not self._stopped.is_set():
+                self._control.load(model)
+        except UNREACHABLE as error:
+            pause_s = loss.pauses.next_s()
+            loss.next_s = time.monotonic() + pause_s
+            self._say(f"{model} cannot be brought back: {error!r}; next attempt in {pause_s:g} s")
+        finally:
+            loss.restoring = False
 
     def _unload(self, model: str) -> None:
-        """Unload what is left of a model; the server says that it has begun, and is done a little later.
+        """Unload what is left of a model. Triton says that it has begun, and is done a little later.
 
-        It is never done where requests were with the process that died, so its others are then ended.
+        Unloading hangs if the dead process held requests, so the model's other processes are then ended.
         """
         self._control.unload(model)
         deadline_s = time.monotonic() + UNLOAD_TIMEOUT_S
-        while time.monotonic() < deadline_s:
-            left = [pid for pid, name in self._running_stubs().items() if name == model]
-            if not left and model in self._control.unready():
+        while model in self._processes.stubs().values() or self._control.states().get(model) == READY:
+            if time.monotonic() > deadline_s:
+                self._processes.kill_stubs(model)
                 break
             time.sleep(UNLOAD_POLL_INTERVAL_S)
-        else:
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        self._end_orphans()
+        self._processes.kill_orphans()
 
-    def _running_stubs(self) -> dict[int, str]:
-        """Model of each Python process that lives, by process id."""
-        stubs = {}
-        for process in psutil.Process(self._server.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                command = process.cmdline()
-                if command and command[0].endswith(STUB):
-                    stubs[process.pid] = model_of(command[-2])
-        return stubs
-
-    def _end_orphans(self) -> None:
-        """End what a dead process has left in the server's group: vLLM's engine outlives its parent."""
-        family = {process.pid for process in psutil.Process(self._server.pid).children(recursive=True)}
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                of_group = os.getpgid(process.pid) == self._server.pid != process.pid
-                if of_group and process.pid not in family:
-                    process.kill()
+    def _say(self, line: str) -> None:
+        if not self._stopped.is_set():
+            self._on_event(line)
 
 
-def model_of(instance: str) -> str:
-    """Name of the model of an instance: `aegis` of `aegis_0_1`, which is group 0, instance 1."""
-    return re.sub(r"(_\d+){1,2}$", "", instance)
+def supervise(server: TritonServer, on_event: Callable[[str], object]) -> Supervisor:
+    """A supervisor of `server`, which runs."""
+    return Supervisor(server.control, ServerProcesses(server.pid, server.models), on_event)

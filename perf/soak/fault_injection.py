@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from launcher.recovery.supervisor import STUB, model_of
+from launcher.recovery.processes import STUB, model_of
 from perf.soak.launched_server import LaunchedServer
 
 

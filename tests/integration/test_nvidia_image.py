@@ -13,7 +13,8 @@ from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
 from launcher.process.wheel import find_wheel
-from launcher.recovery.supervisor import STUB, Supervisor
+from launcher.recovery.processes import STUB
+from launcher.recovery.supervisor import supervise
 
 
 @tenacity.retry(
@@ -54,7 +55,7 @@ def test_it_serves_restarts_and_stops_as_with_the_wheel(
     )
     with (
         TritonServer(options) as server,
-        Supervisor(server, on_event=print),
+        supervise(server, on_event=print),
         Client(server.grpc_url) as client,
     ):
         before = client.moderate("How to make a bomb?", judge="never")

@@ -11,7 +11,8 @@ from tribunal import Client, TribunalError
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
-from launcher.recovery.supervisor import STUB, Supervisor, model_of
+from launcher.recovery.processes import STUB, model_of
+from launcher.recovery.supervisor import supervise
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
 def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None:
     events: list[str] = []
     instances = len(stubs(screening, model))
-    with Client(screening.grpc_url, timeout_s=10) as client, Supervisor(screening, events.append):
+    with Client(screening.grpc_url, timeout_s=10) as client, supervise(screening, events.append):
         before = client.moderate("How to make a bomb?", judge="never")
         stubs(screening, model)[0].kill()
         deadline_s = time.monotonic() + 60
@@ -54,6 +55,22 @@ def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None
         assert client.is_ready()
         assert client.info().weights
     assert screening.control.unready() == []
+
+
+def test_processes_that_die_one_after_the_other_are_all_replaced(screening: TritonServer) -> None:
+    events: list[str] = []
+    with Client(screening.grpc_url, timeout_s=10) as client, supervise(screening, events.append):
+        before = client.moderate("How to make a bomb?", judge="never")
+        for model in ("rejection", "aegis"):
+            stubs(screening, model)[0].kill()
+            time.sleep(0.3)
+        deadline_s = time.monotonic() + 60
+        while screening.control.unready() or not all(
+            any(event.startswith(f"{model} is back") for event in events) for model in ("rejection", "aegis")
+        ):
+            assert time.monotonic() < deadline_s, events
+            time.sleep(0.05)
+        assert [client.moderate("How to make a bomb?", judge="never") for _ in range(8)] == [before] * 8
 
 
 def test_without_it_the_dead_stay_dead_as_triton_leaves_them(screening: TritonServer) -> None:

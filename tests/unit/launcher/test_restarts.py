@@ -1,19 +1,25 @@
-"""Crashes now and then are borne, crashes without end are not."""
+"""A server that has served is started again without end, one that never served is given up."""
 
-from launcher.recovery.restarts import CrashLimit
-
-
-def reached(*times_s: float) -> list[bool]:
-    """What a limit of 3 crashes within 10 s says to crashes at these times."""
-    clock = iter(times_s)
-    limit = CrashLimit(3, 10.0, lambda: next(clock))
-    return [limit.reached() for _ in times_s]
+from launcher.recovery.restarts import MOST_FAILED_STARTS, STABLE_S, Restarts
 
 
-def test_crashes_far_apart_are_borne() -> None:
-    assert reached(0, 4, 10, 14, 20) == [False] * 5
+def test_pauses_grow_up_to_a_minute_and_never_end() -> None:
+    restarts = Restarts(clock=lambda: 0.0)
+    restarts.served()
+    assert [restarts.pause_s() for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_many_within_the_time_are_not() -> None:
-    assert reached(0, 4, 9.9) == [False, False, True]
-    assert reached(0, 20, 24, 29) == [False, False, False, True]
+def test_a_server_that_served_for_long_starts_again_at_once() -> None:
+    now_s = 0.0
+    restarts = Restarts(clock=lambda: now_s)
+    restarts.served()
+    assert [restarts.pause_s() for _ in range(3)] == [1, 2, 4]
+    restarts.served()
+    now_s = STABLE_S
+    assert restarts.pause_s() == 1
+
+
+def test_a_server_that_never_served_is_given_up() -> None:
+    restarts = Restarts(clock=lambda: 0.0)
+    pauses_s = [restarts.pause_s() for _ in range(MOST_FAILED_STARTS)]
+    assert pauses_s == [1, 2, 4, 8, None]

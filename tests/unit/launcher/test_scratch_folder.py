@@ -1,8 +1,11 @@
 """A run removes what runs before it have left, and nothing of those that go on."""
 
+import os
 from pathlib import Path
 
-from launcher.process.scratch_folder import SHARED_MEMORY, ScratchFolder
+import pytest
+
+from launcher.process.scratch_folder import SHARED_MEMORY, ScratchFolder, remove_abandoned
 
 
 def test_only_a_run_that_has_ended_is_removed(tmp_path: Path) -> None:
@@ -29,3 +32,34 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tribunal-notes" / "a file").touch()
     ScratchFolder(tmp_path).remove()
     assert (tmp_path / "tribunal-notes" / "a file").exists()
+
+
+def test_a_lock_of_somebody_else_is_no_run(tmp_path: Path) -> None:
+    """A foreign folder with an unheld lock, one whose lock is a FIFO, one whose lock is a link to ours."""
+    kept = [tmp_path / f"tribunal-{name}" for name in ("foreign", "fifo", "link")]
+    for folder in kept:
+        folder.mkdir()
+    (kept[0] / "lock").write_text("somebody else's")
+    region = SHARED_MEMORY / f"{kept[0].name}-region"
+    region.touch()
+    os.mkfifo(kept[1] / "lock")
+    ended = ScratchFolder(tmp_path)
+    (kept[2] / "lock").symlink_to(ended.path / "lock")
+    lock = (ended.path / "lock").read_bytes()
+    del ended
+    try:
+        ScratchFolder(tmp_path).remove()
+        assert all(folder.exists() for folder in kept)
+        assert region.exists()
+        assert lock
+    finally:
+        region.unlink()
+
+
+def test_another_users_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ScratchFolder(tmp_path)
+    folder = run.path
+    del run
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    remove_abandoned(tmp_path)
+    assert folder.exists()

@@ -1,0 +1,47 @@
+"""Shared memory that Python's multiprocessing made and whoever made it was killed before it removed it.
+
+Its names are random, so a region belongs to the processes that map it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+PREFIXES = ("psm_", "sem.mp-")
+
+
+def group_members(group: int) -> list[int]:
+    """Process ids of a process group."""
+    members = []
+    for pid in _pids():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(pid) == group:
+                members.append(pid)
+    return members
+
+
+def regions_mapped_by(pids: Iterable[int]) -> set[Path]:
+    """Regions of multiprocessing that these processes map; a process that is gone maps none."""
+    regions = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/maps").read_text("utf-8", "replace").splitlines():
+                path = Path(line.split(maxsplit=5)[-1])
+                if path.parent == SHARED_MEMORY and path.name.startswith(PREFIXES):
+                    regions.add(path)
+    return regions
+
+
+def remove_unmapped(regions: Iterable[Path]) -> None:
+    """Remove those of `regions` that no process maps any more."""
+    wanted = set(regions)
+    if not wanted:
+        return
+    for region in wanted - regions_mapped_by(_pids()):
+        region.unlink(missing_ok=True)
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]

@@ -1,0 +1,149 @@
+"""What is restored, when, and in which order, on a Triton and processes of the test's own."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from launcher.recovery import supervisor
+from launcher.recovery.supervisor import Supervisor
+
+STEPS = {"moderation": {"tokenizer", "aegis"}, "judge": {"phi3"}}
+SERVED = ("aegis", "judge", "moderation", "phi3", "tokenizer")
+
+
+class FakeServer:
+    """Triton and its processes: two stubs for each model, and loads that fail or are slow as a test says."""
+
+    def __init__(self) -> None:
+        self.models = SERVED
+        self.composed_of = STEPS
+        self.all_states = dict.fromkeys(SERVED, "READY")
+        self.alive = {
+            f"{model}{number}": model for model in ("aegis", "phi3", "tokenizer") for number in (0, 1)
+        }
+        self.failures: dict[str, int] = {}
+        self.slow: dict[str, threading.Event] = {}
+        self.calls: list[str] = []
+
+    def states(self) -> dict[str, str]:
+        return dict(self.all_states)
+
+    def instances(self, model: str) -> int:  # noqa: ARG002
+        return 2
+
+    def stubs(self) -> dict[int, str]:
+        return {hash(name): model for name, model in self.alive.items()}
+
+    def kill(self, model: str) -> None:
+        """End one stub; Triton goes on to call the model READY."""
+        del self.alive[f"{model}0"]
+
+    def load(self, model: str) -> None:
+        self.calls.append(f"load {model}")
+        if model in self.slow:
+            self.slow[model].wait(10)
+        if self.failures.get(model, 0) > 0:
+            self.failures[model] -= 1
+            raise OSError("refused")
+        if model not in self.composed_of:
+            self.alive.update({f"{model}{number}": model for number in (0, 1)})
+        self.all_states[model] = "READY"
+
+    def unload(self, model: str) -> None:
+        self.calls.append(f"unload {model}")
+        self.alive = {name: owner for name, owner in self.alive.items() if owner != model}
+        self.all_states[model] = "UNAVAILABLE"
+        for ensemble, steps in self.composed_of.items():
+            if model in steps:
+                self.all_states[ensemble] = "UNAVAILABLE"
+
+    def kill_stubs(self, model: str) -> None:  # noqa: ARG002
+        raise AssertionError("every unload of this test ends")
+
+    def kill_orphans(self) -> None:
+        self.calls.append("kill orphans")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    monkeypatch.setattr(supervisor, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.01)
+    return FakeServer()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def is_whole(server: FakeServer) -> bool:
+    return set(server.all_states.values()) == {"READY"} and len(server.alive) == 6
+
+
+def test_a_dead_process_is_replaced_and_then_the_ensemble_of_its_model(server: FakeServer) -> None:
+    events: list[str] = []
+    with Supervisor(server, server, events.append):
+        server.kill("aegis")
+        until(lambda: any(event.startswith("moderation is back") for event in events))
+    assert is_whole(server)
+    assert server.calls == ["unload aegis", "kill orphans", "load aegis", "load moderation"]
+    assert [event.split(" after")[0] for event in events] == [
+        "aegis is gone; bringing it back",
+        *[event.split(" after")[0] for event in events[1:]],
+    ]
+
+
+def test_a_process_that_dies_while_another_is_restored_is_restored_too(server: FakeServer) -> None:
+    server.slow["aegis"] = threading.Event()
+    with Supervisor(server, server, print):
+        server.kill("aegis")
+        until(lambda: "load aegis" in server.calls)
+        server.kill("tokenizer")
+        until(lambda: "load tokenizer" in server.calls)
+        server.slow["aegis"].set()
+        until(lambda: is_whole(server))
+
+
+def test_a_model_that_cannot_be_loaded_holds_nobody_up(server: FakeServer) -> None:
+    server.failures["phi3"] = 10**6
+    with Supervisor(server, server, print):
+        server.unload("phi3")
+        until(lambda: server.calls.count("load phi3") >= 2)
+        server.kill("tokenizer")
+        until(lambda: server.all_states["moderation"] == "READY" and "load tokenizer" in server.calls)
+    assert server.all_states["phi3"] == "UNAVAILABLE"
+    assert "load judge" not in server.calls
+
+
+def test_a_load_that_succeeds_on_the_third_try(server: FakeServer) -> None:
+    events: list[str] = []
+    server.failures["aegis"] = 2
+    with Supervisor(server, server, events.append):
+        server.kill("aegis")
+        until(lambda: is_whole(server) and any("aegis is back" in event for event in events))
+    refused = [event for event in events if "cannot be brought back" in event]
+    assert [event.rpartition("in ")[2] for event in refused] == ["0.01 s", "0.02 s"]
+
+
+def test_stopping_wins_over_restoring(server: FakeServer) -> None:
+    server.slow["aegis"] = threading.Event()
+    with Supervisor(server, server, print):
+        server.kill("aegis")
+        until(lambda: "load aegis" in server.calls)
+    server.unload("moderation")
+    server.slow["aegis"].set()
+    until(lambda: server.all_states["aegis"] == "READY")
+    time.sleep(0.1)
+    assert "load moderation" not in server.calls
+    assert server.all_states["moderation"] == "UNAVAILABLE"
+
+
+def test_a_model_that_loads_by_itself_is_left_alone(server: FakeServer) -> None:
+    server.all_states["aegis"] = "LOADING"
+    with Supervisor(server, server, print):
+        time.sleep(0.1)
+    assert server.calls == []
