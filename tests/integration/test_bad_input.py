@@ -30,6 +30,11 @@ BAD_INPUTS: dict[str, tuple[npt.NDArray[Any], str, str]] = {
     "no batch axis": (np.array([b"a"], dtype=np.object_), "BYTES", "text"),
     "empty batch": (np.empty((0, 1), dtype=np.object_), "BYTES", ""),
     "batch over the limit": (text_tensor(*[b"a"] * 65), "BYTES", "64"),
+    "windows over the limit": (
+        text_tensor(*[b"a " * 32_768] * 9),
+        "BYTES",
+        "the first 9 texts of the request have 288 windows; a request may have 256",
+    ),
 }
 
 
@@ -100,7 +105,7 @@ def test_the_client_tells_bad_input_from_other_faults(url: str) -> None:
 
 def test_an_unknown_mode_of_the_judge_is_named(url: str) -> None:
     with Client(url) as client, pytest.raises(InvalidInput, match="judge is 'maybe'; it must be one of"):
-        client.moderate("fine", judge="maybe")
+        client.moderate("fine", judge="maybe")  # type: ignore[arg-type]
 
 
 def test_ids_outside_of_the_vocabulary_fail_alone(server: TritonServer) -> None:

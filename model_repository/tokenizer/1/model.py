@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.encoding import InvalidText, TextEncoder, decode_texts
-from logic.windows import pad_batch
+from logic.windows import TooManyWindows, WindowLimits, pad_batch
 from tokenizers import Tokenizer
 
 ENCODERS = ("rejection", "aegis")
@@ -24,6 +24,7 @@ class TritonPythonModel:
         limits = {name: int(value["string_value"]) for name, value in parameters.items()}
         self.max_text_bytes = limits["max_text_bytes"]
         self.pad_to_multiple_of = limits["pad_to_multiple_of"]
+        self.window_limits = WindowLimits(limits["max_request_windows"], limits["max_padded_windows"])
         folder = Path(args["model_repository"]) / args["model_version"]
         self.encoders = {
             name: TextEncoder(
@@ -58,31 +59,33 @@ class TritonPythonModel:
         self.invalid_texts = self.invalid_family.Metric(labels={"input": "text"})
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request, or refuse it with INVALID_ARG where its text breaks a limit."""
+        """Answer each request, or refuse it with INVALID_ARG where its texts break a limit."""
         return [self._encode(request) for request in requests]
 
     def _encode(self, request: Any) -> Any:
         raw = pb_utils.get_input_tensor_by_name(request, "text").as_numpy()
         try:
             texts = decode_texts(raw, self.max_text_bytes)
-        except InvalidText as error:
+            encoded = {
+                name: encoder.encode(texts, self.window_limits) for name, encoder in self.encoders.items()
+            }
+        except (InvalidText, TooManyWindows) as error:
             self.invalid_texts.increment(1)
             refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=refusal)
         windows = np.zeros((len(texts), 1), dtype=np.int32)
         truncated = np.zeros((len(texts), 1), dtype=np.bool_)
         outputs = []
-        for name, encoder in self.encoders.items():
-            encoded = encoder.encode(texts)
+        for name, encoded_texts in encoded.items():
             input_ids, attention_mask = pad_batch(
-                [text.windows for text in encoded],
-                pad_id=encoder.pad_id,
+                [text.windows for text in encoded_texts],
+                pad_id=self.encoders[name].pad_id,
                 pad_to_multiple_of=self.pad_to_multiple_of,
             )
             outputs.append(pb_utils.Tensor(f"{name}_input_ids", input_ids))
             outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
-            windows = np.maximum(windows, [[len(text.windows)] for text in encoded], dtype=np.int32)
-            truncated |= [[text.truncated] for text in encoded]
+            windows = np.maximum(windows, [[len(text.windows)] for text in encoded_texts], dtype=np.int32)
+            truncated |= [[text.truncated] for text in encoded_texts]
         for content, count in zip(raw[:, 0], windows[:, 0].tolist(), strict=True):
             self.text_bytes.observe(len(content))
             self.text_windows.observe(count)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from .windows import Window, Windowing
+from .windows import Window, Windowing, WindowLimits
 
 
 class InvalidText(ValueError):
@@ -56,10 +56,19 @@ class TextEncoder:
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
 
-    def encode(self, texts: list[str]) -> list[EncodedText]:
-        """Windows of each text, in order."""
-        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        return [self._cut(encoding.ids) for encoding in encodings]
+    def encode(self, texts: Sequence[str], limits: WindowLimits) -> list[EncodedText]:
+        """Windows of each text of a request, in order.
+
+        Raises TooManyWindows at the text that breaks a limit, without reading those behind it.
+        """
+        encoded: list[EncodedText] = []
+        windows = 0
+        for text in texts:
+            encoded.append(self._cut(self._tokenizer.encode(text, add_special_tokens=False).ids))
+            windows += len(encoded[-1].windows)
+            limits.check_sum(windows, len(encoded))
+        limits.check_padding(len(encoded), max(len(text.windows) for text in encoded))
+        return encoded
 
     def _cut(self, ids: list[int]) -> EncodedText:
         starts, truncated = self._windowing.starts(len(ids))

@@ -1,4 +1,4 @@
-"""Long texts as overlapping windows, and rows of windows as the tensors of a batch."""
+"""Long texts as overlapping windows, limits on a request's windows, and its windows as tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 Window = Sequence[int]
+
+
+class TooManyWindows(ValueError):
+    """The texts of a request have more windows than it may have; the message names both numbers."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,36 @@ class Windowing:
         if len(starts) > self.max_windows:
             return [index * stride for index in range(self.max_windows)], True
         return starts, False
+
+
+@dataclass(frozen=True)
+class WindowLimits:
+    """How many windows one request may have.
+
+    max_request_windows: of its texts together, padding not counted.
+    max_padded_windows: its texts times the most windows of any of them, which count as the next power of two.
+    """
+
+    max_request_windows: int
+    max_padded_windows: int
+
+    def check_sum(self, windows: int, texts: int) -> None:
+        """Raise TooManyWindows where the first `texts` of a request have too many `windows` together."""
+        if windows > self.max_request_windows:
+            raise TooManyWindows(
+                f"the first {texts} texts of the request have {windows} windows; a request may have "
+                f"{self.max_request_windows}: send long texts in smaller requests"
+            )
+
+    def check_padding(self, texts: int, most_windows: int) -> None:
+        """Raise TooManyWindows where `texts` of up to `most_windows` are padded to too many."""
+        counted = 1 << (most_windows - 1).bit_length()
+        if texts * counted > self.max_padded_windows:
+            raise TooManyWindows(
+                f"{texts} texts of up to {most_windows} windows count as {texts} x {counted} = "
+                f"{texts * counted} windows; a request may have {self.max_padded_windows}: "
+                "send long texts in smaller requests"
+            )
 
 
 def pad_batch(

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from export_scripts.checkpoint import Checkpoint
 from export_scripts.parity_texts import parity_texts
 from model_repository.tokenizer.logic.encoding import InvalidText, TextEncoder, decode_texts
+from model_repository.tokenizer.logic.windows import TooManyWindows, WindowLimits
+
+NO_LIMITS = WindowLimits(max_request_windows=10**6, max_padded_windows=10**6)
 
 
 def rows(*texts: bytes) -> npt.NDArray[Any]:
@@ -42,7 +45,9 @@ def encoder(checkpoint: Checkpoint, *, max_tokens: int = 512, max_windows: int =
 
 def test_ids_equal_transformers(checkpoint: Checkpoint) -> None:
     texts = parity_texts()
-    for text, encoded in zip(texts, encoder(checkpoint, max_tokens=10_000).encode(texts), strict=True):
+    for text, encoded in zip(
+        texts, encoder(checkpoint, max_tokens=10_000).encode(texts, NO_LIMITS), strict=True
+    ):
         assert encoded.windows == [checkpoint.tokenizer(text)["input_ids"]], repr(text)
         assert not encoded.truncated
 
@@ -53,7 +58,7 @@ def test_any_text_has_the_ids_of_transformers(checkpoint: Checkpoint) -> None:
     @settings(max_examples=200, deadline=None)
     @given(st.text(max_size=80))
     def ids_are_equal(text: str) -> None:
-        assert one.encode([text])[0].windows == [checkpoint.tokenizer(text)["input_ids"]]
+        assert one.encode([text], NO_LIMITS)[0].windows == [checkpoint.tokenizer(text)["input_ids"]]
 
     ids_are_equal()
 
@@ -61,7 +66,7 @@ def test_any_text_has_the_ids_of_transformers(checkpoint: Checkpoint) -> None:
 def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
     text = " ".join(f"{number} apples" for number in range(20))
     first, *ids, last = checkpoint.tokenizer(text)["input_ids"]
-    (encoded,) = encoder(checkpoint, max_tokens=16).encode([text])
+    (encoded,) = encoder(checkpoint, max_tokens=16).encode([text], NO_LIMITS)
     assert len(encoded.windows) > 2
     assert all(window[0] == first and window[-1] == last for window in encoded.windows)
     assert {len(window) for window in encoded.windows} == {16}
@@ -71,6 +76,25 @@ def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
 
 
 def test_what_is_not_read_is_said(checkpoint: Checkpoint) -> None:
-    long, short = encoder(checkpoint, max_tokens=16, max_windows=3).encode(["a " * 100, "a"])
+    three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
+    long, short = three_windows.encode(["a " * 100, "a"], NO_LIMITS)
     assert (len(long.windows), long.truncated) == (3, True)
     assert (len(short.windows), short.truncated) == (1, False)
+
+
+def test_a_request_of_too_many_windows_is_refused_before_its_end(checkpoint: Checkpoint) -> None:
+    three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
+    texts = ["a " * 100] * 4
+    few = WindowLimits(max_request_windows=12, max_padded_windows=16)
+    assert [len(encoded.windows) for encoded in three_windows.encode(texts, few)] == [3, 3, 3, 3]
+    fewer = WindowLimits(max_request_windows=8, max_padded_windows=16)
+    with pytest.raises(TooManyWindows, match=r"first 3 texts of the request have 9 windows; .* may have 8"):
+        three_windows.encode(texts, fewer)
+
+
+def test_a_request_that_padding_makes_too_large_is_refused(checkpoint: Checkpoint) -> None:
+    three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
+    limits = WindowLimits(max_request_windows=12, max_padded_windows=8)
+    assert len(three_windows.encode(["a " * 100, "a"], limits)) == 2
+    with pytest.raises(TooManyWindows, match="3 texts of up to 3 windows count as 3 x 4 = 12 windows"):
+        three_windows.encode(["a " * 100, "a", "a"], limits)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_repository.tokenizer.logic.windows import Windowing, pad_batch
+from model_repository.tokenizer.logic.windows import TooManyWindows, Windowing, WindowLimits, pad_batch
 
 CONTENT, OVERLAP = 510, 64
 
@@ -49,3 +49,24 @@ def test_lengths_go_up_in_steps() -> None:
     ids, mask = pad_batch([[[5, 6, 7]]], pad_id=1, pad_to_multiple_of=4)
     assert ids.tolist() == [[[5, 6, 7, 1]]]
     assert mask.tolist() == [[[1, 1, 1, 0]]]
+
+
+def test_the_windows_of_a_request_have_a_limit() -> None:
+    limits = WindowLimits(max_request_windows=128, max_padded_windows=512)
+    limits.check_sum(128, texts=64)
+    with pytest.raises(
+        TooManyWindows, match=r"the first 5 texts of the request have 129 windows.* have 128: send"
+    ):
+        limits.check_sum(129, texts=5)
+
+
+@pytest.mark.parametrize(("texts", "windows"), [(64, 8), (32, 16), (16, 32), (1, 32), (64, 1)])
+def test_padding_counts_windows_as_powers_of_two(texts: int, windows: int) -> None:
+    limits = WindowLimits(128, max_padded_windows=texts * windows)
+    limits.check_padding(texts, windows)
+    with pytest.raises(
+        TooManyWindows, match=f"count as {texts + 1} x {windows} = .*may have {texts * windows}:"
+    ):
+        limits.check_padding(texts + 1, windows)
+    with pytest.raises(TooManyWindows, match=f"count as {texts} x {2 * windows} = "):
+        limits.check_padding(texts, windows + 1)
