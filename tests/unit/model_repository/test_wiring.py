@@ -9,7 +9,7 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelEnsem
 from export_scripts.hub_models import HubModel
 from launcher.host.tuning import tune
 from launcher.repository.config import read_config
-from launcher.repository.contract import MODEL_REPOSITORY, category_labels
+from launcher.repository.contract import MODEL_REPOSITORY, category_labels, limits
 
 # The vLLM backend adds its own tensors to the config of phi3, as tuning does here.
 CONFIGS = {
@@ -98,3 +98,31 @@ def test_the_labels_are_those_of_the_card_and_of_the_tensor() -> None:
     assert labels[-1] == "Violence"
     (scores,) = [tensor for tensor in CONFIGS["verdict"].output if tensor.name == "category_scores"]
     assert (MODEL_REPOSITORY / "verdict" / scores.label_filename).exists()
+
+
+def test_one_request_is_bounded_by_its_windows_and_not_by_its_padding() -> None:
+    parameters = {name: int(value.string_value) for name, value in CONFIGS["tokenizer"].parameters.items()}
+    most = limits()
+    assert most.max_windows + most.max_batch_size - 1 <= parameters["max_request_windows"] == 256
+    assert parameters["max_padded_windows"] == most.max_batch_size * most.max_windows
+    assert most.max_tokens % parameters["pad_to_multiple_of"] == 0
+
+
+def test_an_encoder_takes_bounded_memory_and_gives_it_back(encoder: HubModel) -> None:
+    config = CONFIGS[encoder.name]
+    (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert accelerator.name == "cuda"
+    assert dict(accelerator.parameters) == {
+        "gpu_mem_limit": str(4 * 2**30),
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+    assert config.parameters["enable_mem_arena"].string_value == "false"
+
+
+def test_an_encoder_is_warmed_up_with_the_shape_of_a_request(encoder: HubModel) -> None:
+    (warmup,) = CONFIGS[encoder.name].model_warmup
+    step = int(CONFIGS["tokenizer"].parameters["pad_to_multiple_of"].string_value)
+    assert {name: list(tensor.dims) for name, tensor in warmup.inputs.items()} == {
+        "input_ids": [1, step],
+        "attention_mask": [1, step],
+    }
