@@ -1,12 +1,26 @@
 """`python -m export_scripts.tensorrt`: build the encoders' TensorRT engines with `trtexec`.
 
-An engine fits one GPU and one TensorRT, so it is built where it is served, inside the image that
-serves it; that image needs no package of ours:
+TensorRT reads the standard operators of ONNX, has no use for a loop, and takes each tensor's type from the
+graph, so export with `--unfused --precision fp16` first. An engine fits one GPU and one TensorRT: build it
+inside the image that serves it, where the repository is the only mount, and writable to you:
 
-    docker run --rm --gpus all -v "$PWD":/tribunal -w /tribunal IMAGE python3 -m export_scripts.tensorrt
+    docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/models:/models" \\
+        --entrypoint /opt/nvidia/nvidia_entrypoint.sh tribunal:gpu \\
+        python3 -m export_scripts.tensorrt --repository /models
 
-`--model-config-name=tensorrt` then makes Triton take `configs/tensorrt.pbtxt`. Export with
-`--unfused` first: TensorRT reads the standard operators of ONNX, not those of ONNX Runtime.
+The launcher's `--config tensorrt` then serves `configs/tensorrt.pbtxt`. Neither the command nor an engine
+was run: there was no GPU.
+
+Texts share a request's shape, [texts, windows, tokens], and an engine computes its padding. How much of it a
+request may have (`max_padded_windows`, 512) follows from rejection, which has 12 heads, 768 hidden and 3,072
+feed-forward dimensions:
+- TensorRT, at least up to 10.9, takes tensors of less than 2^31 elements
+  (https://github.com/NVIDIA/TensorRT/issues/4408). Attention scores [windows, heads, tokens, tokens] have
+  12 x 512 x 512 for a window, so there can be no more than 682 windows.
+- Each profile holds memory for its largest shape. The feed-forward layer with what goes in and out takes
+  2 x (3,072 + 2 x 768) bytes a token: 2.3 GiB for 512 windows of 512 tokens, and 3 GiB more for every tensor
+  of attention scores that TensorRT does not fuse away. Three profiles have 512 windows. So rejection takes
+  7 GiB or more, and aegis, which has half the dimensions and as many heads, 3.4 GiB or more.
 """
 
 import argparse
@@ -16,39 +30,69 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from export_scripts.hub_models import ENCODERS
+from launcher import StartError
+from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY
 from launcher.repository.manifest import read_manifest
 
 # Where NVIDIA's images keep it, beside PATH.
 TRTEXEC_IN_IMAGE = "/usr/src/tensorrt/bin/trtexec"
 INPUTS = ("input_ids", "attention_mask")
+CONFIG = Path("configs") / "tensorrt.pbtxt"
+# What the manifest must say of a model that TensorRT can read.
+READABLE = {"precision": "fp16", "fused": False, "loop": False}
+
+Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The least, the best served and the largest shape [batch, windows, tokens] of an engine's inputs."""
+    """The least, the best served and the largest shape [texts, windows, tokens] of an engine's inputs."""
 
-    least: tuple[int, int, int]
-    best: tuple[int, int, int]
-    largest: tuple[int, int, int]
-
-
-# An engine holds memory for its largest shape, so batches of short texts and long texts are apart:
-# 64 texts of one window, and 8 texts of 32. Triton takes the profile that fits a request.
-PROFILES = (
-    Profile((1, 1, 1), (16, 1, 64), (64, 1, 512)),
-    Profile((1, 2, 1), (1, 4, 512), (8, 32, 512)),
-)
+    least: Shape
+    best: Shape
+    largest: Shape
 
 
-def trtexec_command(trtexec: str, model: Path, engine: Path, timing_cache: Path) -> list[str]:
-    """Arguments that build `engine` in fp16 from the ONNX file `model`, with all of PROFILES.
+def profiles(repository: Path) -> list[Profile]:
+    """One profile for texts of one window, and one for each range of windows up to a power of two.
+
+    The ranges do not overlap, so that one profile at most holds a shape. Together they hold every request
+    that `tokenizer` lets pass: the windows of a text that has several are full, and texts times windows,
+    these counted as the next power of two, are at most its `max_padded_windows`.
+    """
+    config = read_config(repository / "tokenizer" / CONFIG)
+    limits = {name: int(value.string_value) for name, value in config.parameters.items()}
+    texts, padded_windows = config.max_batch_size, limits["max_padded_windows"]
+    tokens = limits["max_tokens"]
+    found = [Profile((1, 1, 1), (min(16, texts), 1, min(64, tokens)), (texts, 1, tokens))]
+    fewest = 2
+    # The power of two that as many texts as there may be in a request can have.
+    most = max(1 << ((padded_windows // texts).bit_length() - 1), 2)
+    while fewest <= limits["max_windows"]:
+        largest = (min(texts, padded_windows // most), most, tokens)
+        found.append(Profile((1, fewest, tokens), (1, most, tokens), largest))
+        fewest, most = most + 1, 2 * most
+    return found
+
+
+def engine_models(repository: Path) -> list[str]:
+    """Names of the models that `configs/tensorrt.pbtxt` serves as engines."""
+    return sorted(
+        path.parents[1].name
+        for path in repository.glob(f"*/{CONFIG}")
+        if read_config(path).backend == "tensorrt"
+    )
+
+
+def trtexec_command(trtexec: str, model: Path, engine: Path, engine_profiles: list[Profile]) -> list[str]:
+    """Arguments that build `engine` from the ONNX file `model`, with the types that the graph states.
 
     https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/command-line-programs.html
+    TensorRT 11 knows no other way and warns of `--stronglyTyped`; 10.13 needs it.
     """
     shapes = []
-    for index, profile in enumerate(PROFILES):
+    for index, profile in enumerate(engine_profiles):
         shapes.append(f"--profile={index}")
         for option, shape in (
             ("minShapes", profile.least),
@@ -61,8 +105,7 @@ def trtexec_command(trtexec: str, model: Path, engine: Path, timing_cache: Path)
         trtexec,
         f"--onnx={model}",
         f"--saveEngine={engine}",
-        f"--timingCacheFile={timing_cache}",
-        "--fp16",
+        "--stronglyTyped",
         "--skipInference",
         *shapes,
     ]
@@ -73,21 +116,21 @@ def find_trtexec() -> str:
     found = shutil.which("trtexec") or shutil.which(TRTEXEC_IN_IMAGE)
     if found is None:
         raise FileNotFoundError(
-            "no trtexec on PATH or in /usr/src/tensorrt/bin: run this inside the NGC image of Triton "
+            "no trtexec on PATH or in /usr/src/tensorrt/bin: run this inside the image of Triton "
             "that will serve the engines (python -m export_scripts.tensorrt --help)"
         )
     return found
 
 
-def require_unfused(repository: Path) -> None:
+def require_readable(repository: Path) -> None:
     """Raise ValueError where an encoder of `repository` is missing, or cannot be read by TensorRT."""
     models = read_manifest(repository)["models"]
-    for name in ENCODERS:
-        model = models.get(name)
-        if model is None or model["fused"] or model["precision"] != "fp32":
+    for name in engine_models(repository):
+        model = models.get(name, {})
+        if any(model.get(key) != value for key, value in READABLE.items()):
             raise ValueError(
-                f"{repository} has no unfused fp32 {name}, which TensorRT needs: run "
-                "`python -m export_scripts --source hub --unfused` first"
+                f"{repository} has no {name} in fp16 without fusion and loop, which TensorRT needs: run "
+                "`python -m export_scripts --source hub --unfused --precision fp16` first"
             )
 
 
@@ -99,23 +142,22 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, metavar="DIR")
-    parser.add_argument("--timing-cache", type=Path, default=Path("build/tensorrt.cache"), metavar="FILE")
     parser.add_argument("--print", action="store_true", help="print the commands and run none")
     options = parser.parse_args()
     try:
-        require_unfused(options.repository)
+        require_readable(options.repository)
+        engine_profiles = profiles(options.repository)
         trtexec = "trtexec" if options.print else find_trtexec()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StartError) as error:
         print(f"Cannot build: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    for name in ENCODERS:
+    for name in engine_models(options.repository):
         folder = options.repository / name / "1"
         # Built aside, so that a build that fails leaves the engine before it.
         built = folder / "model.plan.new"
-        command = trtexec_command(trtexec, folder / "model.onnx", built, options.timing_cache)
+        command = trtexec_command(trtexec, folder / "model.onnx", built, engine_profiles)
         print(" ".join(command), flush=True)  # noqa: T201
         if not options.print:
-            options.timing_cache.parent.mkdir(parents=True, exist_ok=True)
             status = subprocess.run(command, check=False).returncode
             if status:
                 print(f"trtexec failed with status {status} on {name}", file=sys.stderr)  # noqa: T201
