@@ -36,7 +36,7 @@ demo: setup  ## export the demo weights, serve them, screen a dozen texts, stop
 		$(VENV)/bin/tribunal moderate < export_scripts/demo/text/demo.txt
 	@echo
 	@echo "These verdicts come from small demonstration weights. Next:"
-	@echo "  make export SOURCE=hub    fetch and export the real members (needs the Hugging Face hub)"
+	@echo "  make export SOURCE=hub    fetch and export the real models (needs the Hugging Face hub)"
 	@echo "  make serve                serve them; then, in another terminal:"
 	@echo "  $(VENV)/bin/tribunal moderate 'your own text'"
 
