@@ -46,15 +46,18 @@ class Asker:
         return [record if record.text is None else record.answered(next(answers)) for record in records]
 
     def wait_until_ready(self) -> None:
-        """Return when the server gives verdicts; raises ServerUnavailable after `wait_s`."""
+        """Return when the server gives verdicts and its weights are known.
+
+        Raises ServerUnavailable after `wait_s`, and InvalidInput where it came back with other weights.
+        """
         deadline_s = time.monotonic() + self.wait_s
         is_waiting = False
         try:
             while not self.stopping.is_set():
                 try:
                     if self.client.is_ready():
-                        if is_waiting:
-                            self._require_same_weights()
+                        if is_waiting or self.weights is None:
+                            self._note_weights()
                         return
                     problem = "the server is up and gives no verdicts yet"
                 except (ServerUnavailable, DeadlineExceeded, ServerError) as error:
@@ -70,13 +73,14 @@ class Asker:
             if is_waiting:
                 self.on_wait(False)
 
-    def _require_same_weights(self) -> None:
+    def _note_weights(self) -> None:
         weights = self.client.info().weights
         if self.weights is not None and weights != self.weights:
             raise InvalidInput(
                 "the server came back with other weights: scan with those that it had to go on, or give "
                 "--overwrite to begin anew"
             )
+        self.weights = weights
 
     def _ask(self, texts: Sequence[str]) -> list[Verdict | TribunalError]:
         """A verdict or an error for each text; what fails together is asked in halves."""

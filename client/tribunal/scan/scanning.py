@@ -127,8 +127,7 @@ class Scan:
     def _greet_server(self) -> Mapping[str, Weights]:
         """Wait for the server, and say where its weights are for demonstration only; returns them."""
         self.asker.wait_until_ready()
-        weights = self.asker.client.info().weights
-        self.asker.weights = weights
+        weights = self.asker.weights or {}
         warning = demo_warning(weights)
         if warning is not None:
             self.progress.say(warning)
