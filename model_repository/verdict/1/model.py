@@ -82,6 +82,7 @@ class TritonPythonModel:
             [
                 pb_utils.Tensor("rejection_score", rejection),
                 pb_utils.Tensor("category_scores", categories),
+                pb_utils.Tensor("toxicity_score", values("toxicity_score")),
                 pb_utils.Tensor("flagged", flagged),
                 pb_utils.Tensor("verdict", documents),
             ]
