@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from logic.decision_metrics import COUNTERS, Tally, all_series
+from logic.decision_metrics import COUNTERS, Tally, all_series, report
 from logic.policy import Policy, Toxicity
 from logic.scores import category_scores, rejection_scores
 
@@ -49,8 +49,7 @@ class TritonPythonModel:
 
     def _report(self) -> None:
         while not self.ending.wait(REPORT_PERIOD_S):
-            for series, count in self.tally.take().items():
-                self.counters[series].increment(count)
+            report(self.tally.take(), self.counters, _warn)
 
     def _decide(self, request: Any) -> Any:
         def values(name: str) -> Any:
@@ -87,3 +86,7 @@ class TritonPythonModel:
                 pb_utils.Tensor("verdict", documents),
             ]
         )
+
+
+def _warn(line: str) -> None:
+    pb_utils.Logger.log_warn(f"verdict: {line}")

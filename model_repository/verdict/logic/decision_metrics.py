@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 # As in the judge's `answer.py` and in `verdict.schema.json`.
@@ -59,6 +59,15 @@ def all_series(categories: Sequence[str]) -> list[Series]:
         Series("tribunal_refusals_total"),
         Series("tribunal_truncated_texts_total"),
     ]
+
+
+def report(counts: Mapping[Series, int], counters: Mapping[Series, Any], warn: Callable[[str], None]) -> None:
+    """Add each count to its counter, a metric of Triton's; one that fails is logged, and the others go on."""
+    for series, count in counts.items():
+        try:
+            counters[series].increment(count)
+        except Exception as error:  # noqa: BLE001 - the thread that reports must go on
+            warn(f"{series} was not counted: {error!r}")
 
 
 def increments(verdicts: Iterable[Mapping[str, Any]]) -> Counter[Series]:

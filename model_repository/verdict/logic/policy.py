@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-JUDGE_FAILURES = ("flag", "pass")
+FLAG_OR_PASS = ("flag", "pass")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Policy:
     labels: category names in the order of the scores.
     category_thresholds: one for each label, in the same order.
     flags_judge_failure: whether no answer from a judge that was asked flags the text.
+    flags_truncation: whether a truncated text is flagged that the judge gave no answer on.
     """
 
     labels: tuple[str, ...]
@@ -47,13 +48,14 @@ class Policy:
     category_thresholds: tuple[float, ...]
     toxicity_threshold: float
     flags_judge_failure: bool
+    flags_truncation: bool
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, str], labels: Sequence[str]) -> "Policy":
         """Read the parameters of `verdict`'s config.
 
         Raises ValueError for a threshold outside [0, 1], an override that is no JSON object of
-        numbers, an override of an unknown category, or an unknown `judge_failure`.
+        numbers, an override of an unknown category, or an unknown `judge_failure` or `truncation`.
         """
         overrides = json.loads(parameters["category_thresholds"])
         if not isinstance(overrides, dict):
@@ -62,9 +64,6 @@ class Policy:
         if unknown:
             raise ValueError(f"category_thresholds names unknown categories {unknown}; known: {list(labels)}")
         default = parameters["category_threshold"]
-        failure = parameters["judge_failure"]
-        if failure not in JUDGE_FAILURES:
-            raise ValueError(f"judge_failure is {failure!r}; it must be one of {', '.join(JUDGE_FAILURES)}")
         return cls(
             labels=tuple(labels),
             rejection_threshold=_threshold("rejection_threshold", parameters["rejection_threshold"]),
@@ -72,7 +71,8 @@ class Policy:
                 _threshold(f"the threshold of {label}", overrides.get(label, default)) for label in labels
             ),
             toxicity_threshold=_threshold("toxicity_threshold", parameters["toxicity_threshold"]),
-            flags_judge_failure=failure == "flag",
+            flags_judge_failure=_flags("judge_failure", parameters),
+            flags_truncation=_flags("truncation", parameters),
         )
 
     def require_categories(self, count: int) -> None:
@@ -101,7 +101,7 @@ class Policy:
             if score >= threshold
         ]
         return {
-            "flagged": bool(flagged) or self._flags(toxicity),
+            "flagged": bool(flagged) or self._flags(toxicity, truncated=truncated),
             "refusal": {
                 "detected": rejection_score >= self.rejection_threshold,
                 "score": round(rejection_score, 6),
@@ -117,12 +117,18 @@ class Policy:
             "truncated": truncated,
         }
 
-    def _flags(self, toxicity: Toxicity) -> bool:
-        if toxicity.status == "skipped":
-            return False
-        if toxicity.score is None:
-            return self.flags_judge_failure
-        return toxicity.score >= self.toxicity_threshold
+    def _flags(self, toxicity: Toxicity, *, truncated: bool) -> bool:
+        if toxicity.score is not None:
+            return toxicity.score >= self.toxicity_threshold
+        failed = toxicity.status != "skipped"
+        return (failed and self.flags_judge_failure) or (truncated and self.flags_truncation)
+
+
+def _flags(name: str, parameters: Mapping[str, str]) -> bool:
+    value = parameters[name]
+    if value not in FLAG_OR_PASS:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(FLAG_OR_PASS)}")
+    return value == "flag"
 
 
 def _threshold(name: str, value: Any) -> float:

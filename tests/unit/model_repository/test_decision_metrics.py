@@ -13,6 +13,7 @@ from model_repository.verdict.logic.decision_metrics import (
     Tally,
     all_series,
     increments,
+    report,
 )
 
 LABELS = category_labels()
@@ -72,6 +73,33 @@ def test_every_series_is_known_beforehand_and_their_number_is_bounded() -> None:
     assert {series.counter for series in known} == set(COUNTERS)
     everything = [verdict(*LABELS, status=status, refusal=True, truncated=True) for status in STATUSES]
     assert set(increments([*everything, verdict()])) == set(known)
+
+
+class Counting:
+    """A counter of Triton's; one that is broken raises."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.count = 0
+        self.broken = broken
+
+    def increment(self, count: int) -> None:
+        if self.broken:
+            raise RuntimeError("no such metric")
+        self.count += count
+
+
+def test_a_series_that_cannot_be_reported_is_logged_and_holds_up_no_other() -> None:
+    counts = increments([verdict("Threat", status="asleep"), verdict("Threat"), verdict(refusal=True)])
+    counters = {series: Counting() for series in all_series(LABELS)}
+    counters[Series("tribunal_refusals_total")] = Counting(broken=True)
+    warnings: list[str] = []
+    report(counts, counters, warnings.append)
+    assert len(warnings) == 2
+    assert any("asleep" in warning for warning in warnings)
+    assert any("no such metric" in warning for warning in warnings)
+    known = {series: count for series, count in counts.items() if series in counters}
+    del known[Series("tribunal_refusals_total")]
+    assert {series: counter.count for series, counter in counters.items() if counter.count} == known
 
 
 def test_the_labels_of_a_series() -> None:

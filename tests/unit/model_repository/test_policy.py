@@ -17,6 +17,7 @@ DEFAULTS = {
     "category_thresholds": "{}",
     "toxicity_threshold": "0.5",
     "judge_failure": "flag",
+    "truncation": "flag",
 }
 SKIPPED = Toxicity("skipped", None, None, None)
 
@@ -62,6 +63,23 @@ def test_the_judge_flags_by_its_score_and_fails_closed(toxicity: Toxicity, failu
     assert policy(judge_failure=failure).decide(0, scores(), toxicity, 1, truncated=False)["flagged"] is flags
 
 
+@pytest.mark.parametrize(
+    ("toxicity", "parameters", "flags"),
+    [
+        (SKIPPED, {}, True),
+        (SKIPPED, {"truncation": "pass"}, False),
+        (Toxicity("answered", "non-toxic", 0.1, None), {}, False),
+        (Toxicity("unavailable", None, None, None), {"judge_failure": "pass"}, True),
+        (Toxicity("unavailable", None, None, None), {"judge_failure": "pass", "truncation": "pass"}, False),
+        (Toxicity("unavailable", None, None, None), {"truncation": "pass"}, True),
+    ],
+)
+def test_a_truncated_text_flags_that_nobody_read_to_its_end(
+    toxicity: Toxicity, parameters: dict[str, str], flags: bool
+) -> None:
+    assert policy(**parameters).decide(0, scores(), toxicity, 32, truncated=True)["flagged"] is flags
+
+
 def test_empty_tensors_and_nan_stand_for_none() -> None:
     assert Toxicity.from_tensors(b"skipped", b"", float("nan"), b"") == SKIPPED
     answered = Toxicity.from_tensors(b"answered", b"toxic", 0.97, "é".encode())
@@ -80,6 +98,7 @@ def test_empty_tensors_and_nan_stand_for_none() -> None:
         ({"category_thresholds": "{"}, "Expecting property name"),
         ({"toxicity_threshold": "2"}, "toxicity_threshold is 2"),
         ({"judge_failure": "ignore"}, "judge_failure is 'ignore'; it must be one of flag, pass"),
+        ({"truncation": "ask"}, "truncation is 'ask'; it must be one of flag, pass"),
     ],
 )
 def test_a_wrong_config_is_refused_with_its_name(parameters: dict[str, str], message: str) -> None:
