@@ -7,7 +7,6 @@ is answered through its response sender when its last text is judged.
 import asyncio
 import json
 import threading
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,17 +14,18 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from logic.answer import ASKED_STATUSES, Judgement, read_answer, worst
-from logic.asking import Band, InvalidMode, read_mode, text_splitter
+from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status, read_answer
+from logic.asking import Band, InvalidMode, Modes, text_splitter
+from logic.judging import CallerGone, Judging, Limits, Question
 
 JUDGE = "judge"
 # Each call of the LLM holds one thread of this process until its answer is complete.
 MAX_CALLS_IN_FLIGHT = 64
-INPUTS = ("text", "judge", "explain", "aegis_logits")
+# A request of many or long texts leaves room for the others, and still fills the batches of the LLM.
+MAX_CALLS_OF_REQUEST = 16
+INPUTS = ("text", "judge", "explain", "aegis_logits", "truncated")
 # Up to the time limit of the config, and beyond it for what it cut off.
 DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
-SKIPPED = Judgement("skipped")
-UNAVAILABLE = Judgement("unavailable")
 
 
 class TritonPythonModel:
@@ -35,15 +35,20 @@ class TritonPythonModel:
         """Read the config, and start the loop that all requests share."""
         parameters = json.loads(args["model_config"])["parameters"]
         settings = {name: value["string_value"] for name, value in parameters.items()}
-        self.default_mode = read_mode(settings["default_mode"].encode())
+        self.modes = Modes.from_parameters(settings)
         self.band = Band(float(settings["auto_low"]), float(settings["auto_high"]))
-        self.timeout_s = float(settings["timeout_s"])
         folder = Path(args["model_repository"]) / args["model_version"]
-        self.split = text_splitter(folder / "tokenizer.json", int(settings["piece_tokens"]))
         # Triton 24.10 drops its own references to the answers of a decoupled model in a thread that
         # does not hold the GIL. Were they the last, the process's memory would be corrupted.
         self.kept: deque[list[Any]] = deque(maxlen=4 * MAX_CALLS_IN_FLIGHT)
         self._create_metrics()
+        self.judging = Judging(
+            ask=self._ask,
+            split=text_splitter(folder / "tokenizer.json", int(settings["piece_tokens"])),
+            limits=Limits(float(settings["timeout_s"]), MAX_CALLS_IN_FLIGHT, MAX_CALLS_OF_REQUEST),
+            observe=self._observe,
+            warn=_warn,
+        )
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT))
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -89,57 +94,46 @@ class TritonPythonModel:
             description="Requests refused for what a caller sent, by the input that was wrong.",
             kind=families.COUNTER,
         )
-        self.durations = {
+        self.served_family = families(
+            name="tribunal_judge_served",
+            description="1 where the server has a judge, 0 where it has none.",
+            kind=families.GAUGE,
+        )
+        self.served = self.served_family.Metric(labels={})
+        self.served.set(int(self.modes.judge_served))
+        self.durations: dict[Status, Any] = {
             status: self.duration_family.Metric(labels={"status": status}, buckets=DURATION_BUCKETS_S)
             for status in ASKED_STATUSES
         }
         self.invalid_modes = self.invalid_family.Metric(labels={"input": "judge"})
 
+    def _observe(self, status: Status, seconds: float) -> None:
+        self.durations[status].observe(seconds)
+
     def _asked(self, inputs: dict[str, Any]) -> list[bool]:
         modes = inputs["judge"]
-        undecided = self.band.asks(inputs["aegis_logits"])
+        undecided = self.band.asks(inputs["aegis_logits"], inputs["truncated"])
         asked = []
         for row in range(len(inputs["text"])):
-            mode = self.default_mode if modes is None else read_mode(modes[row, 0])
+            mode = self.modes.default if modes is None else self.modes.read(modes[row, 0])
             asked.append(mode == "always" or (mode == "auto" and bool(undecided[row])))
         return asked
 
     async def _answer(self, inputs: dict[str, Any], asked: list[bool], sender: Any) -> None:
         try:
-            response = pb_utils.InferenceResponse(_tensors(await self._judge(inputs, asked)))
+            judgements = iter(await self.judging.judge(_questions(inputs, asked), sender.is_cancelled))
+            response = pb_utils.InferenceResponse(
+                _tensors([next(judgements) if asks else SKIPPED for asks in asked])
+            )
+        except CallerGone:
+            gone = pb_utils.TritonError("the caller has gone", pb_utils.TritonError.CANCELLED)
+            response = pb_utils.InferenceResponse(error=gone)
         except Exception as error:  # noqa: BLE001 - an unanswered request would hang for ever
             pb_utils.Logger.log_error(f"toxicity: {error!r}")
             response = pb_utils.InferenceResponse(error=pb_utils.TritonError(repr(error)))
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-    async def _judge(self, inputs: dict[str, Any], asked: list[bool]) -> list[Judgement]:
-        explain = inputs["explain"]
-        judgements = [
-            self._judge_text(
-                inputs["text"][row, 0].decode("utf-8"), explain=explain is None or bool(explain[row, 0])
-            )
-            if asks
-            else _skip()
-            for row, asks in enumerate(asked)
-        ]
-        return list(await asyncio.gather(*judgements))
-
-    async def _judge_text(self, text: str, *, explain: bool) -> Judgement:
-        started_s = time.monotonic()
-        judgement = await self._judge_pieces(text, explain=explain)
-        self.durations[judgement.status].observe(time.monotonic() - started_s)
-        return judgement
-
-    async def _judge_pieces(self, text: str, *, explain: bool) -> Judgement:
-        pieces = self.split(text)
-        asking = asyncio.gather(*(self._ask(piece, explain=explain) for piece in pieces))
-        try:
-            return worst(await asyncio.wait_for(asking, self.timeout_s))
-        except TimeoutError:
-            pb_utils.Logger.log_warn(f"toxicity: no answer within {self.timeout_s:g} s")
-            return UNAVAILABLE
-
-    async def _ask(self, text: str, *, explain: bool) -> Judgement:
+    async def _ask(self, text: str, explain: bool) -> Judgement:
         request = pb_utils.InferenceRequest(
             model_name=JUDGE,
             requested_output_names=["text_output", "logprobs"],
@@ -148,15 +142,11 @@ class TritonPythonModel:
                 pb_utils.Tensor("explain", np.array([explain])),
             ],
         )
-        try:
-            responses = list(await request.async_exec(decoupled=True))
-        except pb_utils.TritonModelException as error:
-            pb_utils.Logger.log_warn(f"toxicity: the judge cannot be asked: {error}")
-            return UNAVAILABLE
+        responses = list(await request.async_exec(decoupled=True))
         self.kept.append(responses)
         for response in responses:
             if response.has_error():
-                pb_utils.Logger.log_warn(f"toxicity: the judge failed: {response.error().message()}")
+                _warn(f"the judge failed: {response.error().message()}")
                 return UNAVAILABLE
             if response.output_tensors():
                 text_output, logprobs = (
@@ -167,8 +157,17 @@ class TritonPythonModel:
         return UNAVAILABLE
 
 
-async def _skip() -> Judgement:
-    return SKIPPED
+def _warn(line: str) -> None:
+    pb_utils.Logger.log_warn(f"toxicity: {line}")
+
+
+def _questions(inputs: dict[str, Any], asked: list[bool]) -> list[Question]:
+    explain = inputs["explain"]
+    return [
+        Question(inputs["text"][row, 0].decode("utf-8"), explain is None or bool(explain[row, 0]))
+        for row, asks in enumerate(asked)
+        if asks
+    ]
 
 
 def _input(request: Any, name: str) -> Any:

@@ -4,11 +4,13 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 LABELS = ("toxic", "non-toxic")
 # What can become of a question to the judge.
-ASKED_STATUSES = ("answered", "unavailable", "unparsed")
+AskedStatus = Literal["answered", "unavailable", "unparsed"]
+ASKED_STATUSES: tuple[AskedStatus, ...] = get_args(AskedStatus)
+Status = Literal[AskedStatus, "skipped"]
 # Markdown, quotes, brackets, list marks and a leading "Classification:" may stand before the label.
 LABEL = re.compile(
     r"[\W_]*(?:(?:classification|label|answer)[\W_]*)?(?P<label>non[\s\-\u2010-\u2015_]*toxic|toxic)(?![^\W_])",
@@ -20,15 +22,18 @@ LABEL = re.compile(
 class Judgement:
     """The judge's part of a verdict.
 
-    status: `answered`, `skipped`, `unavailable` or `unparsed`.
     label, reason: None where there is none.
     score: P(toxic), NaN where there is none.
     """
 
-    status: str
+    status: Status
     label: str | None = None
     score: float = math.nan
     reason: str | None = None
+
+
+SKIPPED = Judgement("skipped")
+UNAVAILABLE = Judgement("unavailable")
 
 
 def read_answer(text: str, logprobs: str, *, explain: bool) -> Judgement:
@@ -69,7 +74,11 @@ def toxicity_score(positions: list[dict[str, dict[str, Any]]]) -> float:
 
 
 def worst(judgements: list[Judgement]) -> Judgement:
-    """The one that decides over the pieces of a text: the highest score, unless a piece has no answer."""
+    """The one that decides over the pieces of a text.
+
+    A toxic piece decides, whatever became of the others; otherwise a piece without an answer does,
+    otherwise the highest score.
+    """
     failed = [judgement for judgement in judgements if judgement.status != "answered"]
     toxic = [judgement for judgement in judgements if judgement.label == "toxic"]
     if failed and not toxic:

@@ -1,6 +1,6 @@
 """Decides whether the judge is asked, and cuts a text into pieces that fit its context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,28 +9,59 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 MODES = ("always", "auto", "never")
+JUDGE_SERVED = ("served", "absent")
 
 
 class InvalidMode(ValueError):
-    """The caller's mode is none of MODES."""
+    """The caller's mode is none of MODES, or needs a judge that is not served."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """Highest category scores in [low, high) that leave the encoders undecided."""
+    """Highest category scores in [low, high) that leave the encoders undecided, as an unread end does."""
 
     low: float
     high: float
 
-    def asks(self, aegis_logits: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Which rows of `aegis_logits` FP32 [batch, windows, categories] are in the band, BOOL [batch]."""
+    def asks(
+        self, aegis_logits: npt.NDArray[np.float32], truncated: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Which texts are undecided, BOOL [batch].
+
+        aegis_logits: FP32 [batch, windows, categories]. truncated: BOOL [batch, 1].
+        """
         highest = 1 / (1 + np.exp(-aegis_logits.max(axis=(1, 2)).astype(np.float64)))
-        undecided: npt.NDArray[np.bool_] = (highest >= self.low) & (highest < self.high)
+        undecided: npt.NDArray[np.bool_] = ((highest >= self.low) & (highest < self.high)) | truncated[:, 0]
         return undecided
 
 
+@dataclass(frozen=True)
+class Modes:
+    """The modes that a caller may name, and the one of a caller that names none."""
+
+    default: str
+    judge_served: bool
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, str]) -> "Modes":
+        """Read `default_mode` and `judge` of the config; raises ValueError for an unknown value."""
+        default = read_mode(parameters["default_mode"].encode())
+        judge = parameters["judge"]
+        if judge not in JUDGE_SERVED:
+            raise ValueError(f"judge is {judge!r}; it must be one of {', '.join(JUDGE_SERVED)}")
+        served = judge == "served"
+        return cls(default if served else "never", served)
+
+    def read(self, raw: bytes) -> str:
+        """The mode that a caller names; raises InvalidMode."""
+        mode = read_mode(raw)
+        if mode != "never" and not self.judge_served:
+            raise InvalidMode("judge: this server has no judge; ask with judge=never")
+        return mode
+
+
 def read_mode(raw: bytes) -> str:
-    """The mode that a caller names; raises InvalidMode."""
+    """One of MODES; raises InvalidMode."""
     mode = raw.decode("utf-8", "replace")
     if mode not in MODES:
         raise InvalidMode(f"judge is {mode[:40]!r}; it must be one of {', '.join(MODES)}")

@@ -9,25 +9,56 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from export_scripts.sources import DEMO_WEIGHTS
-from model_repository.toxicity.logic.asking import Band, InvalidMode, read_mode, split_text, text_splitter
+from model_repository.toxicity.logic.asking import Band, InvalidMode, Modes, split_text, text_splitter
 
 TOKENIZER = Tokenizer.from_file(str(DEMO_WEIGHTS / "judge" / "tokenizer.json"))
 TOKENIZER.encode_special_tokens = True
+
+
+READ = np.zeros((3, 1), dtype=np.bool_)
+
+
+def modes(**parameters: str) -> Modes:
+    return Modes.from_parameters({"default_mode": "always", "judge": "served", **parameters})
 
 
 def test_the_band_asks_about_what_the_encoders_leave_open() -> None:
     logits = np.full((3, 2, 14), -9.0, dtype=np.float32)
     logits[1, 1, 3] = 0.0
     logits[2, 0, 5] = 9.0
-    assert Band(0.01, 0.99).asks(logits).tolist() == [False, True, False]
-    assert Band(0.0, 1.0).asks(logits).all()
+    assert Band(0.01, 0.99).asks(logits, READ).tolist() == [False, True, False]
+    assert Band(0.0, 1.0).asks(logits, READ).all()
+
+
+def test_what_the_encoders_have_not_read_to_its_end_is_asked_about() -> None:
+    logits = np.full((3, 2, 14), -9.0, dtype=np.float32)
+    truncated = np.array([[True], [False], [True]])
+    assert Band(0.01, 0.99).asks(logits, truncated).tolist() == [True, False, True]
 
 
 def test_an_unknown_mode_is_named() -> None:
-    assert read_mode(b"auto") == "auto"
-    for raw in (b"sometimes", b"", b"\xff", b"Always"):
-        with pytest.raises(InvalidMode, match="must be one of always, auto, never"):
-            read_mode(raw)
+    assert modes().read(b"auto") == "auto"
+    for judge in ("served", "absent"):
+        for raw in (b"sometimes", b"", b"\xff", b"Always"):
+            with pytest.raises(InvalidMode, match="must be one of always, auto, never"):
+                modes(judge=judge).read(raw)
+
+
+def test_a_server_without_a_judge_asks_none_and_says_so() -> None:
+    absent = modes(judge="absent")
+    assert (absent.default, absent.judge_served) == ("never", False)
+    assert (modes().default, modes().judge_served) == ("always", True)
+    assert absent.read(b"never") == "never"
+    for raw in (b"always", b"auto"):
+        with pytest.raises(InvalidMode, match=r"^judge: this server has no judge; ask with judge=never$"):
+            absent.read(raw)
+
+
+def test_a_wrong_config_is_refused() -> None:
+    with pytest.raises(ValueError, match="judge is 'maybe'; it must be one of served, absent"):
+        modes(judge="maybe")
+    with pytest.raises(ValueError, match="must be one of always, auto, never"):
+        modes(judge="absent", default_mode="sometimes")
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,0 +1,67 @@
+"""A server whose config says that it has no judge: what callers get, and what its metrics say."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from tribunal import Client, InvalidInput, Toxicity
+
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from tests.integration.metrics import scrape, value
+
+HARMLESS = "The bread is fresh."
+# More tokens than the encoders read.
+LONG = f"{HARMLESS} " * 3200
+SKIPPED = Toxicity("skipped", None, None, None)
+REFUSAL = "judge: this server has no judge; ask with judge=never"
+
+
+@pytest.fixture(scope="module")
+def screening(demo_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """The demo encoders, with a `toxicity` that knows that there is no judge."""
+    folder = tmp_path_factory.mktemp("without_judge")
+    repository = folder / "repository"
+    shutil.copytree(demo_repository, repository)
+    config = repository / "toxicity" / "config.pbtxt"
+    tracked = config.read_text("utf-8")
+    assert tracked.count('string_value: "served"') == 1
+    config.write_text(tracked.replace('string_value: "served"', 'string_value: "absent"'), "utf-8")
+    options = ServerOptions(repository, ports=free_ports(), log_file=folder / "log", judge=False)
+    with TritonServer(options) as running:
+        yield running
+
+
+@pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
+def test_nobody_is_asked_and_nothing_is_flagged_for_it(screening: TritonServer, protocol: str) -> None:
+    with Client(getattr(screening, protocol)) as client:
+        for verdict in (client.moderate(HARMLESS), client.moderate(HARMLESS, judge="never")):
+            assert verdict.toxicity == SKIPPED
+            assert not verdict.flagged
+        with pytest.raises(InvalidInput, match=f"{REFUSAL}$"):
+            client.moderate(HARMLESS, judge="always")
+        with pytest.raises(InvalidInput, match=f"{REFUSAL}$"):
+            client.moderate(HARMLESS, judge="auto")
+
+
+def test_a_refused_request_is_the_callers_error_over_http(screening: TritonServer) -> None:
+    url = f"{screening.http_url}/v2/models/moderation/generate"
+    answer = requests.post(url, json={"text": HARMLESS, "judge": "always"}, timeout=20)
+    assert answer.status_code == 400
+    assert REFUSAL in answer.json()["error"]
+
+
+def test_a_text_that_nobody_reads_to_its_end_is_flagged(screening: TritonServer) -> None:
+    with Client(screening.grpc_url) as client:
+        verdict = client.moderate(LONG)
+    assert verdict.truncated
+    assert verdict.categories.flagged == ()
+    assert verdict.toxicity == SKIPPED
+    assert verdict.flagged
+
+
+def test_the_metrics_say_that_there_is_no_judge(screening: TritonServer) -> None:
+    assert value(scrape(screening), "tribunal_judge_served") == 0

@@ -1,0 +1,211 @@
+"""What counts of pieces that answer, that are late, that fail, and that nobody waits for."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from model_repository.toxicity.logic import judging
+from model_repository.toxicity.logic.answer import UNAVAILABLE, Judgement, Status
+from model_repository.toxicity.logic.judging import CallerGone, Judging, Limits, Question
+
+KIND = Judgement("answered", "non-toxic", 0.1)
+TOXIC = Judgement("answered", "toxic", 0.9)
+TIMEOUT_S = 0.2
+MANY = 1000
+
+Result = TypeVar("Result")
+
+
+class FakeJudge:
+    """Answers pieces by their names: kind, toxic, unparsed, broken (raises), late (waits for `release`)."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.explained: list[bool] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.release = asyncio.Event()
+
+    async def ask(self, piece: str, explain: bool) -> Judgement:
+        self.asked.append(piece)
+        self.explained.append(explain)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(0)
+            if piece == "broken":
+                raise RuntimeError("the stub has died")
+            if piece == "late":
+                await self.release.wait()
+        finally:
+            self.in_flight -= 1
+        return {"toxic": TOXIC, "unparsed": Judgement("unparsed")}.get(piece, KIND)
+
+
+class Fixture:
+    """A judge, and what it was told to observe and to log."""
+
+    def __init__(self, calls: int = MANY, calls_of_request: int = MANY, timeout_s: float = TIMEOUT_S) -> None:
+        self.judge = FakeJudge()
+        self.observed: list[tuple[Status, float]] = []
+        self.warnings: list[str] = []
+        self.judging = Judging(
+            ask=self.judge.ask,
+            split=str.split,
+            limits=Limits(timeout_s, calls, calls_of_request),
+            observe=lambda status, seconds: self.observed.append((status, seconds)),
+            warn=self.warnings.append,
+        )
+
+    async def of(self, *texts: str, gone: Callable[[], bool] = lambda: False) -> list[Judgement]:
+        return await self.judging.judge([Question(text, explain=True) for text in texts], gone)
+
+
+def run(steps: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """What `steps` returns, which must never hang."""
+
+    async def bounded() -> Result:
+        return await asyncio.wait_for(steps(), 10)
+
+    return asyncio.run(bounded())
+
+
+@pytest.mark.parametrize(
+    ("text", "judgement"),
+    [
+        ("kind", KIND),
+        ("kind toxic kind", TOXIC),
+        ("toxic late", TOXIC),
+        ("late toxic broken unparsed", TOXIC),
+        ("kind late", UNAVAILABLE),
+        ("late late", UNAVAILABLE),
+        ("kind broken", UNAVAILABLE),
+        ("kind unparsed", Judgement("unparsed")),
+    ],
+)
+def test_what_is_known_counts(text: str, judgement: Judgement) -> None:
+    async def steps() -> None:
+        fixture = Fixture()
+        assert await fixture.of(text) == [judgement]
+        ((status, seconds),) = fixture.observed
+        assert status == judgement.status
+        assert (seconds >= TIMEOUT_S * 0.9) is ("late" in text)
+
+    run(steps)
+
+
+def test_each_text_has_its_own_judgement_in_order() -> None:
+    async def steps() -> None:
+        assert await Fixture().of("kind", "late", "toxic", "broken") == [
+            KIND,
+            UNAVAILABLE,
+            TOXIC,
+            UNAVAILABLE,
+        ]
+
+    run(steps)
+
+
+def test_a_reason_is_asked_for_where_it_is_wanted() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls=1)
+        questions = [Question("kind kind", explain=True), Question("toxic", explain=False)]
+        assert await fixture.judging.judge(questions, lambda: False) == [KIND, TOXIC]
+        explained = dict(zip(fixture.judge.asked, fixture.judge.explained, strict=True))
+        assert explained == {"kind": True, "toxic": False}
+
+    run(steps)
+
+
+def test_what_went_wrong_is_logged_once_for_each_piece_that_failed_and_each_text_that_is_late() -> None:
+    async def steps() -> None:
+        fixture = Fixture()
+        await fixture.of("broken", "late kind late")
+        assert sorted(fixture.warnings) == [
+            "2 of 3 pieces of a text not answered within 0.2 s",
+            "the judge could not be asked: RuntimeError('the stub has died')",
+        ]
+
+    run(steps)
+
+
+def test_a_text_that_cannot_be_cut_is_unavailable() -> None:
+    async def steps() -> None:
+        fixture = Fixture()
+
+        def split(text: str) -> list[str]:
+            raise MemoryError(text)
+
+        fixture.judging.split = split
+        assert await fixture.of("kind") == [UNAVAILABLE]
+        assert "MemoryError" in fixture.warnings[0]
+
+    run(steps)
+
+
+def test_one_request_leaves_room_for_the_others() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls=8, calls_of_request=3, timeout_s=5)
+        large = asyncio.create_task(fixture.of("late " * 20, "late " * 20))
+        await asyncio.sleep(0.05)
+        assert fixture.judge.in_flight == 3
+        assert await fixture.of("kind", "toxic") == [KIND, TOXIC]
+        fixture.judge.release.set()
+        assert await large == [KIND, KIND]
+        assert len(fixture.judge.asked) == 42
+        assert fixture.judge.most_in_flight <= 5
+
+    run(steps)
+
+
+def test_all_requests_together_are_bounded() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls=4, calls_of_request=3, timeout_s=5)
+        requests = [asyncio.create_task(fixture.of("kind " * 10)) for _ in range(5)]
+        assert await asyncio.gather(*requests) == [[KIND]] * 5
+        assert fixture.judge.most_in_flight == 4
+
+    run(steps)
+
+
+def test_after_the_time_limit_nothing_more_is_asked() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls_of_request=2)
+        assert await fixture.of("late " * 50) == [UNAVAILABLE]
+        fixture.judge.release.set()
+        await asyncio.sleep(0.05)
+        assert len(fixture.judge.asked) == 2
+
+    run(steps)
+
+
+def test_a_call_in_flight_runs_to_its_end_and_keeps_its_place_until_then() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls=2)
+        assert await fixture.of("late late") == [UNAVAILABLE]
+        assert fixture.judge.in_flight == 2
+        assert await fixture.of("kind") == [UNAVAILABLE]
+        fixture.judge.release.set()
+        assert await fixture.of("kind") == [KIND]
+        assert fixture.judge.asked == ["late", "late", "kind"]
+
+    run(steps)
+
+
+def test_a_caller_that_goes_is_asked_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "CALLER_CHECK_PERIOD_S", 0.02)
+
+    async def steps() -> None:
+        fixture = Fixture(calls_of_request=2, timeout_s=5)
+        gone = iter([False, False, True])
+        with pytest.raises(CallerGone):
+            await fixture.of("late " * 50, "kind " * 50, gone=lambda: next(gone))
+        fixture.judge.release.set()
+        await asyncio.sleep(0.05)
+        assert len(fixture.judge.asked) == 2
+        assert fixture.observed == []
+        assert await fixture.of("toxic") == [TOXIC]
+
+    run(steps)
