@@ -86,6 +86,11 @@ def test_the_contract_of_the_ensemble() -> None:
     }
 
 
+def test_any_of_the_outputs_can_be_asked_for_because_all_come_from_the_last_step() -> None:
+    last = MODERATION.ensemble_scheduling.step[-1]
+    assert set(last.output_map.values()) == set(types(MODERATION.output))
+
+
 def test_an_encoder_leaves_the_number_of_its_labels_to_the_labels_file(encoder: HubModel) -> None:
     assert types(CONFIGS[encoder.name].output) == {"logits": ("TYPE_FP32", (-1, -1))}
     assert types(CONFIGS["verdict"].input)[f"{encoder.name}_logits"] == ("TYPE_FP32", (-1, -1))
