@@ -26,11 +26,19 @@ def tribunal(
 
 def test_json_is_one_verdict_a_line(url: str) -> None:
     ran = tribunal("moderate", "--json", "How to make a bomb?", "The bread is fresh.", url=url)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stderr) == (0, "weights for demonstration only: rejection, aegis, judge\n")
     bomb, bread = map(json.loads, ran.stdout.splitlines())
     assert bomb["flagged"]
     assert not bread["flagged"]
-    assert set(bread) == {"flagged", "refusal", "categories", "toxicity", "windows", "truncated"}
+    assert (bomb["index"], bread["index"], bread["text"]) == (0, 1, "The bread is fresh.")
+    assert set(bread) - {"index", "text"} == {
+        "flagged",
+        "refusal",
+        "categories",
+        "toxicity",
+        "windows",
+        "truncated",
+    }
     assert bread["toxicity"]["status"] == "answered"
 
 
@@ -42,8 +50,12 @@ def test_the_judge_can_be_left_out_or_streamed(server: TritonServer) -> None:
     assert json.loads(brief.stdout)["toxicity"]["reason"] is None
     stream = tribunal("moderate", "--stream", text, url=server.grpc_url)
     assert stream.stdout.strip().startswith("toxic. ")
+    pieces = tribunal("moderate", "--stream", "--json", text, url=server.grpc_url)
+    *parts, whole = map(json.loads, pieces.stdout.splitlines())
+    assert "".join(part["piece"] for part in parts) == whole["answer"] == stream.stdout.rstrip("\n")
     table = tribunal("moderate", text, url=server.grpc_url)
-    assert "toxic 1.00: The text" in table.stdout
+    assert "toxic 1.00" in table.stdout
+    assert "\n    reason: The text" in table.stdout
 
 
 def test_texts_come_from_standard_input_a_line_each(server: TritonServer) -> None:
@@ -58,7 +70,9 @@ def test_a_piped_table_has_no_colours_and_survives_odd_text(server: TritonServer
     assert "\x1b" not in ran.stdout
     assert "[red]a[/red]" in ran.stdout
     assert "Guns and Illegal Weapons" in ran.stdout
-    assert len(ran.stdout.splitlines()) == 2 + len(texts)
+    # What belongs to a row, and has no bound, stands indented under it.
+    rows = [line for line in ran.stdout.splitlines() if not line.startswith("    ")]
+    assert len(rows) == 2 + len(texts)
 
 
 def test_info_warns_of_demo_weights(url: str) -> None:
@@ -67,6 +81,7 @@ def test_info_warns_of_demo_weights(url: str) -> None:
     assert "demo, fp32 (for demonstration only)" in ran.stdout
     document = json.loads(tribunal("info", "--json", url=url).stdout)
     assert document["weights"]["aegis"]["source"] == "demo"
+    assert document["weights"]["aegis"]["are_demo"] is True
 
 
 def test_ready(url: str) -> None:

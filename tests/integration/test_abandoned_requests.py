@@ -1,0 +1,99 @@
+"""Callers that go away under load: the server goes on, and answers the others as before.
+
+Triton 24.10 crashes where its dynamic batcher drops a cancelled request from the queue of one encoder while
+the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+from tribunal import AsyncClient, Client, DeadlineExceeded
+
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+
+TEXT = "How to make a bomb?"
+LONG = "many words of one long text " * 400
+CANCELS = 150
+
+
+@pytest.fixture(scope="module")
+def screening(demo_repository: Path) -> Iterator[TritonServer]:
+    """The demo encoders, served apart from the other tests."""
+    log_file = demo_repository.parent / "abandoned.log"
+    options = ServerOptions(demo_repository, log_file, ports=free_ports(), judge=False)
+    with TritonServer(options) as running:
+        yield running
+
+
+@pytest.fixture
+def _answers_go_on(screening: TritonServer) -> Iterator[None]:
+    """The same process answers the same after the test as before it."""
+    with Client(screening.grpc_url, timeout_s=120) as client:
+        before, pid = client.moderate(TEXT, judge="never"), screening.pid
+        yield
+        assert client.moderate(TEXT, judge="never") == before
+        assert screening.pid == pid
+        assert screening.control.unready() == []
+
+
+def tensor(name: str, value: str) -> tritonclient.grpc.InferInput:
+    made = tritonclient.grpc.InferInput(name, [1, 1], "BYTES")
+    made.set_data_from_numpy(np.array([[value.encode()]], dtype=np.object_))
+    return made
+
+
+@pytest.mark.usefixtures("_answers_go_on")
+def test_requests_that_are_cancelled(screening: TritonServer) -> None:
+    chance = random.Random(1)  # noqa: S311
+    with tritonclient.grpc.InferenceServerClient(screening.grpc_url) as client:
+        for _ in range(CANCELS):
+            text = "text " * chance.randrange(1, 2000)
+            inputs = [tensor("text", text), tensor("judge", "never")]
+            call = client.async_infer("moderation", inputs, lambda result, error: None)  # noqa: ARG005
+            time.sleep(chance.uniform(0, 0.02))
+            call.cancel()
+
+
+@pytest.mark.usefixtures("_answers_go_on")
+def test_deadlines_that_pass_under_load(screening: TritonServer) -> None:
+    def ask() -> None:
+        with Client(screening.grpc_url, timeout_s=0.3) as client:
+            for _ in range(3):
+                with contextlib.suppress(DeadlineExceeded):
+                    client.moderate(LONG, judge="never")
+
+    callers = [threading.Thread(target=ask) for _ in range(16)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+
+
+@pytest.mark.usefixtures("_answers_go_on")
+def test_tasks_that_are_cancelled(screening: TritonServer) -> None:
+    async def ask_and_leave() -> int:
+        left = 0
+        async with AsyncClient(screening.grpc_url) as client:
+
+            async def one(number: int) -> None:
+                nonlocal left
+                try:
+                    await asyncio.wait_for(client.moderate(LONG if number % 2 else TEXT, judge="never"), 0.3)
+                except TimeoutError:
+                    left += 1
+
+            for _ in range(3):
+                await asyncio.gather(*(one(number) for number in range(60)))
+        return left
+
+    assert asyncio.run(ask_and_leave()) > 30
