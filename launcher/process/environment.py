@@ -14,11 +14,12 @@ COMPILER_CACHES = {
 
 
 def server_environment(
-    own: Mapping[str, str], inherited: Mapping[str, str], work_folder: Path | None
+    own: Mapping[str, str], inherited: Mapping[str, str], work_folder: Path | None, *, judge: bool
 ) -> dict[str, str]:
     """Variables of tritonserver: those that it inherits, those of its installation, and what always holds.
 
     work_folder: keeps what compilers make; None leaves them to their own folders.
+    judge: whether the LLM is served, which the model `toxicity` is told.
     """
     caches = (
         {name: str(work_folder / folder) for name, folder in COMPILER_CACHES.items()} if work_folder else {}
@@ -30,6 +31,7 @@ def server_environment(
         "LC_ALL": "C.UTF-8",
         # The encoders own the cores.
         "TOKENIZERS_PARALLELISM": "false",
+        "TRIBUNAL_JUDGE": "served" if judge else "absent",
         **OFFLINE,
         **caches,
     }

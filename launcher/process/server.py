@@ -123,7 +123,9 @@ class TritonServer:
                 config_name=config_name,
             )
             own = installation.environment(os.environ)
-            environment = server_environment(own, os.environ, options.work_folder)
+            environment = server_environment(
+                own, os.environ, options.work_folder, judge=bool(self.models & JUDGE_MODELS)
+            )
             self._process = self._spawn(arguments, environment)
         except BaseException:
             self._scratch.remove()

@@ -27,7 +27,7 @@ from export_scripts.sources import DEMO_WEIGHTS
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
-from launcher.recovery.supervisor import Supervisor
+from launcher.recovery.supervisor import supervise
 from model_repository.judge_prompt.logic.prompting import LOGPROBS
 from model_repository.toxicity.logic.answer import Judgement, read_answer
 
@@ -211,11 +211,11 @@ def test_without_the_llm_the_encoders_still_answer(demo_repository: Path, tmp_pa
         ) as server,
         Client(server.grpc_url) as client,
     ):
-        verdict = client.moderate("The bread is fresh.", judge="always")
-        assert verdict.toxicity == Toxicity("unavailable", None, None, None)
-        assert verdict.flagged
-        assert not verdict.categories.flagged
-        assert not client.moderate("The bread is fresh.", judge="never").flagged
+        verdict = client.moderate("The bread is fresh.")
+        assert verdict.toxicity == Toxicity("skipped", None, None, None)
+        assert not verdict.flagged
+        with pytest.raises(InvalidInput, match="this server has no judge"):
+            client.moderate("The bread is fresh.", judge="always")
         with pytest.raises(ServerError):
             list(client.stream_judgement("The bread is fresh."))
 
@@ -259,7 +259,7 @@ def test_long_texts_in_pieces_and_an_engine_that_dies(own_server: TritonServer) 
             time.sleep(0.2)
         assert client.is_ready()
         assert client.moderate(INSULT).toxicity.status == "unavailable"
-        with Supervisor(own_server, lambda _: None):
+        with supervise(own_server, lambda _: None):
             deadline_s = time.monotonic() + 180
             while client.moderate(INSULT).toxicity.status != "answered":
                 assert time.monotonic() < deadline_s, "the judge was not brought back"

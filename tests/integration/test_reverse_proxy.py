@@ -191,9 +191,7 @@ def test_without_the_token_grpc_is_unauthenticated(proxy: ReverseProxy, token: s
     assert refusal.value.status() == "StatusCode.UNAUTHENTICATED"
 
 
-def test_administrative_grpc_is_denied_with_token_and_key(
-    proxy: ReverseProxy, server: TritonServer
-) -> None:
+def test_administrative_grpc_is_denied_with_token_and_key(proxy: ReverseProxy, server: TritonServer) -> None:
     with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
         for call in (client.get_model_repository_index, client.get_log_settings):
             with pytest.raises(InferenceServerException) as refusal:

@@ -1,6 +1,5 @@
-"""A server whose config says that it has no judge: what callers get, and what its metrics say."""
+"""A server without the judge: what callers get, and what its metrics say."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,15 +21,9 @@ REFUSAL = "judge: this server has no judge; ask with judge=never"
 
 @pytest.fixture(scope="module")
 def screening(demo_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """The demo encoders, with a `toxicity` that knows that there is no judge."""
-    folder = tmp_path_factory.mktemp("without_judge")
-    repository = folder / "repository"
-    shutil.copytree(demo_repository, repository)
-    config = repository / "toxicity" / "config.pbtxt"
-    tracked = config.read_text("utf-8")
-    assert tracked.count('string_value: "served"') == 1
-    config.write_text(tracked.replace('string_value: "served"', 'string_value: "absent"'), "utf-8")
-    options = ServerOptions(repository, ports=free_ports(), log_file=folder / "log", judge=False)
+    """The demo encoders without the judge, as `--without-judge` serves them."""
+    log_file = tmp_path_factory.mktemp("without_judge") / "log"
+    options = ServerOptions(demo_repository, log_file, ports=free_ports(), judge=False)
     with TritonServer(options) as running:
         yield running
 

@@ -6,6 +6,7 @@ is answered through its response sender when its last text is judged.
 
 import asyncio
 import json
+import os
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ class TritonPythonModel:
         """Read the config, and start the loop that all requests share."""
         parameters = json.loads(args["model_config"])["parameters"]
         settings = {name: value["string_value"] for name, value in parameters.items()}
+        settings["judge"] = os.environ.get("TRIBUNAL_JUDGE", settings["judge"])
         self.modes = Modes.from_parameters(settings)
         self.band = Band(float(settings["auto_low"]), float(settings["auto_high"]))
         folder = Path(args["model_repository"]) / args["model_version"]
