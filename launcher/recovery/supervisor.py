@@ -30,8 +30,13 @@ IN_BETWEEN = ("LOADING", "UNLOADING")
 class Control(Protocol):
     """What the supervisor asks of Triton's model repository; every method raises UNREACHABLE."""
 
-    models: Collection[str]
-    composed_of: Mapping[str, Collection[str]]
+    @property
+    def models(self) -> Collection[str]:
+        """Names of the models that should be served."""
+
+    @property
+    def composed_of(self) -> Mapping[str, Collection[str]]:
+        """Of each ensemble, the models of its steps."""
 
     def states(self) -> dict[str, str]:
         """State of each model, such as READY, LOADING or UNAVAILABLE."""

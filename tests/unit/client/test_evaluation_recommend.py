@@ -96,7 +96,8 @@ def test_the_band_keeps_the_recall_by_the_servers_policy(goal: Goal) -> None:
     server_band = ServerBand(float(judge["auto_low"]), float(judge["auto_high"]))
     with np.errstate(divide="ignore"):
         logits = np.log(data.highest_category / (1 - data.highest_category))
-    asked = server_band.asks(logits[:, None, None].astype(np.float32))
+    read_whole = np.zeros((len(logits), 1), dtype=np.bool_)
+    asked = server_band.asks(logits[:, None, None].astype(np.float32), read_whole)
 
     def flags(row: int, *, asks: bool) -> bool:
         answer = Toxicity("answered", None, float(data.scores[row, 0]), None)

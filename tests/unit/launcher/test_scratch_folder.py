@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.process.scratch_folder import SHARED_MEMORY, ScratchFolder, remove_abandoned
+from launcher.process.scratch_folder import ScratchFolder, remove_abandoned
+from launcher.process.shared_memory import SHARED_MEMORY
 
 
 def test_only_a_run_that_has_ended_is_removed(tmp_path: Path) -> None:
