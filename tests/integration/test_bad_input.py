@@ -31,9 +31,9 @@ BAD_INPUTS: dict[str, tuple[npt.NDArray[Any], str, str]] = {
     "empty batch": (np.empty((0, 1), dtype=np.object_), "BYTES", ""),
     "batch over the limit": (text_tensor(*[b"a"] * 65), "BYTES", "64"),
     "windows over the limit": (
-        text_tensor(*[b"a " * 32_768] * 9),
+        text_tensor(*[b"a " * 32_768] * 33),
         "BYTES",
-        "the first 9 texts of the request have 288 windows; a request may have 256",
+        "the first 33 texts of the request have 1056 windows; a request may have 1024",
     ),
 }
 

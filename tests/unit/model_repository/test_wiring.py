@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import tribunal.contract
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelEnsembling
 
 from export_scripts.hub_models import HubModel
@@ -108,7 +109,7 @@ def test_the_labels_are_those_of_the_card_and_of_the_tensor() -> None:
 def test_one_request_is_bounded_by_its_windows_and_not_by_its_padding() -> None:
     parameters = {name: int(value.string_value) for name, value in CONFIGS["tokenizer"].parameters.items()}
     most = limits()
-    assert most.max_windows + most.max_batch_size - 1 <= parameters["max_request_windows"] == 256
+    assert parameters["max_request_windows"] == tribunal.contract.MAX_BATCH_SIZE * most.max_windows
     assert parameters["max_padded_windows"] == most.max_batch_size * most.max_windows
     assert most.max_tokens % parameters["pad_to_multiple_of"] == 0
 
