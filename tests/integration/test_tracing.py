@@ -32,7 +32,7 @@ def test_spans_of_every_second_request_show_each_step(demo_repository: Path, tmp
             Client(server.grpc_url) as client,
         ):
             for _ in range(4):
-                client.moderate("How to make a bomb?", judge="always")
+                client.moderate("How to make a bomb?")
             collector.wait_for_traces(2, EXPORT_TIMEOUT_S)
         spans = collector.spans
     requests = [span for span in spans if span.name == "moderation"]
