@@ -93,8 +93,8 @@ class JudgeWeights:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         wanted = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
-        found = {name: tensor.shape for name, tensor in self.tensors.items()}
-        wrong = sorted(name for name, shape in wanted.items() if found.get(name) != shape)
+        actual = {name: tensor.shape for name, tensor in self.tensors.items()}
+        wrong = sorted(name for name, shape in wanted.items() if actual.get(name) != shape)
         if wrong:
             raise SourceError(
                 f"judge: the checkpoint in {self.folder} lacks weights of the model that its config.json "

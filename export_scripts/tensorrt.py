@@ -65,15 +65,15 @@ def profiles(repository: Path) -> list[Profile]:
     limits = {name: int(value.string_value) for name, value in config.parameters.items()}
     texts, padded_windows = config.max_batch_size, limits["max_padded_windows"]
     tokens = limits["max_tokens"]
-    found = [Profile((1, 1, 1), (min(16, texts), 1, min(64, tokens)), (texts, 1, tokens))]
+    boxes = [Profile((1, 1, 1), (min(16, texts), 1, min(64, tokens)), (texts, 1, tokens))]
     fewest = 2
     # The power of two that as many texts as there may be in a request can have.
     most = max(1 << ((padded_windows // texts).bit_length() - 1), 2)
     while fewest <= limits["max_windows"]:
         largest = (min(texts, padded_windows // most), most, tokens)
-        found.append(Profile((1, fewest, tokens), (1, most, tokens), largest))
+        boxes.append(Profile((1, fewest, tokens), (1, most, tokens), largest))
         fewest, most = most + 1, 2 * most
-    return found
+    return boxes
 
 
 def engine_models(repository: Path) -> list[str]:
@@ -112,14 +112,14 @@ def trtexec_command(trtexec: str, model: Path, engine: Path, engine_profiles: li
 
 
 def find_trtexec() -> str:
-    """Path of `trtexec`; raises FileNotFoundError that says where it is to be found."""
-    found = shutil.which("trtexec") or shutil.which(TRTEXEC_IN_IMAGE)
-    if found is None:
+    """Path of `trtexec`; raises FileNotFoundError that says where to look for it."""
+    trtexec = shutil.which("trtexec") or shutil.which(TRTEXEC_IN_IMAGE)
+    if trtexec is None:
         raise FileNotFoundError(
             "no trtexec on PATH or in /usr/src/tensorrt/bin: run this inside the image of Triton "
             "that will serve the engines (python -m export_scripts.tensorrt --help)"
         )
-    return found
+    return trtexec
 
 
 def require_readable(repository: Path) -> None:

@@ -44,16 +44,16 @@ def heldout_scores(
 def measure_quality(checkpoint: Checkpoint, encoder: HubModel) -> Quality:
     """Metrics of `checkpoint` on the encoder's held-out text, by scikit-learn."""
     scores, targets = heldout_scores(checkpoint, encoder)
-    found = scores >= DECISION_THRESHOLD
+    predicted = scores >= DECISION_THRESHOLD
     # scikit-learn takes one column for two classes, of which a micro-average is the accuracy.
     average = "micro" if encoder.multi_label else "binary"
     harmless = targets.sum(axis=1) == 0
     return Quality(
         texts=len(targets),
-        precision=float(precision_score(targets, found, average=average)),
-        recall=float(recall_score(targets, found, average=average)),
-        f1=float(f1_score(targets, found, average=average)),
-        harmless_flagged=float(found[harmless].any(axis=1).mean()),
+        precision=float(precision_score(targets, predicted, average=average)),
+        recall=float(recall_score(targets, predicted, average=average)),
+        f1=float(f1_score(targets, predicted, average=average)),
+        harmless_flagged=float(predicted[harmless].any(axis=1).mean()),
     )
 
 

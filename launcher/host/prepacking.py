@@ -37,11 +37,11 @@ def prepack(model: Path) -> None:
     if packed_for.exists() and packed_for.read_text("utf-8") == _record(model):
         return
     packed_for.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".packing-") as made:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".packing-") as packing:
         options = onnxruntime.SessionOptions()
         # It warns that the file is of use on this machine only.
         options.log_severity_level = 3
-        options.optimized_model_filepath = str(Path(made) / PACKED_MODEL)
+        options.optimized_model_filepath = str(Path(packing) / PACKED_MODEL)
         for name, value in {
             "optimized_model_external_initializers_file_name": PACKED_WEIGHTS,
             "optimized_model_external_initializers_min_size_in_bytes": str(SMALLEST_SHARED_BYTES),
@@ -55,7 +55,7 @@ def prepack(model: Path) -> None:
             reason = str(error).splitlines()[0]
             raise StartError(f"{model} cannot be read: {reason}; export it again") from error
         for name in (PACKED_WEIGHTS, PACKED_MODEL):
-            shutil.move(Path(made) / name, folder / name)
+            shutil.move(Path(packing) / name, folder / name)
     packed_for.write_text(_record(model), "utf-8")
 
 

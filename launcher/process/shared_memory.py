@@ -14,12 +14,12 @@ PREFIXES = ("psm_", "sem.mp-")
 
 def group_members(group: int) -> list[int]:
     """Process ids of a process group."""
-    members = []
+    pids = []
     for pid in _pids():
         with contextlib.suppress(ProcessLookupError):
             if os.getpgid(pid) == group:
-                members.append(pid)
-    return members
+                pids.append(pid)
+    return pids
 
 
 def regions_mapped_by(pids: Iterable[int]) -> set[Path]:
