@@ -33,7 +33,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "scan": (scan_throughput, 1),
     "start": (start_time, 5),
     "judge": (judge_throughput, 3),
-    "judge-layer": (judge_layer, 5),
+    "layer": (judge_layer, 5),
     "length_buckets": (length_buckets, 1),
 }
 REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}

@@ -1,4 +1,4 @@
-"""`python -m perf judge-layer`: how fast a CPU runs one layer of the judge, and what that means for all 32.
+"""`python -m perf layer`: how fast a CPU runs one layer of the judge, and what that means for all 32.
 
 The layer has Phi-3-mini's full width and random weights. Reading is the prompt of a text at once, writing
 one token after the other with what was read kept. The embeddings and the head are left out.
