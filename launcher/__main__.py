@@ -19,7 +19,6 @@ from launcher.exposure.addresses import Exposure
 from launcher.process.server import TritonServer
 from launcher.recovery.restarts import Restarts
 from launcher.recovery.supervisor import supervise
-from launcher.repository.contract import JUDGE_MODELS
 from launcher.repository.manifest import MANIFEST
 
 console = Console(stderr=True, highlight=False)
@@ -97,7 +96,7 @@ def print_banner(server: TritonServer, start_s: float) -> None:
         if name in server.models:
             warning = ", for demonstration only" if weights["source"] == "demo" else ""
             console.print(f"  {name}: {weights['source']} ({weights['precision']}){warning}", soft_wrap=True)
-    if not server.models & JUDGE_MODELS:
+    if not server.has_judge:
         console.print("  no judge: the default mode is never, and the other modes are refused")
     console.print(
         f"  gRPC {server.grpc_url}{protection(server.options.exposure)}, HTTP {server.http_url}, "

@@ -59,12 +59,6 @@ class ModelControl:
         groups = json.loads(self._ask("GET", f"/v2/models/{model}/config")).get("instance_group", [])
         return sum(group.get("count", 1) * max(1, len(group.get("gpus", []))) for group in groups)
 
-    def unready(self) -> list[str]:
-        """Models that should be served and are not, those that others are made of first."""
-        states = self.states()
-        unready = [name for name in self.models if states.get(name) != "READY"]
-        return sorted(unready, key=lambda name: (name in self.composed_of, name))
-
     def failures(self) -> dict[str, str]:
         """Models that did not load, with Triton's reasons, which may be empty."""
         return {
@@ -84,8 +78,8 @@ class ModelControl:
             self.unload(ensemble)
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:
-            busy = {model["name"] for model in self._index() if model.get("state") in ("READY", "UNLOADING")}
-            if not busy.intersection(self.composed_of):
+            states = self.states()
+            if not any(states.get(ensemble) in ("READY", "UNLOADING") for ensemble in self.composed_of):
                 return
             time.sleep(DRAIN_POLL_INTERVAL_S)
 

@@ -84,6 +84,11 @@ class TritonServer:
         return models if self.options.judge and exported else models - JUDGE_MODELS
 
     @property
+    def has_judge(self) -> bool:
+        """Whether the LLM is among the models that are served."""
+        return bool(self.models & JUDGE_MODELS)
+
+    @property
     def pid(self) -> int:
         """Process id of tritonserver, which leads the process group of all that it starts."""
         return self._process.pid
@@ -92,7 +97,7 @@ class TritonServer:
         options = self.options
         require_exported(self.repository)
         installation = find_installation(options.triton)
-        if self.models & JUDGE_MODELS:
+        if self.has_judge:
             installation.require_judge()
         if options.cache_mib and has_gpu():
             raise StartError(
@@ -123,9 +128,7 @@ class TritonServer:
                 config_name=config_name,
             )
             own = installation.environment(os.environ)
-            environment = server_environment(
-                own, os.environ, options.work_folder, judge=bool(self.models & JUDGE_MODELS)
-            )
+            environment = server_environment(own, os.environ, options.work_folder, judge=self.has_judge)
             self._process = self._spawn(arguments, environment)
         except BaseException:
             self._scratch.remove()

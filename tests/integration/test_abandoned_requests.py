@@ -43,7 +43,7 @@ def _answers_go_on(screening: TritonServer) -> Iterator[None]:
         yield
         assert client.moderate(TEXT, judge="never") == before
         assert screening.pid == pid
-        assert screening.control.unready() == []
+        assert screening.control.failures() == {}
 
 
 def tensor(name: str, value: str) -> tritonclient.grpc.InferInput:

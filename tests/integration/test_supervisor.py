@@ -54,7 +54,7 @@ def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None
             assert client.moderate("How to make a bomb?", judge="never") == before
         assert client.is_ready()
         assert client.info().weights
-    assert screening.control.unready() == []
+    assert screening.control.failures() == {}
 
 
 def test_processes_that_die_one_after_the_other_are_all_replaced(screening: TritonServer) -> None:
@@ -65,7 +65,7 @@ def test_processes_that_die_one_after_the_other_are_all_replaced(screening: Trit
             stubs(screening, model)[0].kill()
             time.sleep(0.3)
         deadline_s = time.monotonic() + 60
-        while screening.control.unready() or not all(
+        while screening.control.failures() or not all(
             any(event.startswith(f"{model} is back") for event in events) for model in ("rejection", "aegis")
         ):
             assert time.monotonic() < deadline_s, events
