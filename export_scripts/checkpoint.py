@@ -30,9 +30,14 @@ class Checkpoint:
         tokenizer.enable_padding(pad_id=self.tokenizer.pad_token_id, pad_token=self.tokenizer.pad_token)
         return tokenizer
 
+    def input_ids(self, text: str) -> list[int]:
+        """Token ids of one text between its special tokens; one that stands in the text is split up."""
+        ids: list[int] = self.tokenizer(text, split_special_tokens=True, verbose=False)["input_ids"]
+        return ids
+
     def logits(self, text: str) -> torch.Tensor:
         """Logits FP32 [labels] of one text, unpadded."""
-        return self.window_logits(self.tokenizer(text)["input_ids"])
+        return self.window_logits(self.input_ids(text))
 
     @torch.no_grad()
     def window_logits(self, input_ids: list[int]) -> torch.Tensor:

@@ -69,6 +69,8 @@ def measure_parity(
     """
     session = InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     tokenizer = checkpoint.serving_tokenizer()
+    # As `tokenizer` serves it by default, and as `Checkpoint.input_ids` splits them.
+    tokenizer.encode_special_tokens = True
     differences, equal = [], []
     for text in texts:
         encoding = tokenizer.encode(text)

@@ -1,6 +1,7 @@
 """Texts to compare models on: many scripts, odd characters, literal special tokens, all lengths."""
 
 import itertools
+from collections.abc import Sequence
 
 SENTENCES = (
     "Sorry, but I can't assist with that.",
@@ -74,6 +75,7 @@ ODDITIES = (
 )
 FRAMES = ("{}", "  {}  ", "{}!!!", "“{}” she said.", "Re: {}\n\n-- \nsent from my phone", "{0} {0} {0}")
 LONG_WORD_COUNTS = (50, 100, 200, 400)
+SPECIAL_TOKEN_FRAMES = ("{0}", "{0} and a text", "a text and {0}", "one {0} two {0} three", "one{0}two")
 
 
 def parity_texts() -> list[str]:
@@ -84,3 +86,10 @@ def parity_texts() -> list[str]:
     words = " ".join(SENTENCES).split()
     long = [" ".join(itertools.islice(itertools.cycle(words), count)) for count in LONG_WORD_COUNTS]
     return list(dict.fromkeys([*framed, *ODDITIES, *cased, *mixed, *long]))
+
+
+def texts_with_special_tokens(tokens: Sequence[str]) -> list[str]:
+    """Each of `tokens` alone, repeated, and at the start, the end and the middle of a text."""
+    return [frame.format(token) for token in tokens for frame in SPECIAL_TOKEN_FRAMES] + [
+        repeated for token in tokens for repeated in (token * 100, f"{token} " * 100)
+    ]

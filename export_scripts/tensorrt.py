@@ -62,14 +62,16 @@ def profiles(repository: Path) -> list[Profile]:
     these counted as the next power of two, are at most its `max_padded_windows`.
     """
     config = read_config(repository / "tokenizer" / CONFIG)
-    limits = {name: int(value.string_value) for name, value in config.parameters.items()}
-    texts, padded_windows = config.max_batch_size, limits["max_padded_windows"]
-    tokens = limits["max_tokens"]
+    max_windows, padded_windows, tokens = (
+        int(config.parameters[name].string_value)
+        for name in ("max_windows", "max_padded_windows", "max_tokens")
+    )
+    texts = config.max_batch_size
     boxes = [Profile((1, 1, 1), (min(16, texts), 1, min(64, tokens)), (texts, 1, tokens))]
     fewest = 2
     # The power of two that as many texts as there may be in a request can have.
     most = max(1 << ((padded_windows // texts).bit_length() - 1), 2)
-    while fewest <= limits["max_windows"]:
+    while fewest <= max_windows:
         largest = (min(texts, padded_windows // most), most, tokens)
         boxes.append(Profile((1, fewest, tokens), (1, most, tokens), largest))
         fewest, most = most + 1, 2 * most

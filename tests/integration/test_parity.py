@@ -13,7 +13,7 @@ from tribunal import Client
 from export_scripts.checkpoint import Checkpoint, load_checkpoint
 from export_scripts.hub_models import ENCODERS
 from export_scripts.parity import scores_of
-from export_scripts.parity_texts import parity_texts
+from export_scripts.parity_texts import parity_texts, texts_with_special_tokens
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
@@ -46,7 +46,7 @@ def reference_scores(checkpoint: Checkpoint, name: str, text: str) -> npt.NDArra
 
     Its own last window is shorter than the others, so its start is moved back.
     """
-    ids = checkpoint.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    ids = checkpoint.input_ids(text)[1:-1]
     starts = [*range(0, max(len(ids) - CONTENT, 1), CONTENT - OVERLAP)]
     if len(ids) > CONTENT:
         starts.append(len(ids) - CONTENT)
@@ -68,7 +68,7 @@ def exact_texts(checkpoint: Checkpoint) -> list[str]:
     texts = []
     for tokens in (510, 511, 512):
         text = "a" + " a" * (tokens - 3)
-        assert len(checkpoint.tokenizer(text)["input_ids"]) == tokens
+        assert len(checkpoint.input_ids(text)) == tokens
         texts.append(text)
     return texts
 
@@ -100,6 +100,11 @@ def test_demo_members(server: TritonServer, protocol: str) -> None:
     texts = parity_texts()
     texts += [text for model in checkpoints.values() for text in exact_texts(model)]
     texts += long_texts()
+    texts += [
+        text
+        for model in checkpoints.values()
+        for text in texts_with_special_tokens(model.tokenizer.all_special_tokens)
+    ]
     assert len(texts) >= 300
     assert_parity(server, protocol, checkpoints, texts)
 

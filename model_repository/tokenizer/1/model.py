@@ -21,7 +21,9 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load `<encoder>.json` of this version's folder for each encoder."""
         parameters = json.loads(args["model_config"])["parameters"]
-        limits = {name: int(value["string_value"]) for name, value in parameters.items()}
+        settings = {name: value["string_value"] for name, value in parameters.items()}
+        special_tokens_in_text = settings.pop("special_tokens_in_text")
+        limits = {name: int(value) for name, value in settings.items()}
         self.max_text_bytes = limits["max_text_bytes"]
         self.pad_to_multiple_of = limits["pad_to_multiple_of"]
         self.window_limits = WindowLimits(limits["max_request_windows"], limits["max_padded_windows"])
@@ -32,6 +34,7 @@ class TritonPythonModel:
                 max_tokens=limits["max_tokens"],
                 overlap_tokens=limits["overlap_tokens"],
                 max_windows=limits["max_windows"],
+                special_tokens_in_text=special_tokens_in_text,
             )
             for name in ENCODERS
         }

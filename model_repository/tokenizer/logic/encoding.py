@@ -9,6 +9,9 @@ from tokenizers import Tokenizer
 
 from .windows import Window, Windowing, WindowLimits
 
+# How a special token that a caller typed is encoded: as ordinary characters, or as the token itself.
+SPECIAL_TOKENS_IN_TEXT = ("ordinary", "special")
+
 
 class InvalidText(ValueError):
     """The caller's text cannot be encoded; the message names the row and the limit."""
@@ -43,18 +46,31 @@ class TextEncoder:
     """One encoder's tokenizer, and how its texts become windows."""
 
     def __init__(
-        self, tokenizer: Tokenizer, *, max_tokens: int, overlap_tokens: int, max_windows: int
+        self,
+        tokenizer: Tokenizer,
+        *,
+        max_tokens: int,
+        overlap_tokens: int,
+        max_windows: int,
+        special_tokens_in_text: str,
     ) -> None:
         """tokenizer: with padding enabled, and one special token before and one after a text.
 
         max_tokens: of a window, special tokens included.
-        Raises ValueError where the tokenizer frames a text otherwise, or no window would fit.
+        special_tokens_in_text: one of SPECIAL_TOKENS_IN_TEXT.
+        Raises ValueError for another, where the tokenizer frames a text otherwise, or no window would fit.
         """
+        if special_tokens_in_text not in SPECIAL_TOKENS_IN_TEXT:
+            raise ValueError(
+                f"special_tokens_in_text is {special_tokens_in_text!r}; it must be one of "
+                f"{', '.join(SPECIAL_TOKENS_IN_TEXT)}"
+            )
         self.pad_id: int = tokenizer.padding["pad_id"]
         self._first, self._last = tokenizer.encode("").ids
         self._windowing = Windowing(max_tokens - 2, overlap_tokens, max_windows)
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = special_tokens_in_text == "ordinary"
 
     def encode(self, texts: Sequence[str], limits: WindowLimits) -> list[EncodedText]:
         """Windows of each text of a request, in order.

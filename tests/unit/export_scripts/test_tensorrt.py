@@ -51,7 +51,11 @@ ATTENTION_HEADS = 12
 LARGEST_TENSOR = 2**31 - 1
 
 TOKENIZER = read_config(MODEL_REPOSITORY / "tokenizer" / CONFIG)
-PARAMETERS = {name: int(value.string_value) for name, value in TOKENIZER.parameters.items()}
+PARAMETERS = {
+    name: int(value.string_value)
+    for name, value in TOKENIZER.parameters.items()
+    if value.string_value.isdecimal()
+}
 PROFILES = profiles(MODEL_REPOSITORY)
 WINDOW_LIMITS = WindowLimits(PARAMETERS["max_request_windows"], PARAMETERS["max_padded_windows"])
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export_scripts.checkpoint import Checkpoint
-from export_scripts.parity_texts import parity_texts
+from export_scripts.parity_texts import parity_texts, texts_with_special_tokens
 from model_repository.tokenizer.logic.encoding import InvalidText, TextEncoder, decode_texts
 from model_repository.tokenizer.logic.windows import TooManyWindows, WindowLimits
 
@@ -37,19 +37,33 @@ def test_decode_names_the_row_and_the_limit(raw: bytes, message: str) -> None:
         decode_texts(rows(b"good", raw), max_text_bytes=16)
 
 
-def encoder(checkpoint: Checkpoint, *, max_tokens: int = 512, max_windows: int = 32) -> TextEncoder:
+def encoder(
+    checkpoint: Checkpoint,
+    *,
+    max_tokens: int = 512,
+    max_windows: int = 32,
+    special_tokens_in_text: str = "ordinary",
+) -> TextEncoder:
     return TextEncoder(
-        checkpoint.serving_tokenizer(), max_tokens=max_tokens, overlap_tokens=4, max_windows=max_windows
+        checkpoint.serving_tokenizer(),
+        max_tokens=max_tokens,
+        overlap_tokens=4,
+        max_windows=max_windows,
+        special_tokens_in_text=special_tokens_in_text,
     )
 
 
+def ids_of(one: TextEncoder, text: str) -> list[int]:
+    """The ids of a text of one window."""
+    ((window,),) = [encoded.windows for encoded in one.encode([text], NO_LIMITS)]
+    return list(window)
+
+
 def test_ids_equal_transformers(checkpoint: Checkpoint) -> None:
-    texts = parity_texts()
-    for text, encoded in zip(
-        texts, encoder(checkpoint, max_tokens=10_000).encode(texts, NO_LIMITS), strict=True
-    ):
-        assert encoded.windows == [checkpoint.tokenizer(text)["input_ids"]], repr(text)
-        assert not encoded.truncated
+    texts = parity_texts() + texts_with_special_tokens(checkpoint.tokenizer.all_special_tokens)
+    one = encoder(checkpoint, max_tokens=10_000)
+    for text in texts:
+        assert ids_of(one, text) == checkpoint.input_ids(text), repr(text)
 
 
 def test_any_text_has_the_ids_of_transformers(checkpoint: Checkpoint) -> None:
@@ -58,14 +72,38 @@ def test_any_text_has_the_ids_of_transformers(checkpoint: Checkpoint) -> None:
     @settings(max_examples=200, deadline=None)
     @given(st.text(max_size=80))
     def ids_are_equal(text: str) -> None:
-        assert one.encode([text], NO_LIMITS)[0].windows == [checkpoint.tokenizer(text)["input_ids"]]
+        assert ids_of(one, text) == checkpoint.input_ids(text)
 
     ids_are_equal()
 
 
+def test_a_special_token_in_a_text_is_ordinary_characters(checkpoint: Checkpoint) -> None:
+    tokenizer = checkpoint.tokenizer
+    # A vocabulary without a character such as `[` gives the unknown token for it, as for any other.
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    one = encoder(checkpoint, max_tokens=10_000)
+    for text in texts_with_special_tokens(checkpoint.tokenizer.all_special_tokens):
+        first, *content, last = ids_of(one, text)
+        assert {first, last} <= special
+        assert not special & set(content), repr(text)
+
+
+def test_the_literal_mode_is_that_of_the_model_cards(checkpoint: Checkpoint) -> None:
+    literal = encoder(checkpoint, max_tokens=10_000, special_tokens_in_text="special")
+    ordinary = encoder(checkpoint, max_tokens=10_000)
+    for text in texts_with_special_tokens(checkpoint.tokenizer.all_special_tokens):
+        assert ids_of(literal, text) == checkpoint.tokenizer(text)["input_ids"], repr(text)
+        assert ids_of(literal, text) != ids_of(ordinary, text)
+
+
+def test_an_unknown_way_to_encode_special_tokens_is_named(checkpoint: Checkpoint) -> None:
+    with pytest.raises(ValueError, match="special_tokens_in_text is 'split'; it must be one of ordinary, "):
+        encoder(checkpoint, special_tokens_in_text="split")
+
+
 def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
     text = " ".join(f"{number} apples" for number in range(20))
-    first, *ids, last = checkpoint.tokenizer(text)["input_ids"]
+    first, *ids, last = checkpoint.input_ids(text)
     (encoded,) = encoder(checkpoint, max_tokens=16).encode([text], NO_LIMITS)
     assert len(encoded.windows) > 2
     assert all(window[0] == first and window[-1] == last for window in encoded.windows)

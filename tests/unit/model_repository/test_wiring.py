@@ -107,11 +107,15 @@ def test_the_labels_are_those_of_the_card_and_of_the_tensor() -> None:
 
 
 def test_one_request_is_bounded_by_its_windows_and_not_by_its_padding() -> None:
-    parameters = {name: int(value.string_value) for name, value in CONFIGS["tokenizer"].parameters.items()}
+    parameters = CONFIGS["tokenizer"].parameters
+
+    def number(name: str) -> int:
+        return int(parameters[name].string_value)
+
     most = limits()
-    assert parameters["max_request_windows"] == tribunal.contract.MAX_BATCH_SIZE * most.max_windows
-    assert parameters["max_padded_windows"] == most.max_batch_size * most.max_windows
-    assert most.max_tokens % parameters["pad_to_multiple_of"] == 0
+    assert number("max_request_windows") == tribunal.contract.MAX_BATCH_SIZE * most.max_windows
+    assert number("max_padded_windows") == most.max_batch_size * most.max_windows
+    assert most.max_tokens % number("pad_to_multiple_of") == 0
 
 
 def test_an_encoder_takes_bounded_memory_and_gives_it_back(encoder: HubModel) -> None:
