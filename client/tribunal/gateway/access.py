@@ -1,0 +1,73 @@
+"""Logs and counts every answer, and turns errors into answers in the form of the dialect that was asked."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tribunal.gateway.dialect import Dialect, dialect_of
+from tribunal.gateway.errors import GatewayError
+from tribunal.gateway.metrics import Metrics
+
+log = logging.getLogger("tribunal.gateway.access")
+# Of answers whose caller went before they were sent, as nginx logs them.
+CALLER_GONE = 499
+
+
+class AccessMiddleware:
+    """The outermost layer. A line has no query, which may hold a key, and nothing of a body."""
+
+    def __init__(self, app: ASGIApp, *, dialects: Sequence[Dialect], metrics: Metrics) -> None:
+        self._app = app
+        self._dialects = dialects
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one HTTP request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_s = time.monotonic()
+        dialect = dialect_of(scope["path"], self._dialects)
+        status = CALLER_GONE
+        scope.setdefault("state", {})
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting_status)
+        except GatewayError as error:
+            await answer(dialect, error)(scope, receive, send_noting_status)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            self._note(scope, dialect.name, status, time.monotonic() - started_s)
+
+    def _note(self, scope: Scope, dialect: str, status: int, duration_s: float) -> None:
+        caller = scope["state"].get("caller")
+        name = caller.name if caller else "-"
+        self._metrics.requests.labels(dialect, name, str(status)).inc()
+        self._metrics.durations.labels(dialect).observe(duration_s)
+        client = scope["client"][0] if scope.get("client") else "-"
+        # repr: a path may hold line feeds, which must not start a line of the log.
+        log.info(
+            "%s caller=%s %s %r %d %.1f ms",
+            client,
+            name,
+            scope["method"],
+            scope["path"],
+            status,
+            1000 * duration_s,
+        )
+
+
+def answer(dialect: Dialect, error: GatewayError) -> JSONResponse:
+    """The answer for `error` in the form of `dialect`."""
+    return JSONResponse(dialect.error_body(error), error.status, headers=error.headers)

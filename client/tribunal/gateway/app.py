@@ -1,0 +1,103 @@
+"""The HTTP application: the dialects, and around them the layers that every request passes."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from tribunal.async_client import AsyncClient
+from tribunal.errors import InvalidInput
+from tribunal.gateway.access import AccessMiddleware, answer
+from tribunal.gateway.authentication import AuthenticationMiddleware, Doorkeeper
+from tribunal.gateway.body import BodyMiddleware
+from tribunal.gateway.dialect import Policies, dialect_of
+from tribunal.gateway.dialects import DIALECTS
+from tribunal.gateway.errors import GatewayError, from_validation
+from tribunal.gateway.keys import Keys
+from tribunal.gateway.metrics import Metrics
+from tribunal.gateway.moderator import Moderator
+from tribunal.gateway.policies import load_policies
+from tribunal.gateway.settings import GatewaySettings
+
+log = logging.getLogger("tribunal.gateway")
+
+
+class Gateway:
+    """What HTTP and gRPC share: policies, callers, the moderator and the metrics.
+
+    Raises InvalidInput for a fault in the files of `settings`. Make it within the event loop that serves.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self.policies, keys = self._read()
+        self.doorkeeper = Doorkeeper(keys)
+        self.metrics = Metrics()
+        self.client = AsyncClient(settings.url, timeout_s=settings.timeout_s, connection=settings.connection)
+        self.moderator = Moderator(self.client, settings, self.metrics)
+        self.metrics.watch(
+            "tribunal_gateway_in_flight_cost",
+            "Texts that are with Triton; one of several KiB counts once for each.",
+            lambda: self.moderator.in_flight,
+        )
+        self.metrics.watch(
+            "tribunal_gateway_waiting_cost", "Texts that wait, counted alike.", lambda: self.moderator.waiting
+        )
+        self.app = self._application()
+
+    def reload(self) -> None:
+        """Read policies and keys again; what has a fault changes nothing."""
+        try:
+            self.policies, self.doorkeeper.keys = self._read()
+        except InvalidInput as error:
+            log.error("policies and keys stay as they were: %s", error)
+            return
+        self.app.state.policies = self.policies
+        log.info("policies and keys were read again: %s", ", ".join(self.policies.by_name))
+
+    def _read(self) -> tuple[Policies, Keys]:
+        policies = load_policies(self.settings.policies_file)
+        return Policies(policies), Keys.load(self.settings.keys_file, policies)
+
+    def _application(self) -> FastAPI:
+        app: FastAPI = FastAPIOffline(title="Tribunal", version="1", redoc_url=None)
+        app.state.moderator = self.moderator
+        app.state.policies = self.policies
+        for dialect in DIALECTS:
+            app.include_router(dialect.router)
+        for error_type in (GatewayError, RequestValidationError, HTTPException, Exception):
+            app.add_exception_handler(error_type, _respond)
+        app.add_middleware(
+            BodyMiddleware, max_body_bytes=self.settings.max_body_bytes, timeout_s=self.settings.timeout_s
+        )
+        app.add_middleware(AuthenticationMiddleware, doorkeeper=self.doorkeeper)
+        if self.settings.cors_origins:
+            app.add_middleware(
+                CORSMiddleware,
+                allow_origins=self.settings.cors_origins,
+                allow_methods=["POST", "GET"],
+                allow_headers=["authorization", "content-type"],
+            )
+        app.add_middleware(AccessMiddleware, dialects=DIALECTS, metrics=self.metrics)
+        return app
+
+
+async def _respond(request: Request, error: Exception) -> Response:
+    return answer(dialect_of(request.url.path, DIALECTS), _gateway_error(error))
+
+
+def _gateway_error(error: Exception) -> GatewayError:
+    match error:
+        case GatewayError():
+            return error
+        case RequestValidationError():
+            return from_validation(error)
+        case HTTPException():
+            code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+            return GatewayError(error.status_code, code, str(error.detail))
+        case _:
+            return GatewayError(500, "internal", "the gateway failed; its log says why")

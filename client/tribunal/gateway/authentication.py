@@ -1,0 +1,78 @@
+"""Who asks: reads the key of a request, and holds its caller to the rate limits."""
+
+import time
+from urllib.parse import parse_qs
+
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tribunal.gateway.errors import GatewayError
+from tribunal.gateway.keys import Caller, Keys
+
+# What a browser loads before anybody has typed a key, and what a load balancer asks.
+OPEN_PATHS = ("/", "/favicon.ico", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
+OPEN_FOLDERS = ("/page/", "/static-offline-docs/")
+
+
+class RateLimits:
+    """Counts the requests of each caller, over HTTP and gRPC together."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def count(self, caller: Caller) -> None:
+        """Count one request; raises GatewayError 429 where it is one too many."""
+        for limit in caller.rate_limits:
+            if not self._limiter.hit(limit, caller.name):
+                reset_s = self._limiter.get_window_stats(limit, caller.name).reset_time
+                message = f"more requests than {limit}"
+                raise GatewayError(429, "rate_limited", message, retry_after_s=reset_s - time.time())
+
+
+class Doorkeeper:
+    """Lets in whoever has a key, as often as the key's limits allow."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self._limits = RateLimits()
+
+    def admit(self, key: str | None) -> Caller:
+        """The caller with this key; raises GatewayError 401 or 429."""
+        caller = self.keys.caller(key)
+        if caller is None:
+            raise GatewayError(401, "unauthorized", "give a valid key: Authorization: Bearer KEY")
+        self._limits.count(caller)
+        return caller
+
+
+class AuthenticationMiddleware:
+    """Sets `caller` in the state of each request that needs one; raises GatewayError."""
+
+    def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
+        self._app = app
+        self._doorkeeper = doorkeeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one HTTP request."""
+        if scope["type"] == "http" and not is_open(scope["path"]):
+            scope["state"]["caller"] = self._doorkeeper.admit(key_of(scope))
+        await self._app(scope, receive, send)
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no key."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+
+
+def key_of(scope: Scope) -> str | None:
+    """The key of a request: a bearer token, or as some clients send it, `x-api-key` or `?key=`."""
+    headers = Headers(scope=scope)
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    if key := headers.get("x-api-key"):
+        return key
+    keys = parse_qs(scope["query_string"].decode("latin-1")).get("key")
+    return keys[0] if keys else None

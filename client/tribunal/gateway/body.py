@@ -1,0 +1,100 @@
+"""Reads each request's body whole before it is handled: bounded, and decompressed."""
+
+import asyncio
+import zlib
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tribunal.gateway.errors import GatewayError, invalid
+
+# zlib's sizes of window that read gzip, and zlib's own format, which HTTP calls deflate.
+WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+class BodyMiddleware:
+    """Gives the application a whole body, and cancels it when its caller disconnects.
+
+    Raises GatewayError for a body that is too large (413), too slow (408) or not compressed as it says
+    (415, 400).
+    """
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one HTTP request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = await self._read(Headers(scope=scope), receive)
+        if body is None:
+            return
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        gone = asyncio.Event()
+
+        async def receive_body() -> Message:
+            if messages:
+                return messages.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        handling = asyncio.ensure_future(self._app(scope, receive_body, send))
+        watching = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait({handling, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not handling.done():
+                gone.set()
+                handling.cancel()
+                await asyncio.wait({handling})
+            if not handling.cancelled():
+                handling.result()
+        finally:
+            watching.cancel()
+            handling.cancel()
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The body, decompressed; None where the caller has gone."""
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding != "identity" and encoding not in WINDOW_BITS:
+            raise GatewayError(
+                415, "unsupported_encoding", "Content-Encoding may be gzip, deflate or identity"
+            )
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > self._max_body_bytes:
+            raise self._too_large()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > self._max_body_bytes:
+                        raise self._too_large()
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise GatewayError(
+                408, "timeout", f"the body did not arrive within {self._timeout_s:g} s"
+            ) from None
+        return bytes(body) if encoding == "identity" else self._decompress(bytes(body), encoding)
+
+    def _decompress(self, body: bytes, encoding: str) -> bytes:
+        decompressor: Any = zlib.decompressobj(WINDOW_BITS[encoding])
+        try:
+            content: bytes = decompressor.decompress(body, self._max_body_bytes + 1)
+        except zlib.error as error:
+            raise invalid(f"the body is not {encoding}: {error}") from error
+        if len(content) > self._max_body_bytes:
+            raise self._too_large()
+        if not decompressor.eof:
+            raise invalid(f"the body is not {encoding}: it ends too early")
+        return content
+
+    def _too_large(self) -> GatewayError:
+        return GatewayError(413, "too_large", f"a body may have {self._max_body_bytes} bytes")

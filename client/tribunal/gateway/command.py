@@ -1,0 +1,123 @@
+"""The commands `tribunal gateway` and `tribunal key`."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
+from tribunal.connection_options import connecting
+from tribunal.errors import InvalidInput
+from tribunal.options import Url, naming_extra
+
+# As in `gateway.settings`, which is imported only when the command runs.
+MIB = 2**20
+Port = typer.Option(min=1, max=65535)
+
+
+@connecting
+def gateway(
+    url: Url = DEFAULT_URL,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Port] = 8080,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, show_default="not opened", help="For gRPC.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, show_default="not opened", help="For Prometheus.")
+    ] = None,
+    policies_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--policies", metavar="TOML", show_default="the server's decision", help="Named policies."
+        ),
+    ] = None,
+    keys_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys", metavar="TOML", show_default="everybody is let in", help="Callers' hashed keys."
+        ),
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Deadline of each request, in seconds.")
+    ] = (DEFAULT_TIMEOUT_S),
+    max_wait_s: Annotated[
+        float, typer.Option("--max-wait", min=0, help="Refuse requests that would wait longer, in seconds.")
+    ] = 10.0,
+    max_in_flight: Annotated[
+        int,
+        typer.Option(min=1, help="Texts that are with Triton at a time; each KiB of a text counts as one."),
+    ] = 64,
+    max_body_mib: Annotated[int, typer.Option(min=1, help="The largest body of a request.")] = 8,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", show_default="none", help="Web pages of this origin may ask; may be repeated."
+        ),
+    ] = None,
+    *,
+    connection: Connection,
+) -> None:
+    """Serve existing clients: OpenAI, LiteLLM, FMS detectors, Perspective, KServe, and a page to try it.
+
+    URL is Triton's. SIGHUP reads policies and keys again. SIGTERM answers what is under way, and ends.
+
+    \b
+    Examples:
+      tribunal gateway --url localhost:8001 --port 8080
+      tribunal gateway --policies policies.toml --keys keys.toml --grpc-port 8081 --metrics-port 8082
+    """
+    with naming_extra("gateway"):
+        from tribunal.gateway.server import Listening, serve
+        from tribunal.gateway.settings import GatewaySettings
+    settings = GatewaySettings(
+        url=url,
+        connection=connection,
+        timeout_s=timeout_s,
+        policies_file=policies_file,
+        keys_file=keys_file,
+        max_body_bytes=max_body_mib * MIB,
+        max_in_flight_texts=max_in_flight,
+        max_wait_s=max_wait_s,
+        cors_origins=tuple(cors_origin or ()),
+    )
+    listening = Listening(host=host, port=port, grpc_port=grpc_port, metrics_port=metrics_port)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    typer.echo(f"http://{host}:{port} asks {url}; API at http://{host}:{port}/docs", err=True)
+    if keys_file is None and host not in ("127.0.0.1", "localhost", "::1"):
+        typer.echo("everybody who reaches this address may ask: give --keys", err=True)
+    asyncio.run(serve(settings, listening))
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="The caller's name.")],
+    policy: Annotated[str, typer.Option(help="The policy of requests that name none.")] = "default",
+    rate_limit: Annotated[
+        str | None, typer.Option(metavar="LIMIT", show_default="none", help="As 100/second.")
+    ] = None,
+) -> None:
+    """Make a key for a caller.
+
+    The key goes to standard error, and its lines for the file of --keys to standard output.
+
+    \b
+    Example:
+      tribunal key alice --rate-limit 100/second >> keys.toml
+    """
+    with naming_extra("gateway"):
+        from tribunal.gateway.keys import Key, hash_key, new_key
+    secret = new_key()
+    if not (name.isascii() and name.replace("-", "_").isidentifier()):
+        raise InvalidInput("a name has letters, digits, - and _")
+    try:
+        record = Key(sha256=hash_key(secret), policy=policy, rate_limit=rate_limit)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--rate-limit") from error
+    lines = [
+        f"[keys.{name}]",
+        *(f'{field} = "{value}"' for field, value in record.model_dump().items() if value),
+    ]
+    typer.echo("\n".join(lines) + "\n")
+    typer.echo(f"key of {name}, shown once: {secret}", err=True)

@@ -1,0 +1,72 @@
+"""A verdict under a policy: is the text flagged, and for what?"""
+
+from dataclasses import dataclass
+
+from tribunal.gateway.policies import Policy, ServerPolicy
+from tribunal.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy makes of a verdict.
+
+    flagged: whether anything below holds.
+    categories: names of the detected ones, in the order of the scores.
+    toxic: the judge's score is at or above the threshold. refused: the text is a refusal that is flagged.
+    judge_failed: no answer from a judge that was asked. unread: nobody has read the text's end.
+    """
+
+    verdict: Verdict
+    flagged: bool
+    categories: tuple[str, ...]
+    toxic: bool
+    refused: bool
+    judge_failed: bool
+    unread: bool
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is flagged: categories, then `toxicity`, `refusal`, `judge_failure`, `truncation`."""
+        others = {
+            "toxicity": self.toxic,
+            "refusal": self.refused,
+            "judge_failure": self.judge_failed,
+            "truncation": self.unread,
+        }
+        return (*self.categories, *(name for name, holds in others.items() if holds))
+
+
+def decide(policy: Policy, verdict: Verdict) -> Decision:
+    """Apply `policy` to `verdict`."""
+    toxicity, refusal = verdict.toxicity, verdict.refusal
+    failed = toxicity.status in ("unavailable", "unparsed")
+    unread = verdict.truncated and toxicity.score is None
+    if isinstance(policy, ServerPolicy):
+        flagged = verdict.flagged
+        return Decision(
+            verdict,
+            flagged=flagged,
+            categories=verdict.categories.flagged,
+            toxic=flagged and toxicity.label == "toxic",
+            refused=False,
+            judge_failed=flagged and failed,
+            unread=flagged and unread,
+        )
+    categories = _categories(policy, verdict)
+    toxic = toxicity.score is not None and toxicity.score >= policy.toxicity_threshold
+    refused = policy.refusal == "flag" and refusal.score >= policy.refusal_threshold
+    judge_failed = policy.judge_failure == "flag" and failed
+    unread = policy.truncation == "flag" and unread
+    flagged = bool(categories) or toxic or refused or judge_failed or unread
+    return Decision(verdict, flagged, categories, toxic, refused, judge_failed, unread)
+
+
+def _categories(policy: Policy, verdict: Verdict) -> tuple[str, ...]:
+    thresholds = {str(name): threshold for name, threshold in policy.category_thresholds.items()}
+    default = policy.category_threshold
+
+    def detected(name: str, score: float) -> bool:
+        threshold = thresholds.get(name, default)
+        return name in verdict.categories.flagged if threshold is None else score >= threshold
+
+    return tuple(name for name, score in verdict.categories.scores.items() if detected(name, score))

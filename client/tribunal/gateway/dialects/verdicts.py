@@ -1,0 +1,173 @@
+"""Tribunal's own dialect: `POST /v1/verdicts`, with the whole verdict."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from tribunal.contract import JudgeMode
+from tribunal.gateway.decision import Decision
+from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.errors import GatewayError, invalid
+from tribunal.gateway.keys import Caller
+from tribunal.gateway.moderator import Moderator, Options
+from tribunal.gateway.settings import MAX_TEXTS
+
+router = APIRouter(tags=["verdicts"])
+
+
+class Refusal(BaseModel):
+    """Is the text an LLM's refusal?"""
+
+    detected: bool
+    score: float
+
+
+class Categories(BaseModel):
+    """The score of each category, and the names of those that the policy detects."""
+
+    flagged: list[str]
+    scores: dict[str, float]
+
+
+class Toxicity(BaseModel):
+    """The judge's answer; label, score and reason are null where there is none."""
+
+    status: str
+    label: str | None
+    score: float | None
+    reason: str | None
+
+
+class VerdictAnswer(BaseModel):
+    """A verdict under a policy. `reasons` says why the text is flagged."""
+
+    flagged: bool
+    reasons: list[str]
+    policy: str
+    refusal: Refusal
+    categories: Categories
+    toxicity: Toxicity
+    windows: int
+    truncated: bool
+
+
+class Failure(BaseModel):
+    """Why a text got no verdict."""
+
+    code: str
+    message: str
+    field: str | None
+
+
+class Failed(BaseModel):
+    """A text of a batch that got no verdict."""
+
+    error: Failure
+
+
+class VerdictsAnswer(BaseModel):
+    """The verdicts of a batch, in the order of its texts; a text at fault has its error instead."""
+
+    verdicts: list[VerdictAnswer | Failed]
+
+
+class VerdictRequest(BaseModel):
+    """One text, or a batch: exactly one of `text` and `texts`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str | None = Field(None, examples=["How to make a bomb?"])
+    texts: Annotated[list[str], Field(min_length=1, max_length=MAX_TEXTS)] | None = None
+    policy: str | None = Field(None, description="A policy of this gateway; the key's where none is named.")
+    judge: JudgeMode | None = Field(
+        None, description="When the judge is asked; the policy's where it is left out."
+    )
+    explain: bool | None = Field(None, description="Whether the judge gives its reason.")
+    stream: bool = Field(
+        False,
+        description="For one text: server-sent events `encoders` (a verdict without the judge), `reason` "
+        "(a piece of the judge's answer), `verdict`, and `error`.",
+    )
+
+
+@router.post("/v1/verdicts", response_model=VerdictAnswer | VerdictsAnswer)
+async def verdicts(
+    request: VerdictRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
+) -> Any:
+    """The verdict of a text, or of each text of a batch."""
+    if (request.text is None) == (request.texts is None):
+        raise invalid("give either text or texts", "text")
+    name = request.policy or caller.policy
+    options = Options(policies.find(name), request.judge, request.explain)
+    if request.text is None:
+        if request.stream:
+            raise invalid("stream is for one text, and texts has several", "stream")
+        answers = await moderator.moderate_each(request.texts or [], options, caller)
+        return {"verdicts": [_document(answer, name) for answer in answers]}
+    if request.stream:
+        events = _events(moderator, request.text, options, caller, name)
+        # What is first must not fail after the status was sent.
+        first = await anext(events)
+        return StreamingResponse(_all(first, events), media_type="text/event-stream")
+    return _document((await moderator.moderate([request.text], options, caller))[0], name)
+
+
+async def _all(first: str, others: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield first
+    async for event in others:
+        yield event
+
+
+async def _events(
+    moderator: Moderator, text: str, options: Options, caller: Caller, policy: str
+) -> AsyncIterator[str]:
+    """The encoders' verdict, the judge's answer as it is generated, and the whole verdict.
+
+    The judge is asked twice at once: a stream has no score, and the verdict needs one.
+    """
+    encoders = Options(options.policy, "never", explain=False)
+    decision = (await moderator.moderate([text], encoders, caller))[0]
+    yield _event("encoders", _document(decision, policy))
+    if options.judge_mode == "never":
+        yield _event("verdict", _document(decision, policy))
+        return
+    whole = asyncio.ensure_future(moderator.moderate([text], options, caller))
+    try:
+        if options.judge_mode != "auto":
+            try:
+                async for piece in moderator.stream_reason(text, caller):
+                    yield _event("reason", {"text": piece})
+            except GatewayError as error:
+                # The verdict says what became of the judge.
+                yield _event("reason_failed", error_document(error))
+        yield _event("verdict", _document((await whole)[0], policy))
+    except GatewayError as error:
+        yield _event("error", error_document(error))
+    finally:
+        whole.cancel()
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def _document(answer: Decision | GatewayError, policy: str) -> dict[str, Any]:
+    if isinstance(answer, GatewayError):
+        return error_document(answer)
+    document = asdict(answer.verdict)
+    document["categories"]["flagged"] = list(answer.categories)
+    return {**document, "flagged": answer.flagged, "reasons": list(answer.reasons), "policy": policy}
+
+
+def error_document(error: GatewayError) -> dict[str, Any]:
+    """The form of an error."""
+    return {"error": {"code": error.code, "message": error.message, "field": error.field}}
+
+
+DIALECT = Dialect("verdicts", ("/",), router, error_document)

@@ -1,0 +1,85 @@
+"""What goes wrong in the gateway, as an HTTP status with a message; each dialect gives it its own form."""
+
+import math
+from dataclasses import dataclass
+
+from fastapi.exceptions import RequestValidationError
+
+from tribunal.errors import (
+    AccessDenied,
+    DeadlineExceeded,
+    InvalidInput,
+    ServerUnavailable,
+    TribunalError,
+)
+
+# The pause that a caller is asked for where nothing better is known.
+DEFAULT_RETRY_AFTER_S = 1.0
+
+
+@dataclass(eq=False)
+class GatewayError(Exception):
+    """A request that gets no verdict.
+
+    status: of HTTP. code: a short name of the fault, for programs.
+    field: what was wrong in the request, where it was one field.
+    retry_after_s: when to try again, where that helps.
+    """
+
+    status: int
+    code: str
+    message: str
+    field: str | None = None
+    retry_after_s: float | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
+        headers = {}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
+        return headers
+
+
+def invalid(message: str, field: str | None = None) -> GatewayError:
+    """The error of a request that breaks a rule, which is to be named in `message`."""
+    return GatewayError(400, "invalid_request", message, field)
+
+
+def overloaded(retry_after_s: float) -> GatewayError:
+    """The error of a request that would wait too long."""
+    message = (
+        f"the server has more work than it can do in time; try again in {max(1, math.ceil(retry_after_s))} s"
+    )
+    return GatewayError(429, "overloaded", message, retry_after_s=retry_after_s)
+
+
+def from_validation(error: RequestValidationError) -> GatewayError:
+    """The first fault of a request's body, with its place."""
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"] if part != "body")
+    return invalid(f"{place or 'body'}: {fault['msg']}", place or None)
+
+
+def from_tribunal(error: TribunalError) -> GatewayError:
+    """What the client of Triton raised, as the gateway's callers see it.
+
+    Addresses and credentials of the server behind the gateway are not repeated.
+    """
+    match error:
+        case InvalidInput():
+            return invalid(str(error))
+        case DeadlineExceeded():
+            return GatewayError(504, "timeout", "no verdict within the deadline", None, DEFAULT_RETRY_AFTER_S)
+        case ServerUnavailable():
+            message = "the moderation server does not answer"
+            return GatewayError(503, "unavailable", message, None, DEFAULT_RETRY_AFTER_S)
+        case AccessDenied():
+            return GatewayError(502, "bad_gateway", "the moderation server refuses the gateway")
+        case _:
+            return GatewayError(502, "bad_gateway", "the moderation server failed")

@@ -1,0 +1,97 @@
+"""Callers by their keys. The file holds hashes, so whoever reads it learns no key."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from limits import RateLimitItem, parse_many
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tribunal.errors import InvalidInput
+from tribunal.gateway.policies import DEFAULT_POLICY, read_toml
+
+# Keys are random, so a fast hash without salt is enough: there is nothing to guess from.
+KEY_BYTES = 32
+ANONYMOUS = "anonymous"
+
+
+def _rate_limit(text: str) -> str:
+    parse_many(text)
+    return text
+
+
+class Key(BaseModel):
+    """One caller's key.
+
+    sha256: of the key, in hexadecimal digits. policy: used where a request names none.
+    rate_limit: of requests, as `100/second` or `10/second;1000/hour`; None sets none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    policy: str = DEFAULT_POLICY
+    rate_limit: Annotated[str, AfterValidator(_rate_limit)] | None = None
+
+
+class KeyFile(BaseModel):
+    """The content of a key file: a table `[keys.NAME]` for each caller."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    keys: Mapping[str, Key]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a name for the log and the metrics, a policy's name, and limits on requests."""
+
+    name: str
+    policy: str = DEFAULT_POLICY
+    rate_limits: tuple[RateLimitItem, ...] = ()
+
+
+class Keys:
+    """The callers whose keys are known; where no file is given, everybody is let in."""
+
+    def __init__(self, callers: Mapping[str, Caller] | None) -> None:
+        """callers: by the hash of their key; None lets everybody in."""
+        self._callers = callers
+
+    @classmethod
+    def load(cls, file: Path | None, policies: Iterable[str]) -> "Keys":
+        """Read `file`; raises InvalidInput for a fault in it, or a policy that is none of `policies`."""
+        if file is None:
+            return cls(None)
+        callers = {}
+        for name, key in read_toml(file, KeyFile).keys.items():
+            if key.policy not in policies:
+                raise InvalidInput(f"{file}: keys.{name}.policy: there is no policy {key.policy!r}")
+            limits = tuple(parse_many(key.rate_limit)) if key.rate_limit else ()
+            callers[key.sha256] = Caller(name, key.policy, limits)
+        return cls(callers)
+
+    def caller(self, key: str | None) -> Caller | None:
+        """Whose key it is; None for nobody's. Every hash is compared, each in constant time."""
+        if self._callers is None:
+            return Caller(ANONYMOUS)
+        digest = hash_key(key or "")
+        found = None
+        for known, caller in self._callers.items():
+            if hmac.compare_digest(known, digest):
+                found = caller
+        return found
+
+
+def hash_key(key: str) -> str:
+    """SHA-256 of `key` in hexadecimal digits."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def new_key() -> str:
+    """A key nobody can guess."""
+    return secrets.token_hex(KEY_BYTES)

@@ -1,0 +1,150 @@
+"""Asks Triton for the verdicts of a request, in pieces that leave room for others, and applies a policy."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from tribunal.async_client import AsyncClient
+from tribunal.contract import JudgeMode
+from tribunal.errors import TribunalError
+from tribunal.gateway.decision import Decision, decide
+from tribunal.gateway.errors import GatewayError, from_tribunal, invalid
+from tribunal.gateway.keys import Caller
+from tribunal.gateway.metrics import Metrics
+from tribunal.gateway.policies import Policy
+from tribunal.gateway.scheduler import Scheduler
+from tribunal.gateway.settings import MAX_TEXTS, GatewaySettings
+from tribunal.server_info import ServerInfo
+from tribunal.verdict import Verdict
+
+# A text costs about as much as it has windows of 512 tokens, and one of these has some KiB of English.
+BYTES_OF_COST = 1024
+# Of everything that waits, over all callers; bounds the memory that texts take.
+MAX_WAITING_COST = 32 * 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the texts of one request are moderated.
+
+    judge, explain: None is as the policy says.
+    """
+
+    policy: Policy
+    judge: JudgeMode | None = None
+    explain: bool | None = None
+
+    @property
+    def judge_mode(self) -> JudgeMode | None:
+        """When the judge is asked; None is as the server is configured."""
+        return self.judge or self.policy.judge
+
+    @property
+    def with_reason(self) -> bool:
+        """Whether the judge gives its reason."""
+        return self.policy.explain if self.explain is None else self.explain
+
+
+class Moderator:
+    """What all dialects share: one client of Triton, and the order in which callers are served.
+
+    Texts that may be judged wait apart from the others: the judge takes seconds where the encoders take
+    milliseconds. Every method raises GatewayError.
+    """
+
+    def __init__(self, client: AsyncClient, settings: GatewaySettings, metrics: Metrics) -> None:
+        self._client = client
+        self._timeout_s = settings.timeout_s
+        self._metrics = metrics
+        self._encoders, self._judge = (
+            Scheduler(settings.max_in_flight_texts, settings.max_wait_s, MAX_WAITING_COST) for _ in range(2)
+        )
+
+    @property
+    def in_flight(self) -> Mapping[str, int]:
+        """Cost of what is with Triton, by the queue that it came from."""
+        return {"encoders": self._encoders.in_flight, "judge": self._judge.in_flight}
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Cost of what waits, by queue."""
+        return {"encoders": self._encoders.waiting, "judge": self._judge.waiting}
+
+    async def moderate(
+        self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
+    ) -> list[Decision]:
+        """A decision for each of `texts`, in their order; the first fault of a text fails the request."""
+        answers = await self.moderate_each(texts, options, caller)
+        for answer in answers:
+            if isinstance(answer, GatewayError):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, Decision)]
+
+    async def moderate_each(
+        self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
+    ) -> list[Decision | GatewayError]:
+        """A decision for each of `texts`, in their order, and an error for each that is at fault.
+
+        options: of all texts, or of each.
+        """
+        each = [options] * len(texts) if isinstance(options, Options) else options
+        if not 1 <= len(texts) <= MAX_TEXTS:
+            raise invalid(f"a request has 1 to {MAX_TEXTS} texts, and this one has {len(texts)}")
+        try:
+            async with asyncio.timeout(self._timeout_s), asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._answer(text, of_text, caller))
+                    for text, of_text in zip(texts, each, strict=True)
+                ]
+        except TimeoutError:
+            raise GatewayError(504, "timeout", f"no verdict within {self._timeout_s:g} s") from None
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        answers = [task.result() for task in tasks]
+        self._metrics.count(answers)
+        return answers
+
+    async def stream_reason(self, text: str, caller: Caller) -> AsyncIterator[str]:
+        """The judge's answer piece by piece, label first, as it is generated."""
+        async with self._judge.turn(caller.name, _cost(text)):
+            try:
+                async with aclosing(self._client.stream_judgement(text)) as pieces:  # type: ignore[type-var]
+                    async for piece in pieces:
+                        yield piece
+            except TribunalError as error:
+                raise from_tribunal(error) from error
+
+    async def is_ready(self) -> bool:
+        """Whether the server behind gives verdicts."""
+        try:
+            return await self._client.is_ready()
+        except TribunalError:
+            return False
+
+    async def info(self) -> ServerInfo:
+        """What the server behind runs."""
+        try:
+            return await self._client.info()
+        except TribunalError as error:
+            raise from_tribunal(error) from error
+
+    async def _answer(self, text: str, options: Options, caller: Caller) -> Decision | GatewayError:
+        scheduler = self._encoders if options.judge_mode == "never" else self._judge
+        async with scheduler.turn(caller.name, _cost(text)):
+            verdict = await self._verdict(text, options)
+        return verdict if isinstance(verdict, GatewayError) else decide(options.policy, verdict)
+
+    async def _verdict(self, text: str, options: Options) -> Verdict | GatewayError:
+        try:
+            return await self._client.moderate(text, judge=options.judge_mode, explain=options.with_reason)
+        except TribunalError as error:
+            fault = from_tribunal(error)
+            # A fault of the text is its own; any other fails what was asked with it too.
+            if fault.status == 400:
+                return fault
+            raise fault from error
+
+
+def _cost(text: str) -> int:
+    return 1 + len(text) // BYTES_OF_COST

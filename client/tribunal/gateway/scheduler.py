@@ -1,0 +1,137 @@
+"""Who is next: bounds what is with Triton, shares it between callers, refuses what would wait too long."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tribunal.gateway.errors import overloaded
+
+# Weight of what was measured last against what was measured before.
+SMOOTHING = 0.2
+# Shorter than this a measurement says little.
+MEASURED_S = 0.25
+
+
+@dataclass
+class Waiting:
+    """One piece of work in the queue of its caller."""
+
+    cost: int
+    turn: asyncio.Future[None]
+
+
+@dataclass
+class Scheduler:
+    """A queue for each caller, served in turn.
+
+    max_in_flight: cost of the work that may be under way at a time; one piece that costs more runs alone.
+    max_wait_s: work that would wait longer is refused. While all of it is in use, the cost that is done a
+    second is measured, and tells how long that is.
+    max_waiting: cost of everything that waits.
+    """
+
+    max_in_flight: int
+    max_wait_s: float
+    max_waiting: int
+    in_flight: int = 0
+    waiting: int = 0
+    _queues: OrderedDict[str, deque[Waiting]] = field(default_factory=OrderedDict)
+    _cost_per_s: float | None = None
+    _done: int = 0
+    _full_since_s: float | None = None
+
+    @asynccontextmanager
+    async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:
+        """Hold `cost` of what may be in flight; raises GatewayError 429 where it would wait too long."""
+        await self._enter(caller, cost)
+        try:
+            yield
+        finally:
+            self._leave(cost)
+
+    def expected_wait_s(self, caller: str, cost: int) -> float:
+        """How long work of this caller would wait; 0 while nothing waits or nothing was measured."""
+        if not self.waiting or self._cost_per_s is None:
+            return 0.0
+        own = sum(work.cost for work in self._queues.get(caller, ()))
+        # Callers are served in turn, so each that waits takes as much as this one, at most all that it has.
+        others = sum(
+            min(sum(work.cost for work in queue), own + cost)
+            for name, queue in self._queues.items()
+            if name != caller
+        )
+        return (own + others) / self._cost_per_s
+
+    async def _enter(self, caller: str, cost: int) -> None:
+        if not self.waiting and self._fits(cost):
+            self._start(cost)
+            return
+        wait_s = self.expected_wait_s(caller, cost)
+        if wait_s > self.max_wait_s or self.waiting + cost > self.max_waiting:
+            raise overloaded(wait_s)
+        work = Waiting(cost, asyncio.get_running_loop().create_future())
+        self._queues.setdefault(caller, deque()).append(work)
+        self.waiting += cost
+        try:
+            await work.turn
+        except asyncio.CancelledError:
+            if work.turn.done() and not work.turn.cancelled():
+                self._leave(cost)
+            else:
+                self._forget(caller, work)
+            raise
+
+    def _forget(self, caller: str, work: Waiting) -> None:
+        self._queues[caller].remove(work)
+        if not self._queues[caller]:
+            del self._queues[caller]
+        self.waiting -= work.cost
+        self._serve()
+
+    def _leave(self, cost: int) -> None:
+        self.in_flight -= cost
+        self._done += cost
+        self._measure()
+        self._serve()
+
+    def _serve(self) -> None:
+        """Start what fits, one piece of each caller in turn."""
+        while self._queues:
+            caller, queue = next(iter(self._queues.items()))
+            if not self._fits(queue[0].cost):
+                break
+            work = queue.popleft()
+            self._queues.move_to_end(caller)
+            if not queue:
+                del self._queues[caller]
+            self.waiting -= work.cost
+            self._start(work.cost)
+            work.turn.set_result(None)
+        if not self.waiting:
+            self._full_since_s = None
+
+    def _fits(self, cost: int) -> bool:
+        return not self.in_flight or self.in_flight + cost <= self.max_in_flight
+
+    def _start(self, cost: int) -> None:
+        self.in_flight += cost
+
+    def _measure(self) -> None:
+        """Learn how much is done a second, from times in which something always waited."""
+        now_s = time.monotonic()
+        if not self.waiting:
+            self._full_since_s = None
+            return
+        if self._full_since_s is None:
+            self._full_since_s, self._done = now_s, 0
+            return
+        passed_s = now_s - self._full_since_s
+        if passed_s < MEASURED_S or not self._done:
+            return
+        measured = self._done / passed_s
+        before = measured if self._cost_per_s is None else self._cost_per_s
+        self._cost_per_s = before + SMOOTHING * (measured - before)
+        self._full_since_s, self._done = now_s, 0

@@ -1,0 +1,37 @@
+"""The options of one gateway."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
+
+# 64 texts of 64 KiB, and what JSON adds to them.
+DEFAULT_MAX_BODY_BYTES = 8 * 2**20
+DEFAULT_MAX_IN_FLIGHT_TEXTS = 64
+DEFAULT_MAX_WAIT_S = 10.0
+# As many texts as `moderation` takes in one request.
+MAX_TEXTS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings:
+    """How a gateway reaches Triton, whom it lets in and what it bounds.
+
+    url: of Triton. connection: TLS, headers and retries towards it.
+    timeout_s: from a request's last byte to its answer; sending a body has as long.
+    max_body_bytes: of a request, also after it is decompressed.
+    max_in_flight_texts: texts that are with Triton at a time; others wait here, where they cost nothing when
+    their caller goes.
+    max_wait_s: a request that would wait longer is refused at once.
+    cors_origins: web pages that may ask, such as `https://example.org`.
+    """
+
+    url: str = DEFAULT_URL
+    connection: Connection = field(default_factory=Connection)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    policies_file: Path | None = None
+    keys_file: Path | None = None
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    max_in_flight_texts: int = DEFAULT_MAX_IN_FLIGHT_TEXTS
+    max_wait_s: float = DEFAULT_MAX_WAIT_S
+    cors_origins: tuple[str, ...] = ()
