@@ -57,6 +57,7 @@ class Moderator:
         self._client = client
         self._timeout_s = settings.timeout_s
         self._metrics = metrics
+        self._is_stopping = False
         self._encoders, self._judge = (
             Scheduler(settings.max_in_flight_texts, settings.max_wait_s, MAX_WAITING_COST) for _ in range(2)
         )
@@ -115,10 +116,14 @@ class Moderator:
             except TribunalError as error:
                 raise from_tribunal(error) from error
 
+    def stop(self) -> None:
+        """Be no longer ready; what is under way goes on."""
+        self._is_stopping = True
+
     async def is_ready(self) -> bool:
-        """Whether the server behind gives verdicts."""
+        """Whether the server behind gives verdicts, and the gateway takes new requests."""
         try:
-            return await self._client.is_ready()
+            return not self._is_stopping and await self._client.is_ready()
         except TribunalError:
             return False
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import grpc
@@ -34,6 +34,15 @@ class Listening:
     metrics_port: int | None
 
 
+class HttpServer(uvicorn.Server):
+    """uvicorn, which otherwise ends the process on a signal before gRPC has stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `serve`."""
+        yield
+
+
 async def serve(settings: GatewaySettings, listening: Listening) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way and end.
 
@@ -51,7 +60,12 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
+    http = HttpServer(config)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(gateway.client.close)
         if listening.metrics_port is not None:
@@ -62,7 +76,13 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
             stack.callback(server.shutdown)
         if listening.grpc_port is not None:
             await stack.enter_async_context(_grpc(gateway, f"{listening.host}:{listening.grpc_port}"))
-        await uvicorn.Server(config).serve()
+        serving = asyncio.create_task(http.serve())
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        gateway.moderator.stop()
+        http.should_exit = True
+        stopped.cancel()
+        await serving
 
 
 @contextlib.asynccontextmanager
