@@ -21,6 +21,7 @@ from perf import (
     summary,
     sweep,
 )
+from perf.attack import command as attack
 from perf.paths import OUTPUT_FOLDER
 from perf.soak import soak
 
@@ -76,6 +77,7 @@ def command_line() -> argparse.ArgumentParser:
         if module is judge_throughput:
             judge_throughput.add_options(command)
     soak.add_options(add_command("soak", soak))
+    attack.add_options(add_command("attack", attack))
     gpu_check.add_options(add_command("gpu-check", gpu_check))
     for name, module in REPORTS.items():
         command = add_command(name, module)

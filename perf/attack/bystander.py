@@ -1,0 +1,64 @@
+"""A normal caller beside an attack, who asks known texts and compares the verdicts with the first ones."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from tribunal import Client, TribunalError, Verdict
+
+from perf.load.tally import agrees
+
+PAUSE_S = 0.05
+TIMEOUT_S = 30.0
+
+
+class Bystander:
+    """Asks one text after another in a thread, as a context manager.
+
+    The first verdicts, before the context, are the expected ones; making it raises TribunalError where
+    the server does not give them.
+    """
+
+    def __init__(self, url: str, texts: Sequence[str]) -> None:
+        self._url = url
+        with Client(url, timeout_s=TIMEOUT_S) as client:
+            self._expected = {text: client.moderate(text, judge="never") for text in texts}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self.latencies_ms: list[float] = []
+        self.failed: Counter[str] = Counter()
+        self.wrong: list[str] = []
+
+    def __enter__(self) -> "Bystander":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        with Client(self._url, timeout_s=TIMEOUT_S) as client:
+            while not self._stopped.is_set():
+                for text, expected in self._expected.items():
+                    self._ask_one(client, text, expected)
+                    if self._stopped.wait(PAUSE_S):
+                        break
+
+    def _ask_one(self, client: Client, text: str, expected: Verdict) -> None:
+        started_s = time.perf_counter()
+        try:
+            verdict = client.moderate(text, judge="never")
+        except TribunalError as error:
+            self.failed[type(error).__name__] += 1
+            return
+        self.latencies_ms.append((time.perf_counter() - started_s) * 1000)
+        if not agrees(verdict, expected):
+            self.wrong.append(f"{text[:60]!r}: {verdict}")

@@ -1,0 +1,112 @@
+"""Watches the processes of a deployment: which die, and how much memory each kind takes."""
+
+import contextlib
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+import psutil
+
+from launcher.recovery.processes import STUB, model_of
+
+INTERVAL_S = 0.25
+
+
+@dataclass(frozen=True)
+class Death:
+    """A process that ended under attack.
+
+    at_s: seconds since the observation began. under_way: what was being sent, or had just been sent.
+    """
+
+    process: str
+    pid: int
+    at_s: float
+    under_way: list[str]
+
+
+class Observer:
+    """Looks at the processes in a thread, as a context manager.
+
+    roots: process ids whose processes, with all descendants, are watched.
+    under_way: tells what is being sent now.
+    """
+
+    def __init__(self, roots: Iterable[int], under_way: Callable[[], list[str]]) -> None:
+        self._roots = list(roots)
+        self._under_way = under_way
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.deaths: list[Death] = []
+
+    def __enter__(self) -> "Observer":
+        self._started_s = time.monotonic()
+        self._watched = living(self._roots)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._look(self._watched)
+
+    def _watch(self) -> None:
+        seen_before: Mapping[psutil.Process, str] = self._watched
+        while not self._stopped.wait(INTERVAL_S):
+            seen_before = self._look(seen_before)
+
+    def _look(self, seen_before: Mapping[psutil.Process, str]) -> Mapping[psutil.Process, str]:
+        """Note what has died; what was seen twice is watched from now on."""
+        seen = living(self._roots)
+        at_s = time.monotonic() - self._started_s
+        for process, name in list(self._watched.items()):
+            if process not in seen:
+                del self._watched[process]
+                self.deaths.append(Death(name, process.pid, at_s, self._under_way()))
+        self._watched |= {process: name for process, name in seen.items() if process in seen_before}
+        return seen
+
+
+def living(roots: Iterable[int]) -> dict[psutil.Process, str]:
+    """Name of each process that lives among `roots` and their descendants."""
+    found = {}
+    for pid in roots:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid)
+            for process in [root, *root.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.status() != psutil.STATUS_ZOMBIE:
+                        found[process] = process_name(process.cmdline())
+    return found
+
+
+def process_name(command: list[str]) -> str:
+    """What a process is, by its command line: `stub of aegis`, `tritonserver`, `launcher`, `gateway`."""
+    if not command:
+        return "a process without a command line"
+    if command[0].endswith(STUB):
+        instances = [argument for argument in command if re.search(r"_\d+_\d+$", argument)]
+        return f"stub of {model_of(instances[-1])}" if instances else "stub"
+    words = " ".join(command)
+    for word in ("EngineCore", "tritonserver", "gateway", "launcher"):
+        if word in (words if word == "EngineCore" else command[0]) or word in command[1:4]:
+            return word
+    return command[0].rsplit("/", 1)[-1]
+
+
+def memory_by_process_mib(roots: Iterable[int]) -> dict[str, float]:
+    """MiB that the processes of each name take together; shared pages count once."""
+    total_bytes: Counter[str] = Counter()
+    for process, name in living(roots).items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total_bytes[name] += process.memory_full_info().pss
+    return {name: size_bytes / 2**20 for name, size_bytes in sorted(total_bytes.items())}
