@@ -45,14 +45,15 @@ def whole_document(rng: random.Random) -> SocketAttack:
 
 def too_much(rng: random.Random) -> SocketAttack:
     """Thousands of texts, or a text of megabytes."""
-    texts = rng.choice((["a"] * log_uniform(rng, 65, 20_000), [text_of_bytes(rng, 4_000_000)]))
+    long_text = text_of_bytes(rng, log_uniform(rng, 65_537, 12_000_000))
+    texts = rng.choice((["a"] * log_uniform(rng, 65, 20_000), [long_text]))
     path, members = rng.choice(
         (
             ("/v1/moderations", {"input": texts}),
             ("/v1/verdicts", {"texts": texts}),
             ("/beta/litellm_basic_guardrail_api", {"texts": texts, "input_type": "request"}),
             ("/api/v1/text/contents", {"contents": texts}),
-            ("/v1alpha1/comments:analyze", {"comment": {"text": texts[0] * len(texts)}}),
+            ("/v1alpha1/comments:analyze", {"comment": {"text": long_text}}),
         )
     )
     return SocketAttack(f"more than the limits {path}", (post_json(path, members),))

@@ -127,18 +127,17 @@ def strange_value(rng: random.Random) -> SocketAttack:
 
 def too_much(rng: random.Random) -> SocketAttack:
     """More texts than a batch holds, a text beyond the limit, no text, or many inputs and outputs."""
-    document = valid_document(rng)
-    texts: list[str] = rng.choice(
-        (
-            ["a"] * log_uniform(rng, 65, 20_000),
-            [text_of_bytes(rng, log_uniform(rng, 65_537, 4_000_000))],
-            [],
-        )
-    )
-    document["inputs"][0] = tensor("text", "BYTES", [len(texts), 1], texts)
-    copies = rng.choice((1, 1, 1, 1000))
-    document["inputs"] *= copies
-    document["outputs"] *= rng.choice((1, 1, 1000))
+    draw = rng.randrange(4)
+    texts: list[str] = []
+    if draw == 0:
+        texts = ["a"] * log_uniform(rng, 65, 20_000)
+    elif draw == 1:
+        texts = [text_of_bytes(rng, log_uniform(rng, 65_537, 12_000_000))]
+    elif draw == 2:
+        texts = [short_text(rng)]
+    inputs = [tensor("text", "BYTES", [len(texts), 1], texts)]
+    copies = log_uniform(rng, 2, 5000) if draw == 2 else 1
+    document = {"inputs": inputs * copies, "outputs": [{"name": "verdict"}] * copies}
     return infer("more than the limits", document)
 
 
