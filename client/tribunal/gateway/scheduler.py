@@ -15,7 +15,7 @@ SMOOTHING = 0.2
 MEASURED_S = 0.25
 
 
-@dataclass
+@dataclass(eq=False)
 class Waiting:
     """One piece of work in the queue of its caller."""
 
@@ -85,11 +85,16 @@ class Scheduler:
             raise
 
     def _forget(self, caller: str, work: Waiting) -> None:
-        self._queues[caller].remove(work)
-        if not self._queues[caller]:
-            del self._queues[caller]
+        queue = self._queues.get(caller)
+        if queue is not None and work in queue:
+            self._remove(caller, queue, work)
+            self._serve()
+
+    def _remove(self, caller: str, queue: deque[Waiting], work: Waiting) -> None:
+        queue.remove(work)
         self.waiting -= work.cost
-        self._serve()
+        if not queue:
+            del self._queues[caller]
 
     def _leave(self, cost: int) -> None:
         self.in_flight -= cost
@@ -101,13 +106,15 @@ class Scheduler:
         """Start what fits, one piece of each caller in turn."""
         while self._queues:
             caller, queue = next(iter(self._queues.items()))
-            if not self._fits(queue[0].cost):
+            work = queue[0]
+            # Of several that are cancelled at once, the first to run finds the others still here.
+            if work.turn.cancelled():
+                self._remove(caller, queue, work)
+                continue
+            if not self._fits(work.cost):
                 break
-            work = queue.popleft()
             self._queues.move_to_end(caller)
-            if not queue:
-                del self._queues[caller]
-            self.waiting -= work.cost
+            self._remove(caller, queue, work)
             self._start(work.cost)
             work.turn.set_result(None)
         if not self.waiting:

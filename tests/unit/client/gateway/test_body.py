@@ -1,0 +1,110 @@
+"""Bodies: limits, compression, and callers that go."""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Sequence
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+from tribunal.gateway.body import BodyMiddleware
+from tribunal.gateway.errors import GatewayError
+
+LIMIT = 1000
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    message = await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": message["body"]})
+
+
+def asked(chunks: Sequence[bytes], headers: dict[str, str] | None = None) -> bytes:
+    """What `echo` answers behind the middleware."""
+    sent: list[Message] = []
+    arriving: list[Message] = [
+        {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
+        for index, chunk in enumerate(chunks)
+    ]
+
+    async def receive() -> Message:
+        if arriving:
+            return arriving.pop(0)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    encoded = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    scope: Scope = {"type": "http", "headers": encoded}
+    asyncio.run(BodyMiddleware(echo, max_body_bytes=LIMIT, timeout_s=0.2)(scope, receive, send))
+    body: bytes = sent[1]["body"]
+    return body
+
+
+def status_of(chunks: Sequence[bytes], headers: dict[str, str] | None = None) -> int:
+    with pytest.raises(GatewayError) as raised:
+        asked(chunks, headers)
+    return raised.value.status
+
+
+def test_a_body_in_chunks_arrives_whole() -> None:
+    assert asked([b"a", b"", b"bc"]) == b"abc"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_compressed_body_is_read(encoding: str) -> None:
+    compress = gzip.compress if encoding == "gzip" else zlib.compress
+    assert asked([compress(b"a" * LIMIT)], {"content-encoding": encoding}) == b"a" * LIMIT
+    assert status_of([compress(b"a" * (LIMIT + 1))], {"content-encoding": encoding}) == 413
+    assert status_of([compress(b"a" * LIMIT)[:-1]], {"content-encoding": encoding}) == 400
+    assert status_of([b"not compressed"], {"content-encoding": encoding}) == 400
+
+
+def test_a_body_beyond_the_limit_is_refused() -> None:
+    assert status_of([b"a"], {"content-length": str(LIMIT + 1)}) == 413
+    assert status_of([b"a" * 600, b"a" * 600]) == 413
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    assert status_of([b"a"], {"content-encoding": "br"}) == 415
+
+
+def test_a_body_that_does_not_arrive_is_refused() -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        raise AssertionError
+
+    layer = BodyMiddleware(echo, max_body_bytes=LIMIT, timeout_s=0.05)
+    with pytest.raises(GatewayError, match=r"did not arrive within 0\.05 s"):
+        asyncio.run(layer({"type": "http", "headers": []}, receive, send))
+
+
+def test_work_for_a_caller_that_goes_is_cancelled() -> None:
+    was_cancelled = asyncio.Event()
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"a", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            was_cancelled.set()
+            raise
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError
+
+    layer = BodyMiddleware(endless, max_body_bytes=LIMIT, timeout_s=1)
+    asyncio.run(asyncio.wait_for(layer({"type": "http", "headers": []}, receive, send), 5))
+    assert was_cancelled.is_set()
