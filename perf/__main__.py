@@ -9,10 +9,12 @@ from types import ModuleType
 
 from perf import (
     compare,
+    gateway_overhead,
     gpu_check,
     judge_layer,
     judge_throughput,
     length_buckets,
+    overload,
     plot,
     scaling,
     scan_throughput,
@@ -36,6 +38,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "judge": (judge_throughput, 3),
     "layer": (judge_layer, 5),
     "length_buckets": (length_buckets, 1),
+    "gateway": (gateway_overhead, 5),
 }
 REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
@@ -78,6 +81,7 @@ def command_line() -> argparse.ArgumentParser:
             judge_throughput.add_options(command)
     soak.add_options(add_command("soak", soak))
     attack.add_options(add_command("attack", attack))
+    overload.add_options(add_command("overload", overload))
     gpu_check.add_options(add_command("gpu-check", gpu_check))
     for name, module in REPORTS.items():
         command = add_command(name, module)

@@ -16,6 +16,7 @@ class Campaign:
 
     def __init__(self) -> None:
         self._outcomes: dict[str, Counter[str]] = {}
+        self._examples: dict[str, str] = {}
         self._lock = threading.Lock()
         self._in_flight: dict[int, str] = {}
         self._finished: deque[str] = deque(maxlen=REMEMBERED)
@@ -24,6 +25,11 @@ class Campaign:
         """What is being sent or was finished last, the latest first."""
         with self._lock:
             return [*self._in_flight.values(), *reversed(self._finished)]
+
+    def examples(self) -> dict[str, str]:
+        """The first request of each kind that ended with a status, by both."""
+        with self._lock:
+            return dict(self._examples)
 
     def take_outcomes(self) -> dict[str, dict[str, int]]:
         """Outcomes since the last call, which begin anew."""
@@ -55,6 +61,7 @@ class Campaign:
                     del self._in_flight[number]
                     self._finished.append(f"{description}: {status}")
                     self._outcomes.setdefault(kind_of(item), Counter())[status] += 1
+                    self._examples.setdefault(f"{kind_of(item)}: {status}", description)
                 on_sent()
 
         async with asyncio.TaskGroup() as workers:

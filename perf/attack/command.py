@@ -46,11 +46,13 @@ class Observations:
     """What an attack did.
 
     outcomes: of each target and phase, the number of requests by kind and status.
+    examples: the first request of each kind and status.
     memory_mib: of each process name, before, at the end, and after the pause.
     wrong: a line for each wrong verdict of a normal caller. restarts: of tritonserver by the launcher.
     """
 
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
     deaths: list[Death] = field(default_factory=list)
     restarts: int = 0
     memory_mib: list[dict[str, float]] = field(default_factory=list)
@@ -153,6 +155,7 @@ def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s
         observations.memory_mib.append(memory_by_process_mib(scene.roots))
         time.sleep(pause_s)
     observations.memory_mib.append(memory_by_process_mib(scene.roots))
+    observations.examples = campaign.examples()
     observations.deaths, observations.restarts = observer.deaths, scene.restarts()
     latencies_ms = [latency_ms for bystander in bystanders for latency_ms in bystander.latencies_ms]
     observations.answered = len(latencies_ms)
@@ -164,13 +167,12 @@ def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s
     return observations
 
 
-def outcome_table(outcomes: dict[str, dict[str, dict[str, int]]]) -> Table:
-    """Number of requests by target, kind and status."""
-    table = Table("target", "kind", "requests", "ended with")
-    for phase, kinds in outcomes.items():
-        for kind, statuses in sorted(kinds.items()):
-            ended = ", ".join(f"{status} {count}" for status, count in sorted(statuses.items()))
-            table.add_row(phase, kind, str(sum(statuses.values())), ended)
+def outcome_table(phase: str, outcomes: dict[str, dict[str, int]]) -> Table:
+    """Number of requests of one phase by kind and status."""
+    table = Table("kind", "requests", "ended with", title=phase)
+    for kind, statuses in sorted(outcomes.items()):
+        ended = ", ".join(f"{status} {count}" for status, count in sorted(statuses.items()))
+        table.add_row(kind, str(sum(statuses.values())), ended)
     return table
 
 
@@ -217,7 +219,8 @@ def main(
     attacks, abandonments = range(first, first + requests), range(first, first + cancels)
     with scene_of(http_url, grpc_url, watch, triton) as scene:
         observations = attack(scene, seed, attacks, abandonments, pause_s)
-    console.print(outcome_table(observations.outcomes))
+    for phase, outcomes in observations.outcomes.items():
+        console.print(outcome_table(phase, outcomes))
     console.print(effect_table(observations))
     for death in observations.deaths:
         console.print(f"{death.process} died after {death.at_s:.1f} s; under way were:")

@@ -1,7 +1,6 @@
 """Watches the processes of a deployment: which die, and how much memory each kind takes."""
 
 import contextlib
-import re
 import threading
 import time
 from collections import Counter
@@ -94,8 +93,7 @@ def process_name(command: list[str]) -> str:
     if not command:
         return "a process without a command line"
     if command[0].endswith(STUB):
-        instances = [argument for argument in command if re.search(r"_\d+_\d+$", argument)]
-        return f"stub of {model_of(instances[-1])}" if instances else "stub"
+        return f"stub of {model_of(command[-2])}"
     words = " ".join(command)
     for word in ("EngineCore", "tritonserver", "gateway", "launcher"):
         if word in (words if word == "EngineCore" else command[0]) or word in command[1:4]:

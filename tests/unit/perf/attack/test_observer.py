@@ -88,5 +88,5 @@ def test_an_attack_fails_with_a_death_a_restart_or_a_wrong_verdict() -> None:
 
 
 def test_outcomes_have_a_row_for_each_kind() -> None:
-    outcomes = {"gateway, attacks": {"mutated": {"400": 2, "200": 1}, "valid": {"200": 1}}}
-    assert outcome_table(outcomes).row_count == 2
+    outcomes = {"mutated": {"400": 2, "200": 1}, "valid": {"200": 1}}
+    assert outcome_table("gateway, attacks", outcomes).row_count == 2

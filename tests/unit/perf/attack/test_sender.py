@@ -88,3 +88,4 @@ def test_a_campaign_counts_by_kind_and_status_and_knows_what_is_under_way() -> N
     assert seen[1] == ["number 1, 1", "number 0, 0: even"]
     assert campaign.take_outcomes() == {"numbers": {"even": 2, "odd": 2}}
     assert campaign.take_outcomes() == {}
+    assert campaign.examples() == {"numbers: even": "number 0, 0", "numbers: odd": "number 1, 1"}

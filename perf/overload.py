@@ -1,0 +1,171 @@
+"""`python -m perf overload`: four times the load that the gateway can take, for minutes.
+
+It serves the demonstration models behind the gateway, measures its capacity with many callers, and then
+sends requests at four times that rate. Goodput is what is answered with verdicts meanwhile. Latency at one
+caller is measured before, and ten seconds after. The exit status is 1 if a request hangs or fails in another
+way than by a refusal to try again later.
+"""
+
+import argparse
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from perf.deployment import deployed
+from perf.load.http_load import OK, Sample, http_load
+from perf.load.workload import read_workload
+from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
+from perf.samples import write_samples
+
+# So many texts in a request: what sends them then takes little of the cores that the server needs.
+TEXTS_IN_A_REQUEST = 8
+CAPACITY_CALLERS = 16
+WARM_UP_S, CAPACITY_S, LATENCY_S, PAUSE_S = 3.0, 20.0, 8.0, 10.0
+OVERLOAD_FACTOR = 4.0
+# The statuses that tell a caller to try again later.
+REFUSED = ("429", "503")
+SEED = 7
+console = Console()
+
+
+@dataclass(frozen=True)
+class Overload:
+    """The samples of each phase, in the order of measurement; durations are in seconds."""
+
+    capacity: list[Sample]
+    before: list[Sample]
+    overload: list[Sample]
+    after: list[Sample]
+    capacity_s: float
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class OverloadFigures:
+    """What the samples come to; rates are of texts, and latencies of requests with verdicts."""
+
+    capacity_texts_per_s: float
+    offered_texts_per_s: float
+    goodput_texts_per_s: float
+    accepted_p50_ms: float
+    accepted_p99_ms: float
+    refused_p99_ms: float
+    before_p50_ms: float
+    after_p50_ms: float
+    statuses: dict[str, int]
+
+    @property
+    def goodput_share(self) -> float:
+        """Goodput under overload, relative to the capacity."""
+        return self.goodput_texts_per_s / self.capacity_texts_per_s
+
+    @property
+    def failed(self) -> int:
+        """Requests under overload that hang or end with another status than verdicts or a refusal."""
+        return sum(count for status, count in self.statuses.items() if status not in (OK, *REFUSED))
+
+
+def percentile_ms(samples: Sequence[Sample], statuses: Sequence[str], percent: float) -> float:
+    """A percentile of the latencies of those that ended with one of `statuses`; NaN where none did."""
+    latencies_ms = [sample.latency_ms for sample in samples if sample.status in statuses]
+    return float(np.percentile(latencies_ms, percent)) if latencies_ms else float("nan")
+
+
+def figures_of(measured: Overload) -> OverloadFigures:
+    """Summarise the samples. Goodput counts what was answered before the load's end."""
+    answered = [
+        sample
+        for sample in measured.overload
+        if sample.status == OK and sample.started_s + sample.latency_ms / 1000 <= measured.duration_s
+    ]
+    capacity = sum(sample.status == OK for sample in measured.capacity)
+    return OverloadFigures(
+        capacity_texts_per_s=TEXTS_IN_A_REQUEST * capacity / measured.capacity_s,
+        offered_texts_per_s=TEXTS_IN_A_REQUEST * len(measured.overload) / measured.duration_s,
+        goodput_texts_per_s=TEXTS_IN_A_REQUEST * len(answered) / measured.duration_s,
+        accepted_p50_ms=percentile_ms(measured.overload, [OK], 50),
+        accepted_p99_ms=percentile_ms(measured.overload, [OK], 99),
+        refused_p99_ms=percentile_ms(measured.overload, REFUSED, 99),
+        before_p50_ms=percentile_ms(measured.before, [OK], 50),
+        after_p50_ms=percentile_ms(measured.after, [OK], 50),
+        statuses=dict(Counter(sample.status for sample in measured.overload)),
+    )
+
+
+def request_bodies(*, judge: bool) -> list[bytes]:
+    """Documents for `/v1/verdicts` of TEXTS_IN_A_REQUEST texts each; the judge gives labels alone."""
+    texts = read_workload()
+    options = {"judge": "always", "explain": False} if judge else {"judge": "never"}
+    return [
+        json.dumps({"texts": texts[start : start + TEXTS_IN_A_REQUEST], **options}).encode()
+        for start in range(0, len(texts), TEXTS_IN_A_REQUEST)
+    ]
+
+
+async def measure(url: str, duration_s: float, *, judge: bool) -> Overload:
+    """Measure capacity and latency, overload for `duration_s`, pause, and measure latency again."""
+    async with http_load(f"{url}/v1/verdicts", request_bodies(judge=judge)) as load:
+        await load.by_callers(CAPACITY_CALLERS, WARM_UP_S)
+        capacity = await load.by_callers(CAPACITY_CALLERS, CAPACITY_S)
+        # The last requests end after the time for which callers send.
+        capacity_s = max(sample.started_s + sample.latency_ms / 1000 for sample in capacity)
+        before = await load.by_callers(1, LATENCY_S)
+        answered = sum(sample.status == OK for sample in capacity)
+        overload = await load.at_rate(OVERLOAD_FACTOR * answered / capacity_s, duration_s, SEED)
+        await asyncio.sleep(PAUSE_S)
+        after = await load.by_callers(1, LATENCY_S)
+    return Overload(capacity, before, overload, after, capacity_s, duration_s)
+
+
+def overload_table(figures: OverloadFigures) -> Table:
+    """The figures, one in a row."""
+    table = Table("measured", "value", caption=f"requests of {TEXTS_IN_A_REQUEST} texts each")
+    table.add_row("capacity", f"{figures.capacity_texts_per_s:.0f} texts/s")
+    table.add_row("offered", f"{figures.offered_texts_per_s:.0f} texts/s")
+    table.add_row("goodput", f"{figures.goodput_texts_per_s:.0f} texts/s")
+    table.add_row("goodput, relative to the capacity", f"{figures.goodput_share:.2f}")
+    table.add_row("latency of those answered, p50", f"{figures.accepted_p50_ms:.0f} ms")
+    table.add_row("latency of those answered, p99", f"{figures.accepted_p99_ms:.0f} ms")
+    table.add_row("latency of a refusal, p99", f"{figures.refused_p99_ms:.0f} ms")
+    for status, count in sorted(figures.statuses.items()):
+        table.add_row(f"requests that ended with {status}", str(count))
+    table.add_row("latency at one caller before, p50", f"{figures.before_p50_ms:.1f} ms")
+    table.add_row("latency at one caller 10 s after, p50", f"{figures.after_p50_ms:.1f} ms")
+    return table
+
+
+def exit_status(figures: OverloadFigures) -> int:
+    """1 if a request hung or failed in another way than by a refusal, or none was answered; else 0."""
+    return int(figures.failed > 0 or OK not in figures.statuses)
+
+
+def main(duration_s: float, with_judge: bool, output: Path) -> int:
+    """Overload, print the figures and write the samples; returns the exit status."""
+    with deployed(DEMO_REPOSITORY, "overload", judge=with_judge) as deployment:
+        measured = asyncio.run(measure(deployment.http_url, duration_s, judge=with_judge))
+    figures = figures_of(measured)
+    console.print(overload_table(figures))
+    document: dict[str, Any] = {"with_judge": with_judge, "figures": asdict(figures), **asdict(measured)}
+    write_samples(output, document)
+    return exit_status(figures)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the overload."""
+    parser.add_argument("--duration-s", type=float, default=120.0, metavar="S", help="seconds of overload")
+    parser.add_argument("--with-judge", action="store_true", help="every text is judged by the LLM")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=OUTPUT_FOLDER / "overload.json",
+        metavar="FILE",
+        help="file of the samples",
+    )
