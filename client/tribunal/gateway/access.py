@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tribunal.gateway.authentication import address_of
 from tribunal.gateway.dialect import Dialect, dialect_of
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.metrics import Metrics
@@ -55,11 +56,10 @@ class AccessMiddleware:
         name = caller.name if caller else "-"
         self._metrics.requests.labels(dialect, name, str(status)).inc()
         self._metrics.durations.labels(dialect).observe(duration_s)
-        client = scope["client"][0] if scope.get("client") else "-"
         # repr: a path may hold line feeds, which must not start a line of the log.
         log.info(
             "%s caller=%s %s %r %d %.1f ms",
-            client,
+            address_of(scope),
             name,
             scope["method"],
             scope["path"],

@@ -38,9 +38,9 @@ class Doorkeeper:
         self.keys = keys
         self._limits = RateLimits()
 
-    def admit(self, key: str | None) -> Caller:
-        """The caller with this key; raises GatewayError 401 or 429."""
-        caller = self.keys.caller(key)
+    def admit(self, key: str | None, address: str = "") -> Caller:
+        """The caller with this key, from this address; raises GatewayError 401 or 429."""
+        caller = self.keys.caller(key, address)
         if caller is None:
             raise GatewayError(401, "unauthorized", "give a valid key: Authorization: Bearer KEY")
         self._limits.count(caller)
@@ -57,13 +57,19 @@ class AuthenticationMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
         if scope["type"] == "http" and not is_open(scope["path"]):
-            scope["state"]["caller"] = self._doorkeeper.admit(key_of(scope))
+            scope["state"]["caller"] = self._doorkeeper.admit(key_of(scope), address_of(scope))
         await self._app(scope, receive, send)
 
 
 def is_open(path: str) -> bool:
     """Whether a path needs no key."""
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request comes from."""
+    client = scope.get("client")
+    return client[0] if client else "-"
 
 
 def key_of(scope: Scope) -> str | None:

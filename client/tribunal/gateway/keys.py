@@ -48,11 +48,20 @@ class KeyFile(BaseModel):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a name for the log and the metrics, a policy's name, and limits on requests."""
+    """Who asks: a name for the log and the metrics, a policy's name, and limits on requests.
+
+    address: of a caller without a key.
+    """
 
     name: str
     policy: str = DEFAULT_POLICY
     rate_limits: tuple[RateLimitItem, ...] = ()
+    address: str = ""
+
+    @property
+    def queue(self) -> str:
+        """Whoever shares it waits in one line."""
+        return f"{self.name} {self.address}"
 
 
 class Keys:
@@ -75,10 +84,10 @@ class Keys:
             callers[key.sha256] = Caller(name, key.policy, limits)
         return cls(callers)
 
-    def caller(self, key: str | None) -> Caller | None:
+    def caller(self, key: str | None, address: str = "") -> Caller | None:
         """Whose key it is; None for nobody's. Every hash is compared, each in constant time."""
         if self._callers is None:
-            return Caller(ANONYMOUS)
+            return Caller(ANONYMOUS, address=address)
         digest = hash_key(key or "")
         found = None
         for known, caller in self._callers.items():

@@ -108,7 +108,7 @@ class Moderator:
 
     async def stream_reason(self, text: str, caller: Caller) -> AsyncIterator[str]:
         """The judge's answer piece by piece, label first, as it is generated."""
-        async with self._judge.turn(caller.name, _cost(text)):
+        async with self._judge.turn(caller.queue, _cost(text)):
             try:
                 async with aclosing(self._client.stream_judgement(text)) as pieces:  # type: ignore[type-var]
                     async for piece in pieces:
@@ -136,7 +136,7 @@ class Moderator:
 
     async def _answer(self, text: str, options: Options, caller: Caller) -> Decision | GatewayError:
         scheduler = self._encoders if options.judge_mode == "never" else self._judge
-        async with scheduler.turn(caller.name, _cost(text)):
+        async with scheduler.turn(caller.queue, _cost(text)):
             verdict = await self._verdict(text, options)
         return verdict if isinstance(verdict, GatewayError) else decide(options.policy, verdict)
 

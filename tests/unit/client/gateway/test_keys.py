@@ -9,7 +9,7 @@ from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.keys import ANONYMOUS, Keys, hash_key, new_key
 
 
-def key_file(folder: Path, *lines: str, secret: str = "s3cret") -> Path:
+def key_file(folder: Path, *lines: str, secret: str = "s3cret") -> Path:  # noqa: S107
     file = folder / "keys.toml"
     file.write_text("\n".join(["[keys.alice]", f'sha256 = "{hash_key(secret)}"', *lines]), "utf-8")
     return file

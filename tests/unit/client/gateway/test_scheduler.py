@@ -1,10 +1,10 @@
 """The order in which callers are served, and what is refused."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tribunal.gateway import scheduler as module
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.scheduler import Scheduler
 
@@ -42,7 +42,7 @@ async def settle() -> None:
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 10))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(test(), 10))
 
 
 def test_callers_are_served_in_turn() -> None:
@@ -167,7 +167,7 @@ def test_more_than_may_wait_is_refused() -> None:
 
 def test_what_would_wait_too_long_is_refused_for_that_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
 
     async def test() -> None:
         nonlocal now_s
