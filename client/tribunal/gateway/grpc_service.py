@@ -125,7 +125,7 @@ class GrpcService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
         started_s = time.monotonic()
         name, status = "-", "CANCELLED"
         try:
-            caller = self._doorkeeper.admit(key_of(context))
+            caller = self._doorkeeper.admit(key_of(context), address_of(context))
             name = caller.name
             yield caller
             status = "OK"
@@ -142,8 +142,18 @@ class GrpcService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
             self._metrics.requests.labels(DIALECT, name, status).inc()
             self._metrics.durations.labels(DIALECT).observe(duration_s)
             log.info(
-                "%s caller=%s gRPC %s %s %.1f ms", context.peer(), name, method, status, 1000 * duration_s
+                "%s caller=%s gRPC %s %s %.1f ms",
+                address_of(context),
+                name,
+                method,
+                status,
+                1000 * duration_s,
             )
+
+
+def address_of(context: Context) -> str:
+    """The address that a call comes from, without its port."""
+    return str(context.peer()).rpartition(":")[0]
 
 
 def key_of(context: Context) -> str | None:
