@@ -1,0 +1,120 @@
+"""LiteLLM's generic guardrail: `POST /beta/litellm_basic_guardrail_api`.
+
+LiteLLM's documentation: https://docs.litellm.ai/docs/adding_provider/generic_guardrail_api
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from tribunal.contract import JudgeMode
+from tribunal.gateway.batches import moderate_all
+from tribunal.gateway.decision import Decision
+from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.errors import GatewayError
+from tribunal.gateway.moderator import Options
+
+router = APIRouter(tags=["litellm"])
+# A conversation has a text for each of its messages.
+MAX_TEXTS = 1024
+UNREAD_IMAGES = "images, which are not read"
+
+
+class Parameters(BaseModel):
+    """What LiteLLM's configuration gives under `additional_provider_specific_params`.
+
+    images: what becomes of a request with images, which are not read.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    policy: str | None = None
+    judge: JudgeMode | None = None
+    images: Literal["block", "pass"] = "block"
+
+
+class Function(BaseModel):
+    """The function that a tool call names; `arguments` is JSON that the LLM wrote."""
+
+    arguments: str | None = None
+
+
+class ToolCall(BaseModel):
+    """A tool call of the LLM's answer."""
+
+    function: Function | None = None
+
+
+class GuardrailRequest(BaseModel):
+    """The texts of an LLM's request or response. LiteLLM sends more fields, which are not read."""
+
+    model_config = ConfigDict(strict=True)
+
+    input_type: Literal["request", "response"]
+    texts: Annotated[list[str], Field(max_length=MAX_TEXTS)] | None = Field(
+        None, examples=[["How to make a bomb?"]]
+    )
+    images: list[str] | None = None
+    tool_calls: Annotated[list[ToolCall], Field(max_length=MAX_TEXTS)] | None = None
+    additional_provider_specific_params: Parameters | None = None
+
+
+class GuardrailAnswer(BaseModel):
+    """Whether LiteLLM may go on; `blocked_reason` names categories and has nothing of the text."""
+
+    action: Literal["NONE", "BLOCKED"]
+    blocked_reason: str | None = None
+
+
+@router.post("/beta/litellm_basic_guardrail_api")
+async def guardrail(
+    request: GuardrailRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
+) -> GuardrailAnswer:
+    """Judge each text by itself; any that is flagged blocks the request or response."""
+    parameters = request.additional_provider_specific_params or Parameters()
+    options = Options(policies.of(caller, parameters.policy), parameters.judge, explain=False)
+    decisions = await moderate_all(moderator, texts_of(request), options, caller)
+    reasons = blocking_reasons(decisions)
+    if request.images and parameters.images == "block":
+        reasons.append(UNREAD_IMAGES)
+    if not reasons:
+        return GuardrailAnswer(action="NONE")
+    return GuardrailAnswer(
+        action="BLOCKED", blocked_reason=f"the {request.input_type} is flagged for: {', '.join(reasons)}"
+    )
+
+
+def texts_of(request: GuardrailRequest) -> dict[str, str]:
+    """Everything that is judged, by its place in the request."""
+    texts = {f"texts[{index}]": text for index, text in enumerate(request.texts or ())}
+    calls = {
+        f"tool_calls[{index}]": arguments_of(call) for index, call in enumerate(request.tool_calls or ())
+    }
+    return texts | calls
+
+
+def arguments_of(call: ToolCall) -> str:
+    """The arguments of a tool call, where characters stand for themselves and not as `\\u` escapes."""
+    arguments = (call.function and call.function.arguments) or ""
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def blocking_reasons(decisions: Sequence[Decision]) -> list[str]:
+    """Why the flagged ones are flagged, each reason once, in the order of the texts."""
+    # A server may flag by a rule that the gateway has no name for.
+    flagged = (decision.reasons or ("policy",) for decision in decisions if decision.flagged)
+    return list(dict.fromkeys(reason for reasons in flagged for reason in reasons))
+
+
+def error_document(error: GatewayError) -> dict[str, Any]:
+    """The form of an error; LiteLLM looks at its status only."""
+    return {"error": {"code": error.code, "message": error.message, "field": error.field}}
+
+
+DIALECT = Dialect("litellm", ("/beta/litellm_basic_guardrail_api",), router, error_document)
