@@ -20,6 +20,8 @@ DEADLINE_S = 30.0
 GRACE_S = 15.0
 # Each caller pauses between two requests: a steady load that leaves the judge some of the cores.
 PAUSE_S = 0.1
+# More callers of an overload, which do not pause, each with a batch of texts.
+OVERLOAD_CALLERS = 48
 SHORT_TEXTS, JUDGED_TEXTS, BATCH_TEXTS = 40, 10, 8
 # Requests that the server must refuse, each with its text and its value of `judge`. The client would refuse
 # to send them.
@@ -56,7 +58,9 @@ class MixedLoad:
         self._stopped = threading.Event()
         behaviours = [self._screen] * (CALLERS - 3) + [self._judge, self._attack, self._disconnect]
         self._threads = [
-            threading.Thread(target=self._send_requests, args=(behaviour,), daemon=True)
+            threading.Thread(
+                target=self._send_requests, args=(behaviour, self._stopped, PAUSE_S), daemon=True
+            )
             for behaviour in behaviours
         ]
 
@@ -71,9 +75,26 @@ class MixedLoad:
         for thread in self._threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
 
-    def _send_requests(self, behaviour: Callable[[random.Random], None]) -> None:
+    def overload(self, duration_s: float) -> None:
+        """Add OVERLOAD_CALLERS for `duration_s`; returns once their last requests have ended or are lost."""
+        ended = threading.Event()
+        callers = [
+            threading.Thread(target=self._send_requests, args=(self._screen_batch, ended, 0.0), daemon=True)
+            for _ in range(OVERLOAD_CALLERS)
+        ]
+        for caller in callers:
+            caller.start()
+        ended.wait(duration_s)
+        ended.set()
+        deadline_s = time.monotonic() + DEADLINE_S + GRACE_S
+        for caller in callers:
+            caller.join(max(0.0, deadline_s - time.monotonic()))
+
+    def _send_requests(
+        self, behaviour: Callable[[random.Random], None], stopped: threading.Event, pause_s: float
+    ) -> None:
         rng = random.Random(SEED)  # noqa: S311 - no secret
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             with self._tally.lock:
                 self._tally.sent += 1
             try:
@@ -81,7 +102,7 @@ class MixedLoad:
             except TribunalError as error:
                 with self._tally.lock:
                     self._tally.failed[type(error).__name__] += 1
-            self._stopped.wait(PAUSE_S)
+            stopped.wait(pause_s)
 
     def _moderate(self, texts: list[str], judge: JudgeMode) -> None:
         verdicts = self._client.moderate_batch(texts, judge=judge, explain=False)
@@ -98,9 +119,13 @@ class MixedLoad:
         if draw < 0.7:
             self._moderate([rng.choice(self._short)], "never")
         elif draw < 0.9:
-            self._moderate(rng.sample(self._short, BATCH_TEXTS), "never")
+            self._screen_batch(rng)
         else:
             self._moderate([rng.choice(self._long)], "never")
+
+    def _screen_batch(self, rng: random.Random) -> None:
+        """Send a batch of short texts."""
+        self._moderate(rng.sample(self._short, BATCH_TEXTS), "never")
 
     def _judge(self, rng: random.Random) -> None:
         """Have a short text judged."""

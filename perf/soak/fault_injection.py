@@ -1,10 +1,21 @@
-"""The faults that the soak injects into a server under load."""
+"""The faults that the soak injects into a deployment under load: single ones, and two at once."""
 
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from launcher.recovery.processes import STUB, model_of
-from perf.soak.launched_server import LaunchedServer
+from perf.deployment import Deployment
+from perf.load.mixed_load import MixedLoad
+
+# From one fault to the second of its pair: the first one is being repaired then.
+BETWEEN_S = 0.3
+# A model's files are away for so long, which several attempts to load it see.
+AWAY_S = 6.0
+OVERLOAD_S = 10.0
+
+Injection = Callable[[], None]
 
 
 def is_model_process(model: str) -> Callable[[list[str]], bool]:
@@ -22,12 +33,17 @@ def is_tritonserver(command: list[str]) -> bool:
     return bool(command) and command[0].endswith("/tritonserver")
 
 
-def fault_injections(server: LaunchedServer) -> dict[str, Callable[[], None]]:
-    """What injects each fault, by the fault's name in the report, in the order of injection."""
+def single_faults(deployment: Deployment) -> dict[str, Injection]:
+    """What injects each single fault, by the fault's name in the report, in the order of injection."""
+    server, gateway = deployment.server, deployment.gateway
 
     def restart(stop_signal: int) -> None:
         server.stop(stop_signal)
         server.start()
+
+    def restart_gateway() -> None:
+        gateway.stop(signal.SIGKILL)
+        gateway.start()
 
     return {
         "the tokenizer's process is killed": lambda: server.kill(is_model_process("tokenizer")),
@@ -39,4 +55,56 @@ def fault_injections(server: LaunchedServer) -> dict[str, Callable[[], None]]:
         "tritonserver is killed": lambda: server.kill(is_tritonserver),
         "the server is restarted": lambda: restart(signal.SIGTERM),
         "the server is killed and started": lambda: restart(signal.SIGKILL),
+        "the gateway is killed and started": restart_gateway,
     }
+
+
+def pairs_of_faults(deployment: Deployment, repository: Path, load: MixedLoad) -> dict[str, Injection]:
+    """What injects each pair of faults, by the pair's name in the report, in the order of injection.
+
+    repository: the served one; a model's files are moved away from it and put back.
+    """
+    server = deployment.server
+
+    def kill_two(first: str, second: str) -> None:
+        server.kill(is_model_process(first))
+        time.sleep(BETWEEN_S)
+        server.kill(is_model_process(second))
+
+    def fail_to_load(model: str) -> None:
+        version = repository / model / "1"
+        away = repository.with_name(f"{repository.name}.away")
+        version.rename(away)
+        try:
+            server.kill(is_model_process(model))
+            time.sleep(AWAY_S)
+        finally:
+            away.rename(version)
+
+    def overload_without(model: str) -> None:
+        server.kill(is_model_process(model))
+        load.overload(OVERLOAD_S)
+
+    def stop_in_recovery(model: str) -> None:
+        server.kill(is_model_process(model))
+        # The supervisor has noticed the death by then.
+        time.sleep(BETWEEN_S + 1.0)
+        server.stop(signal.SIGTERM)
+        server.start()
+
+    return {
+        "`rejection` is killed, and 0.3 s later `aegis`": lambda: kill_two("rejection", "aegis"),
+        "the tokenizer is killed, and 0.3 s later `verdict`": lambda: kill_two("tokenizer", "verdict"),
+        "`aegis` is killed and cannot be loaded for 6 s": lambda: fail_to_load("aegis"),
+        "overload for 10 s while `rejection` is dead": lambda: overload_without("rejection"),
+        "SIGTERM while `aegis` is brought back, and a start": lambda: stop_in_recovery("aegis"),
+    }
+
+
+def fault_injections(
+    deployment: Deployment, repository: Path, load: MixedLoad, kinds: str
+) -> Mapping[str, Injection]:
+    """The faults of `kinds`: `single`, `pairs` or `all`."""
+    single = single_faults(deployment) if kinds != "pairs" else {}
+    pairs = pairs_of_faults(deployment, repository, load) if kinds != "single" else {}
+    return single | pairs

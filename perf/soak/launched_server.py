@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from launcher.exposure.ports import Ports
+from launcher.recovery.processes import STUB, model_of
 from launcher.repository.contract import CHECKOUT
 
 PROCESS_TIMEOUT_S = 60.0
@@ -45,6 +47,17 @@ class LaunchedServer:
     def restarts(self) -> int:
         """How often the launcher has started tritonserver again after it had died."""
         return self._log_file.read_text("utf-8").count("starting it again")
+
+    def model_processes(self) -> Counter[str]:
+        """Number of living processes of each model that has its own; empty where tritonserver is gone."""
+        found: Counter[str] = Counter()
+        triton = self._tritonserver()
+        for process in triton.children(recursive=True) if triton else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                command = process.cmdline()
+                if command and command[0].endswith(STUB) and process.status() != psutil.STATUS_ZOMBIE:
+                    found[model_of(command[-2])] += 1
+        return found
 
     def start(self) -> None:
         """Start the launcher; the server is ready once `Client.is_ready` returns True."""
@@ -80,5 +93,7 @@ class LaunchedServer:
         raise RuntimeError(f"no process to kill appeared within {PROCESS_TIMEOUT_S:g} s")
 
     def _tritonserver(self) -> psutil.Process | None:
-        children = psutil.Process(self._process.pid).children()
-        return next((child for child in children if child.name() == "tritonserver"), None)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self._process.pid).children()
+            return next((child for child in children if child.name() == "tritonserver"), None)
+        return None

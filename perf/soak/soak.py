@@ -1,14 +1,17 @@
-"""`python -m perf soak`: minutes of mixed load while faults are injected into the server.
+"""`python -m perf soak`: minutes of mixed load while faults are injected, one alone or two at once.
 
-`python -m launcher` serves the demonstration models. Every answer is compared with the one given before the
-first fault. A request is lost if it gets neither an answer nor a typed error. The exit status is 1 if a
-request was lost, an answer was wrong, or the server did not recover from a fault.
+`python -m launcher` serves a copy of the demonstration models behind the gateway. Every answer is compared
+with the one given before the first fault. A request is lost if it gets neither an answer nor a typed error.
+The server has recovered once every model has all its processes and verdicts are complete. The exit status is
+1 if a request was lost, an answer was wrong, or the server did not recover from a fault.
 """
 
 import argparse
-import contextlib
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +22,13 @@ from rich.progress import Progress
 from rich.table import Table
 from tribunal import Client, TribunalError
 
-from launcher.exposure.ports import free_ports
+from perf.deployment import Deployment, deployed
 from perf.load.mixed_load import DEADLINE_S, MixedLoad
 from perf.load.tally import Tally
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
 from perf.servers import memory_mib
 from perf.soak.fault_injection import fault_injections
-from perf.soak.launched_server import LaunchedServer
 
 RECOVERY_TIMEOUT_S = 240.0
 # The server has recovered after so many verdicts in a row that have the judge's answer.
@@ -51,11 +53,15 @@ class Observations:
     restarts: int
 
 
-def recovery_s(client: Client) -> float | None:
-    """Seconds until the server gives complete verdicts again; None after RECOVERY_TIMEOUT_S."""
+def recovery_s(client: Client, deployment: Deployment, processes: Counter[str]) -> float | None:
+    """Seconds until every model has its `processes` and verdicts are complete; None after RECOVERY_TIMEOUT_S.
+
+    An encoder with one of its two processes dead still answers half of the requests, so verdicts alone do
+    not show that it is back.
+    """
     started_s = time.monotonic()
     complete = 0
-    while complete < COMPLETE_VERDICTS:
+    while complete < COMPLETE_VERDICTS or deployment.server.model_processes() != processes:
         if time.monotonic() - started_s > RECOVERY_TIMEOUT_S:
             return None
         try:
@@ -67,56 +73,51 @@ def recovery_s(client: Client) -> float | None:
     return time.monotonic() - started_s
 
 
-@contextlib.contextmanager
-def running(server: LaunchedServer) -> Iterator[None]:
-    """Start the server and stop it afterwards."""
-    server.start()
-    try:
-        yield
-    finally:
-        server.stop()
-
-
 def inject_faults(
-    server: LaunchedServer,
+    deployment: Deployment,
     injections: Mapping[str, Callable[[], None]],
     probe: Client,
     duration_s: float,
 ) -> Observations:
     """Inject one fault after another, at even intervals of `duration_s`, and time each recovery."""
+    processes = deployment.server.model_processes()
     recoveries_s: dict[str, float | None] = {}
     readings_mib = []
     started_s = time.monotonic()
     with Progress(console=console) as progress:
         task = progress.add_task("soaking", total=len(injections))
         for number, (fault, inject) in enumerate(injections.items(), 1):
-            readings_mib.append(memory_mib(server.pid))
+            readings_mib.append(served_mib(deployment))
             progress.update(task, description=fault)
             inject()
-            recoveries_s[fault] = recovery_s(probe)
+            recoveries_s[fault] = recovery_s(probe, deployment, processes)
             next_s = started_s + duration_s * number / len(injections)
             time.sleep(max(0.0, next_s - time.monotonic()))
             progress.advance(task)
-    readings_mib.append(memory_mib(server.pid))
-    return Observations(recoveries_s, readings_mib, server.restarts)
+    readings_mib.append(served_mib(deployment))
+    return Observations(recoveries_s, readings_mib, deployment.server.restarts)
 
 
-def soak(duration_s: float) -> tuple[Tally, Observations]:
-    """Run the load and inject the faults; raises RuntimeError if the server does not get ready."""
-    OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
-    server = LaunchedServer(DEMO_REPOSITORY, free_ports(), OUTPUT_FOLDER / "soak.log")
+def served_mib(deployment: Deployment) -> float:
+    """MiB that the server and the gateway take."""
+    return memory_mib(deployment.server.pid) + memory_mib(deployment.gateway.pid)
+
+
+def soak(duration_s: float, kinds: str) -> tuple[Tally, Observations]:
+    """Run the load and inject the faults of `kinds`; raises RuntimeError if the server does not get ready."""
     tally = Tally()
-    url = f"localhost:{server.ports.grpc}"
-    with (
-        running(server),
-        Client(url, timeout_s=DEADLINE_S) as client,
-        Client(url, timeout_s=PROBE_TIMEOUT_S) as probe,
-        triton.InferenceServerClient(url) as raw_client,
-    ):
-        if recovery_s(probe) is None:
-            raise RuntimeError(f"the server gave no complete verdict within {RECOVERY_TIMEOUT_S:g} s")
-        with MixedLoad(client, raw_client, tally):
-            observations = inject_faults(server, fault_injections(server), probe, duration_s)
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        repository = Path(folder) / "repository"
+        shutil.copytree(DEMO_REPOSITORY, repository)
+        with (
+            deployed(repository, "soak", judge=True) as deployment,
+            Client(deployment.grpc_url, timeout_s=DEADLINE_S) as client,
+            Client(deployment.grpc_url, timeout_s=PROBE_TIMEOUT_S) as probe,
+            triton.InferenceServerClient(deployment.grpc_url) as raw_client,
+            MixedLoad(client, raw_client, tally) as load,
+        ):
+            injections = fault_injections(deployment, repository, load, kinds)
+            observations = inject_faults(deployment, injections, probe, duration_s)
     return tally, observations
 
 
@@ -159,9 +160,9 @@ def exit_status(tally: Tally, observations: Observations) -> int:
     return int(bool(tally.lost or tally.wrong) or None in observations.recoveries_s.values())
 
 
-def main(duration_s: float, output: Path) -> int:
+def main(duration_s: float, kinds: str, output: Path) -> int:
     """Soak, print the table and write the report; returns the exit status."""
-    tally, observations = soak(duration_s)
+    tally, observations = soak(duration_s, kinds)
     console.print(soak_table(tally, observations))
     write_samples(output, {"duration_s": duration_s, **describe(tally, observations)})
     return exit_status(tally, observations)
@@ -170,6 +171,9 @@ def main(duration_s: float, output: Path) -> int:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the soak's options."""
     parser.add_argument("--duration-s", type=float, default=600.0, metavar="S", help="seconds of load")
+    parser.add_argument(
+        "--kinds", choices=("all", "single", "pairs"), default="all", help="faults that are injected"
+    )
     parser.add_argument(
         "--output", type=Path, default=OUTPUT_FOLDER / "soak.json", metavar="FILE", help="file of the report"
     )
