@@ -11,8 +11,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.keys import Caller, Keys
 
-# What a browser loads before anybody has typed a key, and what a load balancer asks.
-OPEN_PATHS = ("/", "/favicon.ico", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
+# What a browser loads before anybody has typed a key, what a load balancer asks, and where Google's libraries
+# read which methods there are.
+OPEN_PATHS = (
+    "/",
+    "/favicon.ico",
+    "/docs",
+    "/openapi.json",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/$discovery/rest",
+)
 OPEN_FOLDERS = ("/page/", "/static-offline-docs/")
 
 

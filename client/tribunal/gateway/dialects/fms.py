@@ -1,0 +1,134 @@
+"""The detectors API of FMS Guardrails and TrustyAI: `POST /api/v1/text/contents`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel, ConfigDict, Field
+
+from tribunal.contract import JudgeMode
+from tribunal.gateway.decision import Decision
+from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.errors import GatewayError
+from tribunal.gateway.moderator import Options
+from tribunal.gateway.policies import Policy, ServerPolicy, Threshold
+from tribunal.gateway.settings import MAX_TEXTS
+
+router = APIRouter(tags=["fms"])
+
+# The detector, what it has found, and a score.
+Finding = tuple[str, str, float]
+# When the judge is asked, by detector, where a request does not say it; None is as the policy says.
+JUDGE_MODES: dict[str, JudgeMode | None] = {
+    "tribunal": None,
+    "rejection": "never",
+    "aegis": "never",
+    "judge": "always",
+}
+# Of what is detected without a probability: a policy's decision, a failed judge, a text that was not read.
+CERTAIN = 1.0
+
+
+class DetectorParams(BaseModel):
+    """Options of a request."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    policy: str | None = Field(
+        default=None, description="A policy of this gateway; the key's where none is named."
+    )
+    judge: JudgeMode | None = Field(
+        default=None, description="When the judge is asked; the policy's where it is left out."
+    )
+    threshold: Threshold = Field(
+        default=0.0, description="Detections with a lower score are left out. The policy's thresholds stay."
+    )
+
+
+class ContentsRequest(BaseModel):
+    """The texts to analyse."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    contents: Annotated[list[str], Field(min_length=1, max_length=MAX_TEXTS)]
+    detector_params: DetectorParams | None = None
+
+
+class Detection(BaseModel):
+    """What was detected in one text.
+
+    start, end: code points; the whole text. detection: the detector. detection_type: what it found.
+    score: its probability, or 1 for what has none.
+    """
+
+    start: int
+    end: int
+    text: str
+    detection: str
+    detection_type: str
+    score: float
+
+
+@router.post("/api/v1/text/contents")
+async def contents(
+    request: ContentsRequest,
+    moderator: ModeratorOf,
+    caller: CallerOf,
+    policies: PoliciesOf,
+    detector_id: Annotated[str, Header()] = "tribunal",
+) -> list[list[Detection]]:
+    """A list of detections for each text, in their order; empty for a text in which nothing is detected."""
+    if detector_id not in JUDGE_MODES:
+        known = ", ".join(JUDGE_MODES)
+        message = f"there is no detector {detector_id[:80]!r}; known: {known}"
+        raise GatewayError(404, "detector_not_found", message, "detector-id")
+    params = request.detector_params or DetectorParams()
+    policy = policies.of(caller, params.policy)
+    options = Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False)
+    decisions = await moderator.moderate(request.contents, options, caller)
+    return [
+        [
+            Detection(start=0, end=len(text), text=text, detection=by, detection_type=what, score=score)
+            for by, what, score in findings(detector_id, policy, decision)
+            if score >= params.threshold
+        ]
+        for text, decision in zip(request.contents, decisions, strict=True)
+    ]
+
+
+def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Finding]:
+    """What one detector has found; `tribunal` has nothing where the policy flags nothing.
+
+    `rejection` finds refusals also where the policy does not flag them.
+    """
+    verdict = decision.verdict
+    categories = [("aegis", name, verdict.categories.scores[name]) for name in decision.categories]
+    judged = []
+    if decision.toxic and verdict.toxicity.score is not None:
+        judged.append(("judge", "toxicity", verdict.toxicity.score))
+    if decision.judge_failed:
+        judged.append(("judge", "judge_failure", CERTAIN))
+    refusal = [("rejection", "refusal", verdict.refusal.score)]
+    unread = [(detector_id, "truncation", CERTAIN)] if decision.unread else []
+    match detector_id:
+        case "aegis":
+            return categories + unread
+        case "judge":
+            return judged
+        case "rejection":
+            return (refusal if _is_refusal(policy, decision) else []) + unread
+        case _:
+            flagged = [(detector_id, "flagged", CERTAIN)] if decision.flagged else []
+            return flagged + categories + judged + (refusal if decision.refused else []) + unread
+
+
+def _is_refusal(policy: Policy, decision: Decision) -> bool:
+    refusal = decision.verdict.refusal
+    return refusal.detected if isinstance(policy, ServerPolicy) else refusal.score >= policy.refusal_threshold
+
+
+def error_document(error: GatewayError) -> dict[str, Any]:
+    """The form of an error; its code is a number, as the orchestrator of FMS Guardrails reads it."""
+    return {"code": error.status, "message": error.message}
+
+
+DIALECT = Dialect("fms", ("/api/v1/text/",), router, error_document)

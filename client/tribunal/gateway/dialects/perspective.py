@@ -1,0 +1,172 @@
+"""Perspective API: `POST /v1alpha1/comments:analyze`, and the discovery document of Google's libraries."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from tribunal.gateway.decision import Decision
+from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.dialects.perspective_attributes import ATTRIBUTES, TOXICITY, attribute_score
+from tribunal.gateway.dialects.perspective_discovery import VERSION, discovery_document
+from tribunal.gateway.errors import DEFAULT_RETRY_AFTER_S, GatewayError
+from tribunal.gateway.moderator import Options
+from tribunal.gateway.policies import Threshold
+
+router = APIRouter(tags=["perspective"])
+
+PROBABILITY = "PROBABILITY"
+# The encoders were trained on English.
+LANGUAGE = "en"
+ERROR_DETAIL = "type.googleapis.com/google.commentanalyzer.v1alpha1.Error"
+ERROR_TYPES = (
+    "COMMENT_EMPTY",
+    "COMMENT_TOO_LONG",
+    "NO_REQUESTED_ATTRIBUTES",
+    "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE",
+)
+# Names that Google's APIs give to HTTP statuses (google.rpc.Code).
+STATUS_NAMES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    408: "DEADLINE_EXCEEDED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class _Message(BaseModel):
+    """Takes the names of Google's JSON and of its protobuf: `clientToken` and `client_token`."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class TextEntry(_Message):
+    """A text; only plain text is supported."""
+
+    text: str = ""
+    type: Literal["PLAIN_TEXT", "TEXT_TYPE_UNSPECIFIED"] = "PLAIN_TEXT"
+
+
+class AttributeParameters(_Message):
+    """How one attribute is answered; a score below `scoreThreshold` is left out."""
+
+    score_type: Literal["PROBABILITY", "SCORE_TYPE_UNSPECIFIED"] = "PROBABILITY"
+    score_threshold: Threshold | None = None
+
+
+class AnalyzeCommentRequest(_Message):
+    """A comment and the attributes to score it on.
+
+    Nothing is stored, whatever `doNotStore` says. `sessionId`, `communityId` and `context` change nothing.
+    """
+
+    comment: TextEntry
+    requested_attributes: dict[str, AttributeParameters | None] = {}
+    languages: list[str] = []
+    span_annotations: bool | None = None
+    do_not_store: bool | None = None
+    client_token: str | None = None
+    session_id: str | None = None
+    community_id: str | None = None
+    context: dict[str, Any] | None = None
+
+
+@router.post("/v1alpha1/comments:analyze")
+async def analyze(
+    request: AnalyzeCommentRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
+) -> dict[str, Any]:
+    """Scores of a comment. The judge is asked, as the caller's policy says, for TOXICITY only."""
+    check(request)
+    options = Options(policies.of(caller, None), explain=False)
+    if TOXICITY not in request.requested_attributes:
+        options = replace(options, judge="never")
+    decision = (await moderator.moderate([request.comment.text], options, caller))[0]
+    return answer(request, decision)
+
+
+@router.get("/$discovery/rest", include_in_schema=False)
+async def discovery(request: Request, version: str = VERSION) -> dict[str, Any]:
+    """The discovery document; needs no key."""
+    if version != VERSION:
+        raise GatewayError(404, "not_found", f"version may be {VERSION}", "version")
+    return discovery_document(str(request.base_url))
+
+
+def check(request: AnalyzeCommentRequest) -> None:
+    """Raises GatewayError 400 for what Perspective refuses, or what no score of Tribunal's stands for."""
+    if not request.comment.text:
+        raise _refused("COMMENT_EMPTY", "comment.text must not be empty", "comment.text")
+    if not request.requested_attributes:
+        message = f"requestedAttributes must name at least one of {', '.join(ATTRIBUTES)}"
+        raise _refused("NO_REQUESTED_ATTRIBUTES", message, "requestedAttributes")
+    for name in request.requested_attributes:
+        if name not in ATTRIBUTES:
+            message = f"Unknown requested attribute: {name[:80]}; known: {', '.join(ATTRIBUTES)}"
+            raise _refused("INVALID_REQUEST", message, "requestedAttributes")
+    foreign = [tag for tag in request.languages if tag.lower().partition("-")[0] != LANGUAGE]
+    if foreign:
+        name = next(iter(request.requested_attributes))
+        message = f"Attribute {name} does not support request languages: {', '.join(foreign)[:80]}"
+        raise _refused("LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE", message, "languages")
+
+
+def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]:
+    """The scores that were asked for.
+
+    Raises GatewayError 400 for scores of the encoders on a comment whose end they have not read, and 503
+    where the judge failed and the policy lets no text pass without it.
+    """
+    is_judged = decision.verdict.toxicity.score is not None
+    if decision.verdict.truncated and not (is_judged and set(request.requested_attributes) == {TOXICITY}):
+        raise _refused("COMMENT_TOO_LONG", "comment.text is longer than the encoders read", "comment.text")
+    if decision.judge_failed:
+        raise GatewayError(
+            503,
+            "judge_unavailable",
+            f"the judge gave no answer, and {TOXICITY} is its score",
+            retry_after_s=DEFAULT_RETRY_AFTER_S,
+        )
+    scores = {}
+    for name, parameters in request.requested_attributes.items():
+        value = attribute_score(name, decision.verdict)
+        if parameters is None or parameters.score_threshold is None or value >= parameters.score_threshold:
+            scores[name] = _scores(value, request.comment.text if request.span_annotations else None)
+    languages = request.languages or [LANGUAGE]
+    document = {"attributeScores": scores, "languages": languages, "detectedLanguages": languages}
+    return document if request.client_token is None else {**document, "clientToken": request.client_token}
+
+
+def _scores(value: float, span: str | None) -> dict[str, Any]:
+    """span: the text that the score is of, where spans were asked for."""
+    score = {"value": value, "type": PROBABILITY}
+    if span is None:
+        return {"summaryScore": score}
+    # Perspective counts UTF-16 code units.
+    end = len(span.encode("utf-16-le")) // 2
+    return {"spanScores": [{"begin": 0, "end": end, "score": score}], "summaryScore": score}
+
+
+def _refused(error_type: str, message: str, field: str) -> GatewayError:
+    return GatewayError(400, error_type.lower(), message, field)
+
+
+def error_document(error: GatewayError) -> dict[str, Any]:
+    """An error as Google's APIs give it, with Perspective's type of it where the request is at fault."""
+    status = STATUS_NAMES.get(error.status, "INVALID_ARGUMENT")
+    document: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
+    if status == "INVALID_ARGUMENT":
+        error_type = error.code.upper()
+        known = error_type if error_type in ERROR_TYPES else "INVALID_REQUEST"
+        document["details"] = [{"@type": ERROR_DETAIL, "errorType": known}]
+    return {"error": document}
+
+
+DIALECT = Dialect("perspective", ("/v1alpha1/", "/$discovery/"), router, error_document)
