@@ -4,14 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar, overload
 
 from tenacity import AsyncRetrying
 
-from tribunal.async_transport import AsyncTransport, open_async_transport
-from tribunal.client import remaining_s
+from tribunal.batches import REQUESTS_AT_ONCE, Call, Outcome, Request, encode_each, merged, requests_of
 from tribunal.connection import (
     DEFAULT_TIMEOUT_S,
     DEFAULT_URL,
@@ -20,18 +18,25 @@ from tribunal.connection import (
     parse_address,
 )
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
-from tribunal.error_mapping import retry_policy, translated_errors
+from tribunal.deadline import late_answers, remaining_s
+from tribunal.errors import ServerUnavailable, TribunalError
+from tribunal.faults import NoConnection
+from tribunal.gathering import Gatherer
 from tribunal.messages import (
+    Question,
     Tensor,
     Tensors,
+    encode_text,
     judgement_request,
-    moderation_requests,
+    moderation_request,
     read_piece,
     read_server_info,
     read_verdicts,
     require_size,
 )
+from tribunal.retries import retry_policy
 from tribunal.server_info import ServerInfo
+from tribunal.transport import AsyncTransport, open_async_transport
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
@@ -41,8 +46,9 @@ class AsyncClient:
     """Asks a Tribunal server for verdicts from asyncio; an asynchronous context manager.
 
     The options, methods and errors are those of `Client`. Any number of tasks of one event loop may
-    call it at once: they share one channel, and those beyond `max_in_flight` wait. A call that is
-    cancelled is cancelled on the server too. The connection is made by the first call.
+    call it at once: they share one channel, and those beyond `max_in_flight` wait. Calls of `moderate`
+    that wait anyway are gathered into requests of up to 32 texts. A request that nobody waits for any
+    more is cancelled on the server too. The connection is made by the first call.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class AsyncClient:
         self._address = parse_address(url, self._connection)
         self._opened: AsyncTransport | None = None
         self._in_flight = asyncio.Semaphore(self._connection.max_in_flight)
+        self._gatherer = Gatherer(self._outcomes, self._connection.max_in_flight)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -77,35 +84,67 @@ class AsyncClient:
             self._opened = None
 
     async def moderate(self, text: str, *, judge: JudgeMode | None = None, explain: bool = True) -> Verdict:
-        """Verdict of one text; the options are those of `moderate_batch`."""
-        return (await self.moderate_batch([text], judge=judge, explain=explain))[0]
+        """Verdict of one text; the options are those of `moderate_batch`.
+
+        It is sent at once while the server is free. Where it has to wait it is sent together with others
+        that wait; each keeps its own deadline and its own error.
+        """
+        encoded = encode_text(text, "text")
+        with late_answers(self._url, self._timeout_s):
+            return await self._gatherer.verdict(encoded, Question(judge, explain), self._new_deadline_s())
+
+    @overload
+    async def moderate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        judge: JudgeMode | None = None,
+        explain: bool = True,
+        return_errors: Literal[False] = False,
+    ) -> list[Verdict]: ...
+
+    @overload
+    async def moderate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        judge: JudgeMode | None = None,
+        explain: bool = True,
+        return_errors: Literal[True],
+    ) -> list[Verdict | TribunalError]: ...
 
     async def moderate_batch(
-        self, texts: Sequence[str], *, judge: JudgeMode | None = None, explain: bool = True
-    ) -> list[Verdict]:
-        """Verdicts of `texts`, one each, in their order.
+        self,
+        texts: Sequence[str],
+        *,
+        judge: JudgeMode | None = None,
+        explain: bool = True,
+        return_errors: bool = False,
+    ) -> list[Verdict] | list[Verdict | TribunalError]:
+        """Verdicts of `texts`, one each, in their order, all by one deadline.
 
         judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
         leaves it to the server's config.
         explain: False for the LLM's label and score without its reason, which is faster.
+        return_errors: the error of a text stands in its place. Otherwise the first error fails the call.
 
-        Sent as requests of at most 32 texts, one after the other, each with a deadline of its own. A
-        text that breaks a limit fails the call with InvalidInput.
+        Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
+        that the server refuses with InvalidInput is sent again in halves, until only the text that
+        breaks a limit fails.
         """
-        return [
-            verdict
-            for request in moderation_requests(texts, judge, explain)
-            for verdict in read_verdicts(request, await self._infer(MODERATION, request, VERDICT))
-        ]
+        encoded = encode_each(texts, return_errors=return_errors)
+        call = Call(Question(judge, explain), self._new_deadline_s(), return_errors=return_errors)
+        return merged(encoded, await self._outcomes_side_by_side(requests_of(encoded), call))
 
     async def stream_judgement(self, text: str) -> AsyncIterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is tried again only before its first piece.
+        It is tried again only before its first piece. Raises ServerError where the stream ends before
+        the answer does.
         """
         request = judgement_request(text)
         require_size(request, self._connection.max_message_bytes)
-        deadline_s = time.monotonic() + self._timeout_s
+        deadline_s = self._new_deadline_s()
 
         async def begin() -> tuple[list[Tensor], AsyncGenerator[Tensor]]:
             pieces = self._transport.stream(JUDGE, request, JUDGEMENT, remaining_s(deadline_s))
@@ -114,9 +153,9 @@ class AsyncClient:
             except StopAsyncIteration:
                 return [], pieces
 
-        with translated_errors(self._url, self._timeout_s):
+        with late_answers(self._url, self._timeout_s):
             async with self._slot_in_flight(deadline_s):
-                first, others = await self._retrying(begin)
+                first, others = await self._retrying(begin, deadline_s)
                 async with aclosing(others):
                     for piece in first:
                         yield read_piece(piece)
@@ -125,14 +164,15 @@ class AsyncClient:
 
     async def is_ready(self) -> bool:
         """Whether the server gives verdicts now; False, not an error, where it still loads."""
-        return await self._call(lambda timeout_s: self._transport.is_ready(MODERATION, timeout_s))
+        return await self._is_ready(MODERATION, self._new_deadline_s())
 
     async def info(self) -> ServerInfo:
         """What the server runs, and from which weights."""
-        names = sorted(await self._call(self._transport.models))
-        models = {name: await self._call(partial(self._transport.is_ready, name)) for name in names}
-        version = await self._call(self._transport.version)
-        return read_server_info(version, models, await self._infer(MANIFEST, {}, MANIFEST))
+        deadline_s = self._new_deadline_s()
+        names = sorted(await self._call(self._transport.models, deadline_s))
+        models = {name: await self._is_ready(name, deadline_s) for name in names}
+        version = await self._call(self._transport.version, deadline_s)
+        return read_server_info(version, models, await self._infer(MANIFEST, {}, MANIFEST, deadline_s))
 
     @property
     def _transport(self) -> AsyncTransport:
@@ -141,27 +181,70 @@ class AsyncClient:
             self._opened = open_async_transport(self._address, self._connection)
         return self._opened
 
-    async def _infer(self, model: str, inputs: Tensors, output: str) -> Tensor:
-        require_size(inputs, self._connection.max_message_bytes)
-        return await self._call(lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s))
+    async def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
+        """Outcomes of all texts of `requests`, in their order."""
+        at_once = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
-    async def _call(self, call: Callable[[float], Awaitable[Result]]) -> Result:
+        async def in_turn(request: Request) -> list[Outcome]:
+            async with at_once:
+                return await self._outcomes(request, call)
+
+        tasks = [asyncio.create_task(in_turn(request)) for request in requests]
+        try:
+            return [outcome for outcomes in await asyncio.gather(*tasks) for outcome in outcomes]
+        finally:
+            # After a failure or a cancel nothing more is asked.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _outcomes(self, request: Request, call: Call) -> list[Outcome]:
+        """An outcome for each text of `request`; raises the error where `call` does not return it."""
+        try:
+            inputs = moderation_request(request.texts, call.question)
+            return [*read_verdicts(inputs, await self._infer(MODERATION, inputs, VERDICT, call.deadline_s))]
+        except call.divided_on as error:
+            if len(request.texts) == 1:
+                return request.failed(error, call)
+            return [outcome for half in request.halves() for outcome in await self._outcomes(half, call)]
+        except TribunalError as error:
+            return request.failed(error, call)
+
+    async def _infer(self, model: str, inputs: Tensors, output: str, deadline_s: float) -> Tensor:
+        require_size(inputs, self._connection.max_message_bytes)
+        return await self._call(
+            lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s), deadline_s
+        )
+
+    async def _is_ready(self, model: str, deadline_s: float) -> bool:
+        return await self._call(lambda timeout_s: self._transport.is_ready(model, timeout_s), deadline_s)
+
+    def _new_deadline_s(self) -> float:
+        return time.monotonic() + self._timeout_s
+
+    async def _call(self, call: Callable[[float], Awaitable[Result]], deadline_s: float) -> Result:
         """Make `call` once a slot is free, and again where the retry policy says so, all by one deadline."""
-        deadline_s = time.monotonic() + self._timeout_s
 
         async def attempt() -> Result:
             async with self._slot_in_flight(deadline_s):
                 return await call(remaining_s(deadline_s))
 
-        return await self._retrying(attempt)
+        return await self._retrying(attempt, deadline_s)
 
-    async def _retrying(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
-        async def sorted_attempt() -> Result:
-            with translated_errors(self._url, self._timeout_s):
+    async def _retrying(self, attempt: Callable[[], Awaitable[Result]], deadline_s: float) -> Result:
+        async def timed_attempt() -> Result:
+            with late_answers(self._url, self._timeout_s):
                 return await attempt()
 
-        policy = retry_policy(self._connection.retries, self._timeout_s)
-        return await AsyncRetrying(**policy)(sorted_attempt)
+        try:
+            policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
+            return await AsyncRetrying(**policy)(timed_attempt)
+        except NoConnection as error:
+            from tribunal.diagnosis import connection_fault
+
+            left_s = remaining_s(deadline_s)
+            fault = await asyncio.to_thread(connection_fault, self._address, self._connection, left_s)
+            raise ServerUnavailable(fault or str(error)) from error
 
     @asynccontextmanager
     async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:

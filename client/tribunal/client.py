@@ -5,12 +5,13 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar, overload
 
 from tenacity import Retrying
 
+from tribunal.batches import REQUESTS_AT_ONCE, Call, Outcome, Request, encode_each, merged, requests_of
 from tribunal.connection import (
     DEFAULT_TIMEOUT_S,
     DEFAULT_URL,
@@ -19,17 +20,21 @@ from tribunal.connection import (
     parse_address,
 )
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
-from tribunal.error_mapping import retry_policy, translated_errors
+from tribunal.deadline import late_answers, remaining_s
+from tribunal.errors import ServerUnavailable, TribunalError
+from tribunal.faults import NoConnection
 from tribunal.messages import (
+    Question,
     Tensor,
     Tensors,
     judgement_request,
-    moderation_requests,
+    moderation_request,
     read_piece,
     read_server_info,
     read_verdicts,
     require_size,
 )
+from tribunal.retries import retry_policy
 from tribunal.server_info import ServerInfo
 from tribunal.transport import open_transport
 from tribunal.verdict import Verdict
@@ -38,15 +43,14 @@ Result = TypeVar("Result")
 
 
 class Client:
-    """Asks a Tribunal server for verdicts; a context manager.
+    """Asks a Tribunal server for verdicts; a context manager, which threads may share.
 
     url: `host:port` or `grpcs://host:port` for gRPC, `http://host:port` or `https://host:port` for HTTP.
     timeout_s: deadline of each call in seconds, all waiting and trying again included.
     connection: TLS, headers, compression, retries and limits.
 
-    Over gRPC it may be shared between threads, and over HTTP each thread has its own connection.
-    Every method raises a TribunalError: InvalidInput, AccessDenied, ServerUnavailable, DeadlineExceeded
-    or ServerError.
+    Every method raises a TribunalError: InvalidInput, AccessDenied, ServerUnavailable (Overloaded),
+    DeadlineExceeded or ServerError.
     """
 
     def __init__(
@@ -59,7 +63,8 @@ class Client:
         self._url = url
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
-        self._transport = open_transport(parse_address(url, self._connection), self._connection)
+        self._address = parse_address(url, self._connection)
+        self._transport = open_transport(self._address, self._connection)
         self._in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
 
     def __enter__(self) -> "Client":
@@ -81,74 +86,139 @@ class Client:
         """Verdict of one text; the options are those of `moderate_batch`."""
         return self.moderate_batch([text], judge=judge, explain=explain)[0]
 
+    @overload
     def moderate_batch(
-        self, texts: Sequence[str], *, judge: JudgeMode | None = None, explain: bool = True
-    ) -> list[Verdict]:
-        """Verdicts of `texts`, one each, in their order.
+        self,
+        texts: Sequence[str],
+        *,
+        judge: JudgeMode | None = None,
+        explain: bool = True,
+        return_errors: Literal[False] = False,
+    ) -> list[Verdict]: ...
+
+    @overload
+    def moderate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        judge: JudgeMode | None = None,
+        explain: bool = True,
+        return_errors: Literal[True],
+    ) -> list[Verdict | TribunalError]: ...
+
+    def moderate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        judge: JudgeMode | None = None,
+        explain: bool = True,
+        return_errors: bool = False,
+    ) -> list[Verdict] | list[Verdict | TribunalError]:
+        """Verdicts of `texts`, one each, in their order, all by one deadline.
 
         judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
         leaves it to the server's config.
         explain: False for the LLM's label and score without its reason, which is faster.
+        return_errors: the error of a text stands in its place. Otherwise the first error fails the call.
 
-        Sent as requests of at most 32 texts, one after the other, each with a deadline of its own. A
-        text that breaks a limit fails the call with InvalidInput.
+        Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
+        that the server refuses with InvalidInput is sent again in halves, until only the text that
+        breaks a limit fails.
         """
-        return [
-            verdict
-            for request in moderation_requests(texts, judge, explain)
-            for verdict in read_verdicts(request, self._infer(MODERATION, request, VERDICT))
-        ]
+        encoded = encode_each(texts, return_errors=return_errors)
+        call = Call(Question(judge, explain), self._new_deadline_s(), return_errors=return_errors)
+        return merged(encoded, self._outcomes_side_by_side(requests_of(encoded), call))
 
     def stream_judgement(self, text: str) -> Iterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is tried again only before its first piece.
+        It is tried again only before its first piece. Raises ServerError where the stream ends before
+        the answer does.
         """
         request = judgement_request(text)
         require_size(request, self._connection.max_message_bytes)
-        deadline_s = time.monotonic() + self._timeout_s
+        deadline_s = self._new_deadline_s()
 
         def begin() -> tuple[list[Tensor], Generator[Tensor]]:
             pieces = self._transport.stream(JUDGE, request, JUDGEMENT, remaining_s(deadline_s))
             return list(itertools.islice(pieces, 1)), pieces
 
-        with translated_errors(self._url, self._timeout_s), self._slot_in_flight(deadline_s):
-            first, others = self._retrying(begin)
+        with late_answers(self._url, self._timeout_s), self._slot_in_flight(deadline_s):
+            first, others = self._retrying(begin, deadline_s)
             with contextlib.closing(others):
                 for piece in itertools.chain(first, others):
                     yield read_piece(piece)
 
     def is_ready(self) -> bool:
         """Whether the server gives verdicts now; False, not an error, where it still loads."""
-        return self._call(lambda timeout_s: self._transport.is_ready(MODERATION, timeout_s))
+        return self._is_ready(MODERATION, self._new_deadline_s())
 
     def info(self) -> ServerInfo:
         """What the server runs, and from which weights."""
-        names = sorted(self._call(self._transport.models))
-        models = {name: self._call(partial(self._transport.is_ready, name)) for name in names}
-        version = self._call(self._transport.version)
-        return read_server_info(version, models, self._infer(MANIFEST, {}, MANIFEST))
+        deadline_s = self._new_deadline_s()
+        names = sorted(self._call(self._transport.models, deadline_s))
+        models = {name: self._is_ready(name, deadline_s) for name in names}
+        version = self._call(self._transport.version, deadline_s)
+        return read_server_info(version, models, self._infer(MANIFEST, {}, MANIFEST, deadline_s))
 
-    def _infer(self, model: str, inputs: Tensors, output: str) -> Tensor:
+    def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
+        """Outcomes of all texts of `requests`, in their order."""
+        if len(requests) <= 1:
+            return [outcome for request in requests for outcome in self._outcomes(request, call)]
+        pool = ThreadPoolExecutor(min(len(requests), REQUESTS_AT_ONCE, self._connection.max_in_flight))
+        try:
+            answered = pool.map(lambda request: self._outcomes(request, call), requests)
+            return [outcome for outcomes in answered for outcome in outcomes]
+        finally:
+            # After a failure or Ctrl-C nothing more is asked.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _outcomes(self, request: Request, call: Call) -> list[Outcome]:
+        """An outcome for each text of `request`; raises the error where `call` does not return it."""
+        try:
+            inputs = moderation_request(request.texts, call.question)
+            return [*read_verdicts(inputs, self._infer(MODERATION, inputs, VERDICT, call.deadline_s))]
+        except call.divided_on as error:
+            if len(request.texts) == 1:
+                return request.failed(error, call)
+            return [outcome for half in request.halves() for outcome in self._outcomes(half, call)]
+        except TribunalError as error:
+            return request.failed(error, call)
+
+    def _infer(self, model: str, inputs: Tensors, output: str, deadline_s: float) -> Tensor:
         require_size(inputs, self._connection.max_message_bytes)
-        return self._call(lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s))
+        return self._call(
+            lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s), deadline_s
+        )
 
-    def _call(self, call: Callable[[float], Result]) -> Result:
+    def _is_ready(self, model: str, deadline_s: float) -> bool:
+        return self._call(lambda timeout_s: self._transport.is_ready(model, timeout_s), deadline_s)
+
+    def _new_deadline_s(self) -> float:
+        return time.monotonic() + self._timeout_s
+
+    def _call(self, call: Callable[[float], Result], deadline_s: float) -> Result:
         """Make `call` once a slot is free, and again where the retry policy says so, all by one deadline."""
-        deadline_s = time.monotonic() + self._timeout_s
 
         def attempt() -> Result:
             with self._slot_in_flight(deadline_s):
                 return call(remaining_s(deadline_s))
 
-        return self._retrying(attempt)
+        return self._retrying(attempt, deadline_s)
 
-    def _retrying(self, attempt: Callable[[], Result]) -> Result:
-        def sorted_attempt() -> Result:
-            with translated_errors(self._url, self._timeout_s):
+    def _retrying(self, attempt: Callable[[], Result], deadline_s: float) -> Result:
+        def timed_attempt() -> Result:
+            with late_answers(self._url, self._timeout_s):
                 return attempt()
 
-        return Retrying(**retry_policy(self._connection.retries, self._timeout_s))(sorted_attempt)
+        try:
+            policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
+            return Retrying(**policy)(timed_attempt)
+        except NoConnection as error:
+            from tribunal.diagnosis import connection_fault
+
+            fault = connection_fault(self._address, self._connection, remaining_s(deadline_s))
+            raise ServerUnavailable(fault or str(error)) from error
 
     @contextlib.contextmanager
     def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:
@@ -159,8 +229,3 @@ class Client:
             yield
         finally:
             self._in_flight.release()
-
-
-def remaining_s(deadline_s: float) -> float:
-    """Seconds until `deadline_s` of the monotonic clock, and a millisecond where it is over."""
-    return max(deadline_s - time.monotonic(), 0.001)

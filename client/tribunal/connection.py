@@ -26,8 +26,9 @@ class Connection:
     headers: sent with every request, as `{"authorization": "Bearer ..."}`.
     compression: of what is sent: `gzip`, `deflate` or None. Answers come as the server chooses over
     gRPC, and compressed alike over HTTP.
-    retries: how often a call is sent again when the server is unavailable, after a random pause of at
-    most 0.1 s, 0.2 s, 0.4 s ... 5 s, and never past the call's deadline. No other error is retried.
+    retries: how often a call is sent again when the server is unavailable or overloaded, after a random
+    pause of at most 0.1 s, 0.2 s, 0.4 s ... 5 s, or as long as the server asks for (`Retry-After`), and
+    never past the call's deadline. No other error is retried.
     max_in_flight: the most calls at a time; others wait, and their deadline runs while they do.
     max_message_bytes: the largest request, and over gRPC the largest answer.
 

@@ -4,6 +4,7 @@ TribunalError
 ├── InvalidInput       the caller's: the request can never succeed as it is
 ├── AccessDenied       the caller's: the server, or a gateway before it, wants other credentials
 ├── ServerUnavailable  nobody answers at the address, or the server went away; trying again may help
+│   └── Overloaded     the server has more to do than it takes; trying again later helps
 ├── DeadlineExceeded   no answer came within the deadline
 └── ServerError        the server's own
 """
@@ -22,7 +23,18 @@ class AccessDenied(TribunalError):
 
 
 class ServerUnavailable(TribunalError):
-    """No server answers, or it went away while it answered."""
+    """No server answers, or it went away while it answered.
+
+    retry_after_s: seconds that the server asks to wait before the next try; None where it does not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(ServerUnavailable):
+    """The server, or a gateway before it, takes no more requests at the moment."""
 
 
 class DeadlineExceeded(TribunalError):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import typer
-from gevent.hub import Hub
 
 from tribunal.errors import TribunalError
 
@@ -35,8 +34,6 @@ def run(app: typer.Typer) -> int:
     Ctrl-C ends it without a traceback, as does a reader of the output that goes away (`| head`).
     """
     settings = Settings()
-    # gevent, which carries HTTP, would print Ctrl-C as an error before it raises it.
-    Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
     try:
         status = app(standalone_mode=False, obj=settings)
         sys.stdout.flush()

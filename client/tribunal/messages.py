@@ -2,54 +2,55 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from tribunal.contract import EXPLAIN, JUDGE_MODE, MAX_BATCH_SIZE, STREAM, TEXT, JudgeMode
+from tribunal.contract import EXPLAIN, JUDGE_MODE, STREAM, TEXT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError
 from tribunal.server_info import ServerInfo, Weights
 from tribunal.verdict import Verdict
 
-Tensor = npt.NDArray[Any]
+# numpy is imported by the first call, and not by `import tribunal`.
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Tensor = npt.NDArray[Any]
+else:
+    Tensor = Any
 Tensors = Mapping[str, Tensor]
 
 
-def encode_texts(texts: Sequence[str]) -> Tensor:
-    """`texts` as the tensor `text` BYTES [batch, 1], UTF-8.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a text.
 
-    Raises InvalidInput for a value that is no string, or one with a lone surrogate.
+    judge: when to ask the LLM; None leaves it to the server. explain: with the LLM's reason.
     """
-    if isinstance(texts, str):
-        raise InvalidInput("texts is a single string; give a list of strings, or use moderate()")
-    rows = np.empty((len(texts), 1), dtype=np.object_)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InvalidInput(f"texts[{row}] is a {type(text).__name__}, not a string")
-        try:
-            rows[row, 0] = text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InvalidInput(
-                f"texts[{row}] is not valid Unicode: character {error.start} {error.reason}"
-            ) from error
-    return rows
+
+    judge: JudgeMode | None
+    explain: bool
 
 
-def moderation_requests(texts: Sequence[str], judge: JudgeMode | None, explain: bool) -> list[Tensors]:
-    """Inputs of `moderation` for `texts` in their order, at most MAX_BATCH_SIZE in each request.
+def encode_text(text: object, name: str) -> bytes:
+    """`text` in UTF-8; raises InvalidInput, which calls it `name`, for no string or a lone surrogate."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"{name} is a {type(text).__name__}, not a string")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{name} is not valid Unicode: character {error.start} {error.reason}") from error
 
-    text BYTES, explain BOOL and, unless it is None, judge BYTES, all [batch, 1]. Raises InvalidInput.
+
+def moderation_request(texts: Sequence[bytes], question: Question) -> Tensors:
+    """Inputs of `moderation` for `texts` in UTF-8, at most MAX_BATCH_SIZE.
+
+    text BYTES, explain BOOL and, unless it is None, judge BYTES, all [batch, 1].
     """
-    encoded = encode_texts(texts)
-    requests: list[Tensors] = []
-    for start in range(0, len(encoded), MAX_BATCH_SIZE):
-        batch = encoded[start : start + MAX_BATCH_SIZE]
-        inputs: dict[str, Tensor] = {TEXT: batch, EXPLAIN: np.full(batch.shape, explain)}
-        if judge is not None:
-            inputs[JUDGE_MODE] = np.full(batch.shape, judge.encode(), dtype=np.object_)
-        requests.append(inputs)
-    return requests
+    batch = len(texts)
+    inputs = {TEXT: _column(texts, "object"), EXPLAIN: _column([question.explain] * batch, "bool")}
+    if question.judge is not None:
+        inputs[JUDGE_MODE] = _column([question.judge.encode()] * batch, "object")
+    return inputs
 
 
 def read_verdicts(request: Tensors, documents: Tensor) -> list[Verdict]:
@@ -62,7 +63,7 @@ def read_verdicts(request: Tensors, documents: Tensor) -> list[Verdict]:
 
 def judgement_request(text: str) -> Tensors:
     """Inputs of `judge` for a stream: text BYTES [1], stream BOOL [1]; raises InvalidInput."""
-    return {TEXT: encode_texts([text])[0], STREAM: np.array([True])}
+    return {TEXT: _column([encode_text(text, "text")], "object")[0], STREAM: _column([True], "bool")[0]}
 
 
 def read_piece(piece: Tensor) -> str:
@@ -87,8 +88,17 @@ def require_size(inputs: Tensors, max_message_bytes: int) -> None:
     """Raise InvalidInput where the values of `inputs` alone have more than `max_message_bytes`."""
     # Each value of BYTES is sent with its length in 4 bytes.
     size_bytes = sum(
-        sum(4 + len(value) for value in values.flat) if values.dtype == np.object_ else values.nbytes
+        sum(4 + len(value) for value in values.flat) if values.dtype.hasobject else values.nbytes
         for values in inputs.values()
     )
     if size_bytes > max_message_bytes:
         raise InvalidInput(f"the request has {size_bytes} bytes and max_message_bytes is {max_message_bytes}")
+
+
+def _column(values: Sequence[bytes] | Sequence[bool], dtype: str) -> Tensor:
+    """`values` as a tensor [batch, 1], of BYTES (`object`) or BOOL (`bool`)."""
+    import numpy as np
+
+    rows: Tensor = np.empty((len(values), 1), dtype)
+    rows[:, 0] = values
+    return rows

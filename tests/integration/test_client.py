@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tribunal import Client, DeadlineExceeded, ServerUnavailable, TribunalError
 from tribunal.contract import MODERATION
-from tribunal.messages import encode_texts
+from tribunal.messages import Question, moderation_request
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
@@ -68,7 +68,7 @@ def test_a_batch_keeps_its_order_beyond_one_request(url: str) -> None:
 
 def test_the_verdict_document_is_the_tensors_and_follows_its_schema(server: TritonServer) -> None:
     schema = json.loads((MODEL_REPOSITORY / "verdict" / "verdict.schema.json").read_text("utf-8"))
-    inputs = {"text": encode_texts(["How to make a bomb?", "a cake"])}
+    inputs = moderation_request([b"How to make a bomb?", b"a cake"], Question(None, explain=True))
     with Client(server.grpc_url) as client:
         outputs = {
             name: client._transport.infer(MODERATION, inputs, name, 10.0)

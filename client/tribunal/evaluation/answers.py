@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from tribunal.batches import only_verdict
 from tribunal.client import Client
 from tribunal.contract import JudgeMode
-from tribunal.errors import InvalidInput, ServerUnavailable
+from tribunal.errors import InvalidInput, ServerUnavailable, TribunalError
 from tribunal.evaluation.target import Target
 from tribunal.verdict import Verdict
 
@@ -40,27 +41,22 @@ def ask(
     Raises TribunalError where the server fails: half an evaluation is none.
     """
     judge: JudgeMode = "always" if target is Target.toxicity else "never"
-    refused: list[Refused] = []
 
-    def ask_batch(start: int) -> list[Verdict | None]:
+    def ask_batch(start: int) -> list[Verdict | TribunalError]:
         batch = texts[start : start + TEXTS_PER_REQUEST]
-        try:
-            return list(client.moderate_batch(batch, judge=judge, explain=False))
-        except InvalidInput:
-            return [ask_alone(start + offset, text) for offset, text in enumerate(batch)]
-
-    def ask_alone(index: int, text: str) -> Verdict | None:
-        try:
-            return client.moderate(text, judge=judge, explain=False)
-        except InvalidInput as error:
-            refused.append(Refused(index + 1, str(error)))
-            return None
+        return client.moderate_batch(batch, judge=judge, explain=False, return_errors=True)
 
     verdicts: list[Verdict | None] = []
+    refused: list[Refused] = []
     pool = ThreadPoolExecutor(concurrency)
     try:
         for answered in pool.map(ask_batch, range(0, len(texts), TEXTS_PER_REQUEST)):
-            verdicts.extend(answered)
+            for outcome in answered:
+                if isinstance(outcome, InvalidInput):
+                    refused.append(Refused(len(verdicts) + 1, str(outcome)))
+                    verdicts.append(None)
+                else:
+                    verdicts.append(only_verdict(outcome))
             on_answers(len(answered))
     finally:
         # After a failure or Ctrl-C nothing more is asked.
@@ -73,4 +69,4 @@ def ask(
             f"the judge answered none of {len(verdicts)} texts ({', '.join(statuses) or 'all refused'}): "
             "check that the server has its judge"
         )
-    return verdicts, sorted(refused, key=lambda text: text.row)
+    return verdicts, refused

@@ -1,7 +1,7 @@
 """The figures of an evaluation, from labels and answers side by side."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def evaluate_answers(
         data=data,
         server=server,
         url=url,
-        at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
         decisions=DECISIONS[target],
         measures=measure(scored, negative_name),
         answered_alone=measure(scored.where(scored.answered), negative_name)

@@ -1,9 +1,9 @@
 """What can be evaluated: the models of the ensemble, by the question each answers, and its usual columns."""
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Target(str, Enum):
+class Target(StrEnum):
     """A model whose answers are compared with labels."""
 
     rejection = "rejection"

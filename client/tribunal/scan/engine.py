@@ -90,12 +90,14 @@ class Asker:
         unavailable_since_s: float | None = None
         while True:
             try:
-                return [*self.client.moderate_batch(texts, judge=self.judge, explain=self.explain)]
-            except InvalidInput as error:
-                failure: TribunalError = error
-                break
+                outcomes = self.client.moderate_batch(
+                    texts, judge=self.judge, explain=self.explain, return_errors=True
+                )
+                _raise_unless_refused(outcomes)
+                return outcomes
             except (DeadlineExceeded, ServerError) as error:
-                failure, asks = error, asks + 1
+                failure: TribunalError = error
+                asks += 1
                 self.wait_until_ready()
                 if len(texts) > 1 or asks == ASKS:
                     break
@@ -110,6 +112,13 @@ class Asker:
             return [failure]
         middle = len(texts) // 2
         return self._ask(texts[:middle]) + self._ask(texts[middle:])
+
+
+def _raise_unless_refused(outcomes: Sequence[Verdict | TribunalError]) -> None:
+    """Raise the first error that is not about its text, for the server may get over it."""
+    for outcome in outcomes:
+        if isinstance(outcome, TribunalError) and not isinstance(outcome, InvalidInput):
+            raise outcome
 
 
 def completed(

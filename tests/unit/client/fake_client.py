@@ -54,12 +54,16 @@ class FakeClient:
         *,
         judge: JudgeMode | None = None,  # noqa: ARG002
         explain: bool = True,  # noqa: ARG002
-    ) -> list[Verdict]:
+        return_errors: bool = False,
+    ) -> list[Verdict | InvalidInput]:
         self.batches.append(list(texts))
+        outcomes: list[Verdict | InvalidInput] = []
         for index, text in enumerate(texts):
-            if "refuse" in text:
-                raise InvalidInput(f"text[{index}] has {70_000 + index} bytes; the limit is 65536")
-        return [verdict_on(text) for text in texts]
+            refused = InvalidInput(f"text[0] has {70_000 + index} bytes; the limit is 65536")
+            outcomes.append(refused if "refuse" in text else verdict_on(text))
+            if "refuse" in text and not return_errors:
+                raise refused
+        return outcomes
 
     def stream_judgement(self, text: str) -> Iterator[str]:
         yield from ("toxic" if "bomb" in text else "non-toxic", ". ", REASON)

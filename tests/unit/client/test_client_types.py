@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import tribunal
 from tribunal import AsyncClient, Client, InvalidInput, ServerError, Toxicity, TribunalError, Verdict
-from tribunal.messages import encode_texts
+from tribunal.batches import encode_each
+from tribunal.messages import Question, moderation_request
 
 DOCUMENT: dict[str, Any] = {
     "flagged": True,
@@ -56,9 +57,14 @@ def test_anything_else_is_the_servers_error(document: bytes) -> None:
 
 
 def test_texts_become_one_row_each() -> None:
-    rows = encode_texts(["é", "", "a\x00b"])
-    assert rows.shape == (3, 1)
-    assert rows[:, 0].tolist() == ["é".encode(), b"", b"a\x00b"]
+    texts = ["é", "", "a\x00b"]
+    encoded = [text.encode() for text in texts]
+    assert encode_each(texts, return_errors=False) == encoded
+    inputs = moderation_request(encoded, Question("never", explain=False))
+    assert {name: values.shape for name, values in inputs.items()} == dict.fromkeys(
+        ("text", "explain", "judge"), (3, 1)
+    )
+    assert inputs["text"][:, 0].tolist() == encoded
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ def test_texts_become_one_row_each() -> None:
 )
 def test_what_is_no_text_is_refused_with_its_place(texts: Any, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        encode_texts(texts)
+        encode_each(texts, return_errors=False)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan")])
@@ -92,7 +98,7 @@ def test_every_error_has_one_base() -> None:
     from tribunal import errors
 
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     assert all(issubclass(kind, TribunalError) for kind in kinds)
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import tenacity
-from tribunal import Client, Connection, InvalidInput, ServerUnavailable
+from tribunal import Client, Connection, InvalidInput, Overloaded, ServerUnavailable
 from tribunal.connection import Address
-from tribunal.error_mapping import retry_policy
-from tribunal.messages import encode_texts, require_size
+from tribunal.messages import Question, moderation_request, require_size
+from tribunal.retries import retry_after_s, retry_policy
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
 
 
 def test_the_size_counts_every_value_with_its_length() -> None:
-    inputs = {"text": encode_texts(["é", "abc"])}
-    require_size(inputs, 2 + 3 + 2 * 4)
-    with pytest.raises(InvalidInput, match="the request has 13 bytes and max_message_bytes is 12"):
-        require_size(inputs, 12)
+    inputs = moderation_request(["é".encode(), b"abc"], Question(None, explain=True))
+    require_size(inputs, 2 + 3 + 2 * 4 + 2)
+    with pytest.raises(InvalidInput, match="the request has 15 bytes and max_message_bytes is 14"):
+        require_size(inputs, 14)
 
 
 def test_pauses_grow_are_random_and_end_before_the_deadline() -> None:
@@ -99,3 +99,29 @@ def test_only_an_unavailable_server_is_asked_again() -> None:
         with pytest.raises(type(error)):
             tenacity.Retrying(**retry_policy(retries=2, timeout_s=5.0))(fail, error)
     assert [type(error) for error in attempts] == [ServerUnavailable] * 3 + [InvalidInput]
+
+
+@pytest.mark.parametrize(
+    ("header", "pause_s"),
+    [
+        ("3", 3.0),
+        (b"0", 0.0),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("Wed, 21 Oct 2026", None),
+        ("inf", None),
+    ],
+)
+def test_only_seconds_are_read_of_retry_after(header: str | bytes | None, pause_s: float | None) -> None:
+    assert retry_after_s(header) == pause_s
+
+
+def test_a_pause_is_as_long_as_the_server_asks_for() -> None:
+    policy = retry_policy(retries=1, timeout_s=60.0)
+    state = tenacity.RetryCallState(tenacity.Retrying(**policy), None, (), {})
+    state.set_exception((Overloaded, Overloaded("later", retry_after_s=7.0), None))
+    assert policy["wait"](state) == 7.0
+    assert policy["retry"](state)
+    state.set_exception((Overloaded, Overloaded("later"), None))
+    assert 0 < policy["wait"](state) <= 0.1

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from tribunal import InvalidInput, ServerUnavailable, Verdict
+from tribunal import InvalidInput, ServerUnavailable
 from tribunal.cli import app
 from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.exit_status import Settings
@@ -116,7 +116,7 @@ def test_answers_are_printed_before_the_next_texts_are_asked_about(
     printed = []
     ask = client.moderate_batch
 
-    def watched(texts: Sequence[str], **given: Any) -> list[Verdict]:
+    def watched(texts: Sequence[str], **given: Any) -> Any:
         printed.append("text 31" in capsys.readouterr().out)
         return ask(texts, **given)
 

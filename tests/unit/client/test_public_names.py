@@ -17,7 +17,7 @@ README = (CHECKOUT / "client" / "README.md").read_text("utf-8")
 PUBLIC = {name: getattr(tribunal, name) for name in tribunal.__all__}
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # numpy and tritonclient carry the tensors; nobody who calls the client needs to know.
-HIDDEN = ("numpy", "tritonclient", "grpc", "gevent", "aiohttp", "tenacity")
+HIDDEN = ("numpy", "tritonclient", "grpc", "httpx", "tenacity")
 UNITS = {"_s": "seconds", "_ms": "ms", "_bytes": "largest"}
 
 

@@ -1,0 +1,91 @@
+"""How the texts of one call become requests, and their answers one list again: shared by both clients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tribunal.contract import MAX_BATCH_SIZE, TEXT
+from tribunal.errors import InvalidInput, TribunalError
+from tribunal.messages import Question, encode_text
+from tribunal.verdict import Verdict
+
+Outcome = Verdict | TribunalError
+# Requests of one call that are in flight together: enough to keep a server busy, and not to flood it.
+REQUESTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Call:
+    """What holds for all texts of one call.
+
+    deadline_s: of the whole call, on the monotonic clock.
+    divided_on: errors after which a request is asked again in halves, so that only its guilty texts fail.
+    return_errors: the error of a text stands in its place, and fails no other.
+    """
+
+    question: Question
+    deadline_s: float
+    divided_on: tuple[type[TribunalError], ...] = (InvalidInput,)
+    return_errors: bool = True
+
+
+@dataclass(frozen=True)
+class Request:
+    """Texts in UTF-8 that are sent together; `first` is the row of the first one in the call."""
+
+    first: int
+    texts: Sequence[bytes]
+
+    def halves(self) -> tuple["Request", "Request"]:
+        """This request as two."""
+        middle = len(self.texts) // 2
+        return (
+            Request(self.first, self.texts[:middle]),
+            Request(self.first + middle, self.texts[middle:]),
+        )
+
+    def failed(self, error: TribunalError, call: Call) -> list[Outcome]:
+        """The outcomes where all of it failed; raises the error where the call does not return it."""
+        if call.return_errors:
+            return [error] * len(self.texts)
+        if isinstance(error, InvalidInput) and len(self.texts) == 1:
+            # The server counts the texts of a request, and the caller those of the call.
+            message = str(error).replace(f"{TEXT}[0]", f"texts[{self.first}]")
+            raise InvalidInput(message) from error
+        raise error
+
+
+def encode_each(texts: Sequence[str], *, return_errors: bool) -> list[bytes | InvalidInput]:
+    """Each text in UTF-8; raises InvalidInput for one that is none, or gives it in the text's place."""
+    if isinstance(texts, str):
+        raise InvalidInput("texts is a single string; give a list of strings, or use moderate()")
+    encoded: list[bytes | InvalidInput] = []
+    for row, text in enumerate(texts):
+        try:
+            encoded.append(encode_text(text, f"texts[{row}]"))
+        except InvalidInput as error:
+            if not return_errors:
+                raise
+            encoded.append(error)
+    return encoded
+
+
+def requests_of(encoded: Sequence[bytes | InvalidInput]) -> list[Request]:
+    """The texts that can be sent, in their order, at most MAX_BATCH_SIZE in each request."""
+    texts = [text for text in encoded if isinstance(text, bytes)]
+    return [
+        Request(start, texts[start : start + MAX_BATCH_SIZE])
+        for start in range(0, len(texts), MAX_BATCH_SIZE)
+    ]
+
+
+def merged(encoded: Sequence[bytes | InvalidInput], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """`outcomes` of the texts that were sent, and between them the errors of those that were not."""
+    remaining = iter(outcomes)
+    return [next(remaining) if isinstance(text, bytes) else text for text in encoded]
+
+
+def only_verdict(outcome: Outcome) -> Verdict:
+    """The verdict; raises the error where it is one."""
+    if isinstance(outcome, TribunalError):
+        raise outcome
+    return outcome

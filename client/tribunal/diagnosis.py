@@ -1,0 +1,115 @@
+"""Finds out why no connection came about: asks the port itself which protocol it speaks, and by which TLS."""
+
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
+from tribunal.connection import Address, Connection
+from tribunal.wire import tls_context
+
+LONGEST_S = 2.0
+DEFAULT_PORTS = {False: 80, True: 443}
+# The preface of a client of HTTP/2 (RFC 9113, 3.4), with its empty SETTINGS frame.
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+HTTP1_REQUEST = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+# Of a frame of HTTP/2 the fourth byte is its type.
+FRAME_TYPE, SETTINGS = 3, 4
+
+
+def connection_fault(address: Address, connection: Connection, timeout_s: float) -> str | None:
+    """What is wrong between this client and the server at `address`, and what to do, in one sentence.
+
+    None where nothing listens there, where the server is as it should be, or after `timeout_s`.
+    """
+    deadline_s = time.monotonic() + min(timeout_s, LONGEST_S)
+    try:
+        if address.is_tls:
+            return _fault_with_tls(address, connection, deadline_s)
+        return _fault_without_tls(address, deadline_s)
+    except OSError:
+        return None
+
+
+def _fault_with_tls(address: Address, connection: Connection, deadline_s: float) -> str | None:
+    context = tls_context(connection)
+    context.set_alpn_protocols(["http/1.1"] if address.is_http else ["h2"])
+    try:
+        with _connected(address, deadline_s) as plain, _secured(plain, context, address) as secure:
+            # A server speaks of the client's certificate after the handshake.
+            answer = _answer_to_greeting(secure, address)
+    except ssl.SSLCertVerificationError as error:
+        return (
+            f"the certificate of {address.url} is not trusted ({error.verify_message}): give the "
+            "certificate of its authority as ca_file, and a host name that the certificate has"
+        )
+    except ssl.SSLError as error:
+        return _fault_of_alert(error, address, connection)
+    except ConnectionError:
+        answer = b""
+    return _fault_of_protocol(answer, address) or (
+        _certificate_refused(address, connection) if not answer else None
+    )
+
+
+def _fault_of_alert(error: ssl.SSLError, address: Address, connection: Connection) -> str | None:
+    if "ALERT" in (error.reason or ""):
+        return _certificate_refused(address, connection)
+    scheme = "http://" if address.is_http else "host:port or grpc://"
+    return f"{address.url} does not speak TLS ({error.reason}): give {scheme}, or the port that does"
+
+
+def _certificate_refused(address: Address, connection: Connection) -> str:
+    given = "another client certificate than" if connection.cert_file else "a client certificate:"
+    return f"{address.url} ends the connection after TLS began; it may want {given} cert_file and key_file"
+
+
+def _fault_without_tls(address: Address, deadline_s: float) -> str | None:
+    try:
+        with _connected(address, deadline_s) as plain:
+            answer = _answer_to_greeting(plain, address)
+    except ConnectionError:
+        answer = b""
+    if answer:
+        return _fault_of_protocol(answer, address)
+    if _speaks_tls(address, deadline_s):
+        scheme = "https://" if address.is_http else "grpcs://"
+        return f"{address.url} speaks TLS: give {scheme}"
+    return None
+
+
+def _fault_of_protocol(answer: bytes, address: Address) -> str | None:
+    """What the first bytes of a server say of its protocol, where it is not the one of `address`."""
+    if not address.is_http and answer.startswith(b"HTTP/1"):
+        return f"{address.url} speaks HTTP, not gRPC: give http:// or https://, or the port of gRPC"
+    if address.is_http and answer[FRAME_TYPE : FRAME_TYPE + 1] == bytes([SETTINGS]):
+        return f"{address.url} speaks gRPC, not HTTP: give host:port or grpcs://, or the port of HTTP"
+    return None
+
+
+def _speaks_tls(address: Address, deadline_s: float) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        with _connected(address, deadline_s) as plain, _secured(plain, context, address):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+
+
+def _connected(address: Address, deadline_s: float) -> socket.socket:
+    parts = urlsplit(f"//{address.host}")
+    port = parts.port or DEFAULT_PORTS[address.is_tls or not address.is_http]
+    left_s = max(deadline_s - time.monotonic(), 0.001)
+    return socket.create_connection((parts.hostname, port), timeout=left_s)
+
+
+def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address) -> ssl.SSLSocket:
+    return context.wrap_socket(plain, server_hostname=urlsplit(f"//{address.host}").hostname)
+
+
+def _answer_to_greeting(connected: socket.socket, address: Address) -> bytes:
+    """The first bytes that the server answers with, none where it closes; raises TimeoutError."""
+    connected.sendall(HTTP1_REQUEST if address.is_http else HTTP2_PREFACE)
+    return connected.recv(len(HTTP2_PREFACE))

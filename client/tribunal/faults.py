@@ -1,0 +1,41 @@
+"""The errors that both protocols share, with what to do about each."""
+
+from tribunal.errors import AccessDenied, Overloaded, ServerError, ServerUnavailable
+
+
+class NoConnection(ServerUnavailable):
+    """No connection came about; `diagnosis` may find out why."""
+
+
+def no_connection(url: str, reason: object) -> NoConnection:
+    """Nobody answers at `url`, or not in the protocol that the URL names."""
+    return NoConnection(_unreachable(url, reason))
+
+
+def unavailable(url: str, reason: object, retry_after_s: float | None = None) -> ServerUnavailable:
+    """The server at `url` went away, or says that it cannot answer now."""
+    return ServerUnavailable(_unreachable(url, reason), retry_after_s)
+
+
+def overloaded(url: str, reason: str, retry_after_s: float | None) -> Overloaded:
+    """The server at `url` says that it has too much to do."""
+    return Overloaded(f"{url} is overloaded ({reason}): try again later", retry_after_s)
+
+
+def access_denied(url: str, reason: str) -> AccessDenied:
+    """The server at `url`, or a gateway before it, refuses the credentials."""
+    return AccessDenied(f"{url} refuses these credentials ({reason})")
+
+
+def incomplete_answer(url: str) -> ServerError:
+    """The stream of `url` ended, and the server has not said that it is done."""
+    return ServerError(f"{url} ended the stream before the answer's final mark: the answer is incomplete")
+
+
+def lacking_output(output: str) -> ServerError:
+    """An answer has no tensor `output`."""
+    return ServerError(f"the server's answer lacks {output}; are client and server of the same version?")
+
+
+def _unreachable(url: str, reason: object) -> str:
+    return f"no server answers at {url} ({reason}): check that it runs and that the address is right"

@@ -1,0 +1,144 @@
+"""Sends single texts at once where the server is free, and together in one request where they wait anyway."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from tribunal.batches import Call, Outcome, Request, only_verdict
+from tribunal.contract import MAX_BATCH_SIZE
+from tribunal.deadline import remaining_s
+from tribunal.errors import InvalidInput, ServerError
+from tribunal.messages import Question
+from tribunal.verdict import Verdict
+
+# So many requests of single texts keep the encoders of a server busy; further texts wait and are gathered.
+REQUESTS_AT_ENCODERS = 4
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """One caller's text, its deadline on the monotonic clock, and where its outcome goes."""
+
+    text: bytes
+    deadline_s: float
+    outcome: asyncio.Future[Outcome]
+    request: "_Gathered | None" = None
+
+
+@dataclass(eq=False)
+class _Gathered:
+    """Callers whose texts are in one request."""
+
+    callers: Sequence[_Waiting]
+    task: "asyncio.Task[None] | None" = None
+
+    def cancel_if_left(self) -> None:
+        """Cancel the request when no caller waits for it any more."""
+        if self.task is not None and all(caller.outcome.done() for caller in self.callers):
+            self.task.cancel()
+
+
+@dataclass(eq=False)
+class _Queue:
+    """The callers of one question.
+
+    asks_judge: whether an answer showed that the server asks the LLM; None before the first answer.
+    """
+
+    question: Question
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    in_flight: int = 0
+    asks_judge: bool | None = None
+
+    def most_in_flight(self, max_in_flight: int) -> int:
+        """How many requests may be under way.
+
+        A text that waits for the LLM must not hold up those of its request, so such texts are gathered
+        only beyond `max_in_flight`.
+        """
+        only_encoders = self.question.judge == "never" or (
+            self.question.judge is None and self.asks_judge is False
+        )
+        return min(REQUESTS_AT_ENCODERS, max_in_flight) if only_encoders else max_in_flight
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Remember from verdicts whether the server asks the LLM."""
+        for outcome in outcomes:
+            if isinstance(outcome, Verdict):
+                self.asks_judge = self.asks_judge or outcome.toxicity.status != "skipped"
+
+
+class Gatherer:
+    """Single texts of one client, gathered by what is asked of them.
+
+    ask: gives an outcome for each text of a request, and raises no TribunalError.
+    max_in_flight: of the connection.
+    """
+
+    def __init__(self, ask: Callable[[Request, Call], Awaitable[list[Outcome]]], max_in_flight: int) -> None:
+        self._ask = ask
+        self._max_in_flight = max_in_flight
+        self._queues: dict[Question, _Queue] = {}
+
+    async def verdict(self, text: bytes, question: Question, deadline_s: float) -> Verdict:
+        """Verdict of `text`; raises TribunalErrors, and TimeoutError after `deadline_s`.
+
+        A caller that is cancelled leaves the others of its request alone.
+        """
+        queue = self._queues.setdefault(question, _Queue(question))
+        caller = _Waiting(text, deadline_s, asyncio.get_running_loop().create_future())
+        queue.waiting.append(caller)
+        self._send(queue)
+        try:
+            async with asyncio.timeout(remaining_s(deadline_s)):
+                return only_verdict(await caller.outcome)
+        finally:
+            caller.outcome.cancel()
+            if caller.request is not None:
+                caller.request.cancel_if_left()
+
+    def _send(self, queue: _Queue) -> None:
+        """Send what waits, as far as requests may be under way."""
+        while queue.in_flight < queue.most_in_flight(self._max_in_flight):
+            callers = self._next_callers(queue)
+            if not callers:
+                return
+            gathered = _Gathered(callers)
+            for caller in callers:
+                caller.request = gathered
+            queue.in_flight += 1
+            gathered.task = asyncio.create_task(self._answer(queue, callers))
+
+    def _next_callers(self, queue: _Queue) -> list[_Waiting]:
+        """The callers of the next request: those who still wait, as many as go into one."""
+        callers: list[_Waiting] = []
+        while queue.waiting and len(callers) < MAX_BATCH_SIZE:
+            caller = queue.waiting.popleft()
+            if not caller.outcome.done():
+                callers.append(caller)
+        return callers
+
+    async def _answer(self, queue: _Queue, callers: Sequence[_Waiting]) -> None:
+        """Ask about the callers' texts, and give each its outcome."""
+        try:
+            # What fails a request of several callers may be the text of one.
+            call = Call(
+                queue.question,
+                max(caller.deadline_s for caller in callers),
+                divided_on=(InvalidInput, ServerError),
+            )
+            outcomes = await self._ask(Request(0, [caller.text for caller in callers]), call)
+            queue.note(outcomes)
+            for caller, outcome in zip(callers, outcomes, strict=True):
+                if not caller.outcome.done():
+                    caller.outcome.set_result(outcome)
+        except Exception as error:  # noqa: BLE001 - it is raised where each caller waits
+            for caller in callers:
+                if not caller.outcome.done():
+                    caller.outcome.set_exception(error)
+        finally:
+            for caller in callers:
+                caller.outcome.cancel()
+            queue.in_flight -= 1
+            self._send(queue)

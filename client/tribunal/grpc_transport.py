@@ -1,0 +1,147 @@
+"""gRPC for both clients: one channel for all calls, streams included."""
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+import grpc.aio
+from tritonclient.grpc import service_pb2
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+
+from tribunal import faults
+from tribunal.connection import Address, Connection
+from tribunal.grpc_wire import (
+    COMPRESSION,
+    STREAM_HEADERS,
+    inference_request,
+    open_channel,
+    output_tensor,
+    stream_request,
+    streamed_piece,
+    translated_errors,
+)
+from tribunal.messages import Tensor, Tensors
+from tribunal.transport import AsyncTransport, Transport
+from tribunal.wire import tls_context
+
+
+def open_grpc(address: Address, connection: Connection) -> Transport:
+    """A connection for the synchronous client; raises InvalidInput for a file or an address that is none."""
+    return _GrpcTransport(address, connection)
+
+
+def open_async_grpc(address: Address, connection: Connection) -> AsyncTransport:
+    """A connection for the asyncio client; raises InvalidInput for a file or an address that is none."""
+    return _AsyncGrpcTransport(address, connection)
+
+
+class _Calls:
+    """The stub of a channel, and the options that go with each call."""
+
+    def __init__(self, api: Any, address: Address, connection: Connection) -> None:
+        if address.is_tls:
+            tls_context(connection)
+        self.url = address.url
+        self.channel = open_channel(api, address, connection)
+        self.stub = GRPCInferenceServiceStub(self.channel)
+        self.common = {"metadata": tuple(connection.lowercase_headers.items())}
+        self.inference = {**self.common, "compression": COMPRESSION[connection.compression]}
+        self.streaming = {
+            **self.inference,
+            "metadata": (*connection.lowercase_headers.items(), *STREAM_HEADERS.items()),
+        }
+
+
+class _GrpcTransport(Transport):
+    """For the synchronous client; safe to share between threads."""
+
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._calls = _Calls(grpc, address, connection)
+        self._url = address.url
+
+    def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
+        request = inference_request(model, inputs, output)
+        with translated_errors(self._url):
+            answer = self._calls.stub.ModelInfer(request, timeout=timeout_s, **self._calls.inference)
+        return output_tensor(answer, output)
+
+    def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
+        requests = iter([stream_request(model, inputs, output)])
+        answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
+        try:
+            with translated_errors(self._url):
+                for answer in answers:
+                    piece, is_final = streamed_piece(answer, output)
+                    if piece is not None:
+                        yield piece
+                    if is_final:
+                        return
+            raise faults.incomplete_answer(self._url)
+        finally:
+            answers.cancel()
+
+    def version(self, timeout_s: float) -> str:
+        return str(self._call("ServerMetadata", service_pb2.ServerMetadataRequest(), timeout_s).version)
+
+    def models(self, timeout_s: float) -> list[str]:
+        statistics = self._call("ModelStatistics", service_pb2.ModelStatisticsRequest(), timeout_s)
+        return [model.name for model in statistics.model_stats]
+
+    def is_ready(self, model: str, timeout_s: float) -> bool:
+        return bool(self._call("ModelReady", service_pb2.ModelReadyRequest(name=model), timeout_s).ready)
+
+    def close(self) -> None:
+        self._calls.channel.close()
+
+    def _call(self, method: str, request: Any, timeout_s: float) -> Any:
+        with translated_errors(self._url):
+            return getattr(self._calls.stub, method)(request, timeout=timeout_s, **self._calls.common)
+
+
+class _AsyncGrpcTransport(AsyncTransport):
+    """For the asyncio client."""
+
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._calls = _Calls(grpc.aio, address, connection)
+        self._url = address.url
+
+    async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
+        request = inference_request(model, inputs, output)
+        with translated_errors(self._url):
+            answer = await self._calls.stub.ModelInfer(request, timeout=timeout_s, **self._calls.inference)
+        return output_tensor(answer, output)
+
+    async def stream(
+        self, model: str, inputs: Tensors, output: str, timeout_s: float
+    ) -> AsyncGenerator[Tensor]:
+        requests = iter([stream_request(model, inputs, output)])
+        answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
+        try:
+            with translated_errors(self._url):
+                async for answer in answers:
+                    piece, is_final = streamed_piece(answer, output)
+                    if piece is not None:
+                        yield piece
+                    if is_final:
+                        return
+            raise faults.incomplete_answer(self._url)
+        finally:
+            answers.cancel()
+
+    async def version(self, timeout_s: float) -> str:
+        metadata = await self._call("ServerMetadata", service_pb2.ServerMetadataRequest(), timeout_s)
+        return str(metadata.version)
+
+    async def models(self, timeout_s: float) -> list[str]:
+        statistics = await self._call("ModelStatistics", service_pb2.ModelStatisticsRequest(), timeout_s)
+        return [model.name for model in statistics.model_stats]
+
+    async def is_ready(self, model: str, timeout_s: float) -> bool:
+        readiness = await self._call("ModelReady", service_pb2.ModelReadyRequest(name=model), timeout_s)
+        return bool(readiness.ready)
+
+    async def close(self) -> None:
+        await self._calls.channel.close()
+
+    async def _call(self, method: str, request: Any, timeout_s: float) -> Any:
+        with translated_errors(self._url):
+            return await getattr(self._calls.stub, method)(request, timeout=timeout_s, **self._calls.common)

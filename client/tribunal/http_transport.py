@@ -1,0 +1,175 @@
+"""HTTP for both clients, by httpx: a pool of connections, and a deadline that holds while sending too.
+
+httpx limits each step of a call but not the call, so both clients use its asyncio side, where a deadline
+ends whatever step is under way. The synchronous client runs it in a thread of its own.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from typing import Any, TypeVar
+
+import httpx
+
+from tribunal.connection import Address, Connection
+from tribunal.errors import InvalidInput
+from tribunal.http_wire import (
+    inference_body,
+    json_document,
+    output_tensor,
+    require_success,
+    translated_errors,
+)
+from tribunal.messages import Tensor, Tensors
+from tribunal.transport import AsyncTransport, Transport
+from tribunal.wire import tls_context
+
+Result = TypeVar("Result")
+# Triton's answer of a model that is not ready.
+NOT_READY = 400
+
+
+def open_http(address: Address, connection: Connection) -> Transport:
+    """A connection for the synchronous client; raises InvalidInput for a file or an address that is none."""
+    return _HttpTransport(address, connection)
+
+
+def open_async_http(address: Address, connection: Connection) -> AsyncTransport:
+    """A connection for the asyncio client; raises InvalidInput for a file or an address that is none."""
+    return _AsyncHttpTransport(address, connection)
+
+
+class _AsyncHttpTransport(AsyncTransport):
+    """For the asyncio client."""
+
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._url = address.url
+        self._compression = connection.compression
+        # Triton compresses whenever it may.
+        accepted = {"accept-encoding": connection.compression or "identity"}
+        try:
+            self._client = httpx.AsyncClient(
+                base_url=f"{'https' if address.is_tls else 'http'}://{address.host}",
+                headers={**accepted, **connection.lowercase_headers},
+                verify=tls_context(connection) if address.is_tls else False,
+                # Each call has its own deadline.
+                timeout=None,  # noqa: S113
+                limits=httpx.Limits(max_connections=connection.max_in_flight),
+            )
+        except httpx.InvalidURL as error:
+            raise InvalidInput(f"url {address.url!r}: {error}") from error
+
+    async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
+        body = inference_body(inputs, output, self._compression)
+        response = await self._send(
+            "POST", f"/v2/models/{model}/infer", timeout_s, content=body.content, headers=body.headers
+        )
+        require_success(response, self._url)
+        return output_tensor(response, output)
+
+    async def stream(
+        self,
+        model: str,  # noqa: ARG002
+        inputs: Tensors,  # noqa: ARG002
+        output: str,  # noqa: ARG002
+        timeout_s: float,  # noqa: ARG002
+    ) -> AsyncGenerator[Tensor]:
+        """Raise InvalidInput: only gRPC streams."""
+        raise _no_stream(self._url)
+        yield
+
+    async def version(self, timeout_s: float) -> str:
+        return str((await self._get("/v2", timeout_s))["version"])
+
+    async def models(self, timeout_s: float) -> list[str]:
+        statistics = await self._get("/v2/models/stats", timeout_s)
+        return [str(model["name"]) for model in statistics["model_stats"]]
+
+    async def is_ready(self, model: str, timeout_s: float) -> bool:
+        response = await self._send("GET", f"/v2/models/{model}/ready", timeout_s)
+        if response.status_code == NOT_READY:
+            return False
+        require_success(response, self._url)
+        return True
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _get(self, path: str, timeout_s: float) -> dict[str, Any]:
+        response = await self._send("GET", path, timeout_s)
+        require_success(response, self._url)
+        return json_document(response, response.content)
+
+    async def _send(self, method: str, path: str, timeout_s: float, **options: Any) -> httpx.Response:
+        with translated_errors(self._url):
+            async with asyncio.timeout(timeout_s):
+                return await self._client.request(method, path, **options)
+
+
+class _HttpTransport(Transport):
+    """For the synchronous client; safe to share between threads."""
+
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._url = address.url
+        self._transport = _AsyncHttpTransport(address, connection)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
+
+    def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
+        return self._run(self._transport.infer(model, inputs, output, timeout_s))
+
+    def stream(
+        self,
+        model: str,  # noqa: ARG002
+        inputs: Tensors,  # noqa: ARG002
+        output: str,  # noqa: ARG002
+        timeout_s: float,  # noqa: ARG002
+    ) -> Generator[Tensor]:
+        """Raise InvalidInput: only gRPC streams."""
+        raise _no_stream(self._url)
+        yield
+
+    def version(self, timeout_s: float) -> str:
+        return self._run(self._transport.version(timeout_s))
+
+    def models(self, timeout_s: float) -> list[str]:
+        return self._run(self._transport.models(timeout_s))
+
+    def is_ready(self, model: str, timeout_s: float) -> bool:
+        return self._run(self._transport.is_ready(model, timeout_s))
+
+    def close(self) -> None:
+        with self._starting:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self._transport.close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """Wait for `call` in the thread of the connections; Ctrl-C cancels it there."""
+        future = asyncio.run_coroutine_threadsafe(call, self._running_loop())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        # Begun by the first call, so that a process may fork before it.
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=_serve, args=[self._loop], name="tribunal-http", daemon=True).start()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run `loop` until it is stopped."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _no_stream(url: str) -> InvalidInput:
+    return InvalidInput(f"streaming needs gRPC, and {url} is HTTP: give host:port")

@@ -1,0 +1,128 @@
+"""KServe's protocol over HTTP with Triton's binary tensors: requests, answers, and what a status means."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tribunal import faults
+from tribunal.connection import Compression
+from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, TribunalError
+from tribunal.messages import Tensor, Tensors
+from tribunal.retries import retry_after_s
+from tribunal.wire import datatype, from_bytes, to_bytes
+
+# Where the JSON of a body ends and the tensors' bytes begin.
+JSON_LENGTH = "inference-header-content-length"
+# A model that is not found is the wrong server's, unless the server says so of one that it can load.
+UNLOADED = "has no available versions"
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is sent, with its headers."""
+
+    content: bytes
+    headers: Mapping[str, str]
+
+
+def inference_body(inputs: Tensors, output: str, compression: Compression | None) -> Body:
+    """Asks a model for its tensor `output`: a JSON document, and after it the bytes of the tensors."""
+    raw = {name: to_bytes(values) for name, values in inputs.items()}
+    document = {
+        "inputs": [
+            {
+                "name": name,
+                "shape": values.shape,
+                "datatype": datatype(values),
+                "parameters": {"binary_data_size": len(raw[name])},
+            }
+            for name, values in inputs.items()
+        ],
+        "outputs": [{"name": output, "parameters": {"binary_data": True}}],
+    }
+    header = json.dumps(document).encode()
+    content = b"".join((header, *raw.values()))
+    headers = {"content-type": "application/octet-stream", JSON_LENGTH: str(len(header))}
+    match compression:
+        case "gzip":
+            return Body(gzip.compress(content), {**headers, "content-encoding": "gzip"})
+        case "deflate":
+            return Body(zlib.compress(content), {**headers, "content-encoding": "deflate"})
+    return Body(content, headers)
+
+
+def output_tensor(response: httpx.Response, output: str) -> Tensor:
+    """The tensor `output` of a model's answer; raises ServerError where it has none."""
+    content = response.content
+    begin = int(response.headers.get(JSON_LENGTH, len(content)))
+    for tensor in json_document(response, content[:begin]).get("outputs", ()):
+        end = begin + tensor.get("parameters", {}).get("binary_data_size", 0)
+        if tensor["name"] == output and end > begin:
+            return from_bytes(content[begin:end], tensor["datatype"], tensor["shape"])
+        begin = end
+    raise faults.lacking_output(output)
+
+
+def json_document(response: httpx.Response, content: bytes) -> dict[str, Any]:
+    """An answer's JSON; raises ServerError where it is none, as from a server that is not Triton."""
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise ServerError(f"{_answer(response)}: is a Tribunal server at {response.url.host}?") from error
+    return document if isinstance(document, dict) else {}
+
+
+def require_success(response: httpx.Response, url: str) -> None:
+    """Raise what the status of an answer means, unless it is a success."""
+    if not response.is_success:
+        raise _fault(response, url)
+
+
+@contextmanager
+def translated_errors(url: str) -> Iterator[None]:
+    """Turn the errors of httpx into TribunalErrors that say what to do."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise faults.no_connection(url, str(error) or type(error).__name__) from error
+    except httpx.HTTPError as error:
+        raise ServerError(f"the answer of {url} cannot be read: {error}") from error
+
+
+def _fault(response: httpx.Response, url: str) -> TribunalError:
+    reason = _reason(response)
+    pause_s = retry_after_s(response.headers.get("retry-after"))
+    match response.status_code:
+        case 401 | 403:
+            return faults.access_denied(url, reason)
+        case 429:
+            return faults.overloaded(url, reason, pause_s)
+        case 502 | 503:
+            return faults.unavailable(url, reason, pause_s)
+        case 504:
+            return DeadlineExceeded(f"a proxy before {url} waited too long ({reason})")
+        case 404 if UNLOADED in reason:
+            return faults.unavailable(url, reason)
+        case 400 | 413:
+            return InvalidInput(reason)
+        case _:
+            return ServerError(f"{url}: {reason}")
+
+
+def _reason(response: httpx.Response) -> str:
+    """Triton's message on one line; where a proxy answers with a page, its status alone."""
+    try:
+        return " ".join(str(response.json()["error"]).split())
+    except (ValueError, KeyError, TypeError):
+        return f"{_answer(response)}; check the address, and that the server behind a proxy runs"
+
+
+def _answer(response: httpx.Response) -> str:
+    kind = response.headers.get("content-type", "").partition(";")[0] or "no content type"
+    return f"HTTP {response.status_code} {response.reason_phrase} with {kind}, which is not Triton's answer"

@@ -1,0 +1,152 @@
+"""HTTP: deadlines that hold while sending, and answers that are not Triton's."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tribunal import (
+    AsyncClient,
+    Client,
+    Connection,
+    DeadlineExceeded,
+    InvalidInput,
+    Overloaded,
+    ServerError,
+    ServerUnavailable,
+    TribunalError,
+    Verdict,
+)
+
+from tests.unit.client.http_server import HttpServer, Reply, http_server
+
+# More than the sockets' buffers hold, so that sending it waits for the server to read.
+LARGE = "a" * 2**25
+NO_RETRIES = Connection(retries=0)
+
+
+def moderate(
+    url: str, texts: list[str], timeout_s: float, connection: Connection
+) -> list[Verdict | TribunalError]:
+    """The outcome of each text, one after the other."""
+    with Client(url, timeout_s=timeout_s, connection=connection) as client:
+        return [client.moderate_batch([text], judge="never", return_errors=True)[0] for text in texts]
+
+
+def moderate_async(
+    url: str, texts: list[str], timeout_s: float, connection: Connection
+) -> list[Verdict | TribunalError]:
+    async def ask() -> list[Verdict | TribunalError]:
+        async with AsyncClient(url, timeout_s=timeout_s, connection=connection) as client:
+            return [
+                (await client.moderate_batch([text], judge="never", return_errors=True))[0] for text in texts
+            ]
+
+    return asyncio.run(ask())
+
+
+Ask = Callable[[str, list[str], float, Connection], list[Verdict | TribunalError]]
+both_clients = pytest.mark.parametrize("ask", [moderate, moderate_async])
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    with http_server() as running:
+        yield running
+
+
+@both_clients
+def test_a_deadline_that_passes_while_sending_leaves_the_client_usable(server: HttpServer, ask: Ask) -> None:
+    server.ignore_bodies = True
+
+    class Texts(list[str]):
+        """Ends the server's silence before the last text."""
+
+        def __iter__(self) -> Iterator[str]:
+            yield from [LARGE, LARGE]
+            server.ignore_bodies = False
+            yield "a text"
+
+    started_s = time.monotonic()
+    outcomes = ask(server.url, Texts(), 0.5, Connection(max_in_flight=1, retries=0))
+    assert [type(outcome) for outcome in outcomes] == [DeadlineExceeded, DeadlineExceeded, Verdict]
+    assert str(outcomes[0]).endswith("within 0.5 s")
+    assert time.monotonic() - started_s < 5
+
+
+@both_clients
+@pytest.mark.parametrize(
+    ("reply", "error", "message"),
+    [
+        (Reply(429), Overloaded, r"is overloaded \(told so\): try again later"),
+        (Reply(503), ServerUnavailable, r"told so"),
+        (Reply(400), InvalidInput, "^told so$"),
+        (Reply(500), ServerError, "told so"),
+        (Reply(504), DeadlineExceeded, "a proxy before .* waited too long"),
+        (Reply(302, b"", {"location": "/login"}), ServerError, "HTTP 302 Found with no content type"),
+        (
+            Reply(200, b"<html>Welcome</html>", {"content-type": "text/html"}),
+            ServerError,
+            "text/html, which is not",
+        ),
+        (Reply(200, b"[1, 2]"), ServerError, "lacks verdict"),
+        (Reply(200, b'{"outputs": []}'), ServerError, "lacks verdict"),
+    ],
+)
+def test_what_a_status_means(
+    server: HttpServer, ask: Ask, reply: Reply, error: type[TribunalError], message: str
+) -> None:
+    server.replies.append(reply)
+    (outcome,) = ask(server.url, ["a text"], 5.0, NO_RETRIES)
+    assert type(outcome) is error
+    with pytest.raises(error, match=message):
+        raise outcome
+
+
+@both_clients
+@pytest.mark.parametrize("status", [400, 404, 502, 503])
+def test_a_page_is_not_pasted_into_the_message(server: HttpServer, ask: Ask, status: int) -> None:
+    page = b"<html>\r\n<head><title>Oh no</title></head>\r\n</html>"
+    server.replies.append(Reply(status, page, {"content-type": "text/html"}))
+    (outcome,) = ask(server.url, ["a text"], 5.0, NO_RETRIES)
+    message = str(outcome)
+    assert "<" not in message
+    assert "\n" not in message
+    assert f"HTTP {status}" in message
+    assert "check" in message
+
+
+@both_clients
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_honoured(server: HttpServer, ask: Ask, status: int) -> None:
+    server.replies.append(Reply(status, headers={"retry-after": "1"}))
+    started_s = time.monotonic()
+    (outcome,) = ask(server.url, ["a text"], 10.0, Connection())
+    assert isinstance(outcome, Verdict)
+    assert time.monotonic() - started_s >= 1.0
+
+    server.replies.append(Reply(status, headers={"retry-after": "60"}))
+    (outcome,) = ask(server.url, ["a text"], 10.0, Connection())
+    assert isinstance(outcome, ServerUnavailable)
+    assert outcome.retry_after_s == 60.0
+
+
+def test_neither_client_brings_another_event_loop_into_the_process(server: HttpServer) -> None:
+    code = (
+        "import sys, tribunal\n"
+        "assert not {'numpy', 'grpc', 'httpx', 'tritonclient'} & set(sys.modules)\n"
+        f"tribunal.Client({server.url!r}).moderate('x')\n"
+        "assert not {'grpc', 'gevent', 'aiohttp'} & set(sys.modules)\n"
+        "tribunal.Client('localhost:1')\n"
+        "assert not {'gevent', 'aiohttp'} & set(sys.modules)\n"
+    )
+    # The clients are not closed: that must not keep the process from ending.
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@pytest.mark.parametrize("url", ["http://host:port", "http://[::1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match="url 'http"):
+        Client(url)
