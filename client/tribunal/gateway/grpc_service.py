@@ -1,36 +1,37 @@
-"""The KServe protocol over gRPC, as Triton's own clients and `tribunal.Client` speak it."""
+"""The KServe protocol over gRPC, as Triton's own clients and `tribunal.Client` speak it.
 
+Calls are carried by grpc's threads and answered in the event loop that HTTP uses too. grpc's own asyncio
+server ends for good at a path that is no UTF-8 (grpcio 1.85), so it must not face callers.
+"""
+
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2 as messages
-from tritonclient.grpc import service_pb2_grpc
-from tritonclient.utils import serialize_byte_tensor
 
-from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, STREAM, TEXT
-from tribunal.gateway.authentication import Doorkeeper
-from tribunal.gateway.dialect import Policies
-from tribunal.gateway.dialects.kserve import read_binary
-from tribunal.gateway.errors import GatewayError, invalid
+from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION
+from tribunal.gateway.app import Gateway
+from tribunal.gateway.errors import GatewayError, overloaded
+from tribunal.gateway.grpc_messages import infer_response, output_names, parse, read_judged_text, read_rows
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.kserve import (
     MODELS,
     OUTPUTS,
-    Tensor,
     manifest_document,
     output_tensors,
     read_question,
     require_model,
     require_outputs,
-    require_tensor,
 )
-from tribunal.gateway.metrics import Metrics
-from tribunal.gateway.moderator import Moderator
 
 log = logging.getLogger("tribunal.gateway.access")
 STATUS = {
@@ -42,182 +43,209 @@ STATUS = {
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 DIALECT = "grpc"
-# grpc.aio.ServicerContext, which has no types.
-Context = Any
+SERVICE = "/inference.GRPCInferenceService/"
+# Each call holds a thread while it waits and while it is answered.
+MAX_CALLS = 512
+# A stream that is open and silent holds one as well.
+MAX_STREAMS = 128
+Result = TypeVar("Result")
 
 
-class GrpcService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+@dataclass(frozen=True)
+class Method:
+    """A method that answers once. Health needs no key."""
+
+    answer: Callable[[Any, Caller], Awaitable[Any]]
+    request: Any
+    needs_key: bool = True
+
+
+class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
     """`moderation` and `manifest` answer once, and `judge` streams; health and names beside them.
 
-    What a method raises as GatewayError ends the call with its status. Methods that are not here are
-    answered with UNIMPLEMENTED: nothing that administers Triton is passed on.
+    What a method raises as GatewayError ends the call with its status. Other methods are answered with
+    UNIMPLEMENTED: nothing that administers Triton is passed on. Make it within the event loop that serves.
     """
 
-    def __init__(
-        self, moderator: Moderator, doorkeeper: Doorkeeper, policies: Callable[[], Policies], metrics: Metrics
-    ) -> None:
-        self._moderator = moderator
-        self._doorkeeper = doorkeeper
-        self._policies = policies
-        self._metrics = metrics
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._moderator = gateway.moderator
+        self._loop = asyncio.get_running_loop()
+        self._streams = BoundedSemaphore(MAX_STREAMS)
+        self._methods = {
+            "ModelInfer": Method(self._infer, messages.ModelInferRequest),
+            "ModelReady": Method(self._model_ready, messages.ModelReadyRequest),
+            "ModelStatistics": Method(self._statistics, messages.ModelStatisticsRequest),
+            "ServerMetadata": Method(self._metadata, messages.ServerMetadataRequest),
+            "ServerLive": Method(self._live, messages.ServerLiveRequest, needs_key=False),
+            "ServerReady": Method(self._ready, messages.ServerReadyRequest, needs_key=False),
+        }
 
-    async def ModelInfer(self, request: Any, context: Context) -> Any:
-        """Verdicts, or the manifest."""
-        async with self._answering(context, "ModelInfer") as caller:
-            require_model(request.model_name, (MODERATION, MANIFEST))
-            if request.model_name == MANIFEST:
-                document = manifest_document(await self._moderator.info())
-                outputs = {MANIFEST: np.array([document], np.object_)}
-                return infer_response(request, outputs, {MANIFEST: "BYTES"})
-            names = require_outputs(output_names(request))
-            question = read_question(read_rows(request))
-            options = question.options(self._policies().of(caller, None))
-            tensors = output_tensors(await self._moderator.moderate(question.texts, options, caller))
-            return infer_response(request, {name: tensors[name] for name in names}, OUTPUTS)
+    def service(self, handler_call_details: Any) -> Any:
+        """What answers a call; None for a method that there is none of."""
+        service, _, name = handler_call_details.method.rpartition("/")
+        if f"{service}/" != SERVICE:
+            return None
+        if name == "ModelStreamInfer":
+            return grpc.stream_stream_rpc_method_handler(self._stream)
+        if name not in self._methods:
+            return None
+        method = self._methods[name]
+        return grpc.unary_unary_rpc_method_handler(
+            lambda raw, context: self._answer(name, method, raw, context)
+        )
 
-    async def ModelStreamInfer(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+    def _answer(self, name: str, method: Method, raw: bytes, context: Any) -> bytes:
+        with self._answering(context, name, needs_key=method.needs_key) as caller:
+            answer = method.answer(parse(method.request, raw), caller)
+            content: bytes = self._await(answer, context).SerializeToString()
+            return content
+
+    def _stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         """The judge's answers, one request of the stream after the other."""
-        async with self._answering(context, "ModelStreamInfer") as caller:
-            async for request in requests:
-                require_model(request.model_name, (JUDGE,))
-                async for piece in self._moderator.stream_reason(read_judged_text(request), caller):
-                    outputs = {JUDGEMENT: np.array([piece.encode()], np.object_)}
-                    response = infer_response(request, outputs, {JUDGEMENT: "BYTES"})
-                    response.parameters["triton_final_response"].bool_param = False
-                    yield messages.ModelStreamInferResponse(infer_response=response)
-                final = infer_response(request, {}, {})
-                final.parameters["triton_final_response"].bool_param = True
-                yield messages.ModelStreamInferResponse(infer_response=final)
+        with self._answering(context, "ModelStreamInfer") as caller:
+            if not self._streams.acquire(blocking=False):
+                raise overloaded(1.0)
+            try:
+                for raw in self._arriving(requests, context):
+                    pieces = self._judge(raw, caller)
+                    try:
+                        while (piece := self._await(anext(pieces, None), context)) is not None:
+                            yield piece
+                    finally:
+                        asyncio.run_coroutine_threadsafe(pieces.aclose(), self._loop)  # type: ignore[attr-defined]
+            finally:
+                self._streams.release()
 
-    async def ModelReady(self, request: Any, context: Context) -> Any:
-        """Whether a model that callers reach is ready."""
-        async with self._answering(context, "ModelReady"):
-            if request.name == MODERATION:
-                return messages.ModelReadyResponse(ready=await self._moderator.is_ready())
-            require_model(request.name)
-            models = (await self._moderator.info()).models
-            return messages.ModelReadyResponse(ready=models.get(request.name, False))
+    def _arriving(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        """Each request of a stream; one that is silent for as long as a deadline is cancelled."""
+        while True:
+            silence = asyncio.run_coroutine_threadsafe(self._end_silence(context), self._loop)
+            request = next(requests, None)
+            silence.cancel()
+            if request is None:
+                return
+            yield request
 
-    async def ModelStatistics(self, request: Any, context: Context) -> Any:  # noqa: ARG002
-        """The names of the models that callers reach and that are served."""
-        async with self._answering(context, "ModelStatistics"):
-            served = (await self._moderator.info()).models
-            names = [messages.ModelStatistics(name=name) for name in MODELS if name in served]
-            return messages.ModelStatisticsResponse(model_stats=names)
+    async def _end_silence(self, context: Any) -> None:
+        await asyncio.sleep(self._gateway.settings.timeout_s)
+        context.cancel()
 
-    async def ServerMetadata(self, request: Any, context: Context) -> Any:  # noqa: ARG002
-        """Name and version of the server behind."""
-        async with self._answering(context, "ServerMetadata"):
-            version = (await self._moderator.info()).triton_version
-            return messages.ServerMetadataResponse(name="triton", version=version)
+    def _await(self, answer: Awaitable[Result], context: Any) -> Result:
+        """What the event loop answers; cancelled when the caller goes."""
 
-    async def ServerLive(self, request: Any, context: Context) -> Any:  # noqa: ARG002
-        """Whether the gateway runs; needs no key."""
-        return messages.ServerLiveResponse(live=True)
+        async def answered() -> Result:
+            return await answer
 
-    async def ServerReady(self, request: Any, context: Context) -> Any:  # noqa: ARG002
-        """Whether the server behind gives verdicts; needs no key."""
-        return messages.ServerReadyResponse(ready=await self._moderator.is_ready())
+        future = asyncio.run_coroutine_threadsafe(answered(), self._loop)
+        if not context.add_callback(future.cancel):
+            future.cancel()
+        return future.result()
 
-    @asynccontextmanager
-    async def _answering(self, context: Context, method: str) -> AsyncIterator[Caller]:
+    @contextmanager
+    def _answering(self, context: Any, method: str, *, needs_key: bool = True) -> Iterator[Caller]:
         """Let the caller in, turn errors into statuses, and log and count the call."""
         started_s = time.monotonic()
-        name, status = "-", "CANCELLED"
+        name, status = "-", grpc.StatusCode.CANCELLED
         try:
-            caller = self._doorkeeper.admit(key_of(context), address_of(context))
+            caller = Caller("-")
+            if needs_key:
+                caller = self._gateway.doorkeeper.admit(key_of(context), address_of(context))
             name = caller.name
             yield caller
-            status = "OK"
+            status = grpc.StatusCode.OK
+        except CancelledError:
+            context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
         except GatewayError as error:
-            code = STATUS.get(error.status, grpc.StatusCode.UNAVAILABLE)
-            status = code.name
-            headers = tuple((key.lower(), value) for key, value in error.headers.items())
-            await context.abort(code, error.message, headers)
+            status = STATUS.get(error.status, grpc.StatusCode.UNAVAILABLE)
+            context.set_trailing_metadata(tuple((key.lower(), value) for key, value in error.headers.items()))
+            context.abort(status, error.message)
         except Exception:
-            status = "INTERNAL"
-            raise
+            status = grpc.StatusCode.INTERNAL
+            log.exception("gRPC %s", method)
+            context.abort(status, "the gateway failed; its log says why")
         finally:
             duration_s = time.monotonic() - started_s
-            self._metrics.requests.labels(DIALECT, name, status).inc()
-            self._metrics.durations.labels(DIALECT).observe(duration_s)
-            log.info(
-                "%s caller=%s gRPC %s %s %.1f ms",
-                address_of(context),
-                name,
-                method,
-                status,
-                1000 * duration_s,
-            )
+            self._gateway.metrics.requests.labels(DIALECT, name, status.name).inc()
+            self._gateway.metrics.durations.labels(DIALECT).observe(duration_s)
+            address = address_of(context)
+            log.info("%s caller=%s gRPC %s %s %.1f ms", address, name, method, status.name, 1000 * duration_s)
+
+    async def _infer(self, request: Any, caller: Caller) -> Any:
+        require_model(request.model_name, (MODERATION, MANIFEST))
+        if request.model_name == MANIFEST:
+            document = manifest_document(await self._moderator.info())
+            return infer_response(request, {MANIFEST: np.array([document], np.object_)}, {MANIFEST: "BYTES"})
+        names = require_outputs(output_names(request))
+        question = read_question(read_rows(request))
+        options = question.options(self._gateway.policies.of(caller, None))
+        tensors = output_tensors(await self._moderator.moderate(question.texts, options, caller))
+        return infer_response(request, {name: tensors[name] for name in names}, OUTPUTS)
+
+    async def _judge(self, raw: bytes, caller: Caller) -> AsyncIterator[bytes]:
+        """The answers to one request of a stream, and its final mark."""
+        request = parse(messages.ModelInferRequest, raw)
+        require_model(request.model_name, (JUDGE,))
+        async for piece in self._moderator.stream_reason(read_judged_text(request), caller):
+            outputs = {JUDGEMENT: np.array([piece.encode()], np.object_)}
+            yield _part(infer_response(request, outputs, {JUDGEMENT: "BYTES"}), is_final=False)
+        yield _part(infer_response(request, {}, {}), is_final=True)
+
+    async def _model_ready(self, request: Any, _caller: Caller) -> Any:
+        if request.name == MODERATION:
+            return messages.ModelReadyResponse(ready=await self._moderator.is_ready())
+        require_model(request.name)
+        models = (await self._moderator.info()).models
+        return messages.ModelReadyResponse(ready=models.get(request.name, False))
+
+    async def _statistics(self, _request: Any, _caller: Caller) -> Any:
+        """The names of the models that callers reach and that are served."""
+        served = (await self._moderator.info()).models
+        names = [messages.ModelStatistics(name=name) for name in MODELS if name in served]
+        return messages.ModelStatisticsResponse(model_stats=names)
+
+    async def _metadata(self, _request: Any, _caller: Caller) -> Any:
+        version = (await self._moderator.info()).triton_version
+        return messages.ServerMetadataResponse(name="triton", version=version)
+
+    async def _live(self, _request: Any, _caller: Caller) -> Any:
+        return messages.ServerLiveResponse(live=True)
+
+    async def _ready(self, _request: Any, _caller: Caller) -> Any:
+        return messages.ServerReadyResponse(ready=await self._moderator.is_ready())
 
 
-def address_of(context: Context) -> str:
+def grpc_server(gateway: Gateway, address: str) -> Any:
+    """A gRPC server that listens at `address` and is not started; raises OSError where it cannot listen."""
+    server = grpc.server(
+        ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="grpc"),
+        handlers=[GrpcService(gateway)],
+        options=[
+            ("grpc.max_receive_message_length", gateway.settings.max_body_bytes),
+            ("grpc.so_reuseport", 0),
+        ],
+        maximum_concurrent_rpcs=MAX_CALLS,
+    )
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"gRPC cannot listen at {address}: {error}") from error
+    return server
+
+
+def address_of(context: Any) -> str:
     """The address that a call comes from, without its port."""
     return str(context.peer()).rpartition(":")[0]
 
 
-def key_of(context: Context) -> str | None:
+def key_of(context: Any) -> str | None:
     """The bearer token of a call."""
     metadata = dict(context.invocation_metadata() or ())
     scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def output_names(request: Any) -> list[str]:
-    """The outputs that are asked for, without options; raises GatewayError 400."""
-    if any(output.parameters for output in request.outputs):
-        raise invalid("outputs take no parameters here", "outputs")
-    return [output.name for output in request.outputs]
-
-
-def read_rows(request: Any) -> dict[str, list[Any]]:
-    """Rows of each input, bytes of BYTES and bool of BOOL; raises GatewayError 400."""
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(request.inputs):
-        raise invalid(f"{len(request.inputs)} inputs and {len(raw)} raw contents", "inputs")
-    rows: dict[str, list[Any]] = {}
-    for index, tensor in enumerate(request.inputs):
-        name = tensor.name
-        batch = require_tensor(name, tensor.datatype, tensor.shape)
-        values = _values(tensor, raw[index] if raw else None)
-        if tensor.parameters or name in rows or len(values) != batch:
-            raise invalid(f"input {name} has {len(values)} values for shape {list(tensor.shape)}", name)
-        rows[name] = values
-    return rows
-
-
-def read_judged_text(request: Any) -> str:
-    """The text of a request for `judge`, BYTES [1]; raises GatewayError 400.
-
-    `stream` BOOL [1] may come with it; the answer is streamed in any case.
-    """
-    raw = request.raw_input_contents
-    for index, tensor in enumerate(request.inputs):
-        datatype = {TEXT: "BYTES", STREAM: "BOOL"}.get(tensor.name)
-        if datatype is None or tensor.datatype != datatype or list(tensor.shape) != [1]:
-            raise invalid(f"judge takes {TEXT} BYTES [1] and {STREAM} BOOL [1]", tensor.name[:80])
-        if tensor.name == TEXT:
-            values = _values(tensor, raw[index] if index < len(raw) else None)
-            if len(values) != 1:
-                raise invalid(f"input {TEXT} has {len(values)} values for shape [1]", TEXT)
-            return read_question({TEXT: values}).texts[0]
-    raise invalid(f"input {TEXT} is missing", TEXT)
-
-
-def infer_response(request: Any, outputs: Mapping[str, Tensor], datatypes: Mapping[str, str]) -> Any:
-    """The answer with these outputs, in the binary form."""
-    response = messages.ModelInferResponse(
-        model_name=request.model_name, model_version="1", id=request.id[:256]
-    )
-    for name, tensor in outputs.items():
-        response.outputs.add(name=name, datatype=datatypes[name], shape=tensor.shape)
-        content = serialize_byte_tensor(tensor).item() if tensor.dtype == np.object_ else tensor.tobytes()
-        response.raw_output_contents.append(content)
-    return response
-
-
-def _values(tensor: Any, raw: bytes | None) -> list[Any]:
-    if raw is not None:
-        return read_binary(tensor.name, tensor.datatype, raw)
-    contents = tensor.contents
-    return list(contents.bool_contents if tensor.datatype == "BOOL" else contents.bytes_contents)
+def _part(response: Any, *, is_final: bool) -> bytes:
+    response.parameters["triton_final_response"].bool_param = is_final
+    content: bytes = messages.ModelStreamInferResponse(infer_response=response).SerializeToString()
+    return content

@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import grpc
 import uvicorn
 from prometheus_client import start_http_server
-from tritonclient.grpc import service_pb2_grpc
 
 from tribunal.gateway.app import Gateway
-from tribunal.gateway.grpc_service import GrpcService
+from tribunal.gateway.grpc_service import grpc_server
 from tribunal.gateway.settings import GatewaySettings
 
 log = logging.getLogger("tribunal.gateway")
@@ -21,7 +20,8 @@ log = logging.getLogger("tribunal.gateway")
 STOP_TIMEOUT_S = 35
 # Of idle connections and streams too; more are refused.
 MAX_CONNECTIONS = 4096
-MAX_GRPC_CALLS = 2048
+# Connections that wait to be accepted; as uvicorn has it.
+BACKLOG = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,6 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
     gateway = Gateway(settings)
     config = uvicorn.Config(
         gateway.app,
-        host=listening.host,
-        port=listening.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -74,33 +72,25 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
             )
             stack.callback(thread.join)
             stack.callback(server.shutdown)
+        rpc = None
         if listening.grpc_port is not None:
-            await stack.enter_async_context(_grpc(gateway, f"{listening.host}:{listening.grpc_port}"))
-        serving = asyncio.create_task(http.serve())
+            rpc = grpc_server(gateway, f"{listening.host}:{listening.grpc_port}")
+            rpc.start()
+        listener = stack.enter_context(_listener(listening.host, listening.port))
+        serving = asyncio.create_task(http.serve(sockets=[listener]))
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         gateway.moderator.stop()
         http.should_exit = True
         stopped.cancel()
-        await serving
+        rpc_stopped = asyncio.to_thread(rpc.stop(STOP_TIMEOUT_S).wait) if rpc else asyncio.sleep(0)
+        await asyncio.gather(serving, rpc_stopped)
 
 
-@contextlib.asynccontextmanager
-async def _grpc(gateway: Gateway, address: str) -> AsyncIterator[None]:
-    """gRPC at `address`; at the end it answers what is under way."""
-    size = gateway.settings.max_body_bytes
-    server = grpc.aio.server(
-        options=[("grpc.max_receive_message_length", size), ("grpc.so_reuseport", 0)],
-        maximum_concurrent_rpcs=MAX_GRPC_CALLS,
-    )
-    service = GrpcService(gateway.moderator, gateway.doorkeeper, lambda: gateway.policies, gateway.metrics)
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"gRPC cannot listen at {address}: {error}") from error
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop(STOP_TIMEOUT_S)
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket that listens; raises OSError where it cannot, on which uvicorn would end the process."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    # Connections take it over. Without it the second part of an answer waits for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
