@@ -34,6 +34,8 @@ from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
 
 ATTACKS_AT_ONCE, ABANDONED_AT_ONCE = 24, 64
+# Requests of another seed that are sent first: what each process allocates once is not counted as growth.
+REHEARSED_ATTACKS, REHEARSED_ABANDONMENTS = 1500, 150
 WARM_UP_ROUNDS = 3
 WARM_UP_TIMEOUT_S = 60.0
 BYSTANDER_TEXTS = 20
@@ -47,7 +49,7 @@ class Observations:
 
     outcomes: of each target and phase, the number of requests by kind and status.
     examples: the first request of each kind and status.
-    memory_mib: of each process name, before, at the end, and after the pause.
+    memory_mib: of each process name: at the start, after the rehearsal, at the end, and after the pause.
     wrong: a line for each wrong verdict of a normal caller. restarts: of tritonserver by the launcher.
     """
 
@@ -96,7 +98,7 @@ def scene_of(
 
 
 def prepare(target: Target, seed: int) -> None:
-    """Send what takes most memory in normal use, so that memory is compared after its normal growth."""
+    """Send what takes most memory in normal use."""
     longest = text_of_bytes(seeded("warm up", seed, 0), MAX_TEXT_BYTES)
     with Client(target.grpc_url, timeout_s=WARM_UP_TIMEOUT_S) as client:
         for _ in range(WARM_UP_ROUNDS):
@@ -105,12 +107,18 @@ def prepare(target: Target, seed: int) -> None:
 
 
 async def attack_target(
-    target: Target, campaign: Campaign, progress: Progress, seed: int, attacks: range, abandonments: range
+    target: Target,
+    name: str,
+    campaign: Campaign,
+    progress: Progress,
+    seed: int,
+    attacks: range,
+    abandonments: range,
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Send the attacks, then the requests that are abandoned; returns the outcomes by phase."""
     outcomes = {}
     async with Sender(target) as sender:
-        task = progress.add_task(f"attacking {target.name}", total=len(attacks))
+        task = progress.add_task(f"{name}: attacks", total=len(attacks))
         await campaign.run(
             attacks,
             lambda number: nth_attack(seed, number),
@@ -119,8 +127,8 @@ async def attack_target(
             at_once=ATTACKS_AT_ONCE,
             on_sent=lambda: progress.advance(task),
         )
-        outcomes[f"{target.name}, attacks"] = campaign.take_outcomes()
-        task = progress.add_task(f"abandoning {target.name}", total=len(abandonments))
+        outcomes[f"{name}, attacks"] = campaign.take_outcomes()
+        task = progress.add_task(f"{name}: abandoned", total=len(abandonments))
         await campaign.run(
             abandonments,
             lambda number: nth_abandonment(seed, number),
@@ -129,7 +137,7 @@ async def attack_target(
             at_once=ABANDONED_AT_ONCE,
             on_sent=lambda: progress.advance(task),
         )
-        outcomes[f"{target.name}, abandoned"] = campaign.take_outcomes()
+        outcomes[f"{name}, abandoned"] = campaign.take_outcomes()
     return outcomes
 
 
@@ -138,9 +146,9 @@ def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s
     observations = Observations()
     main_target = scene.targets[0]
     prepare(main_target, seed)
+    observations.memory_mib.append(memory_by_process_mib(scene.roots))
     texts = read_workload()[:BYSTANDER_TEXTS]
     bystanders = [Bystander(url, texts) for url in (main_target.grpc_url, main_target.http_url)]
-    observations.memory_mib.append(memory_by_process_mib(scene.roots))
     campaign = Campaign()
     started_s = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -148,8 +156,13 @@ def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s
         for bystander in bystanders:
             stack.enter_context(bystander)
         progress = stack.enter_context(Progress(console=console))
+        rehearsal = (seed + 1, range(REHEARSED_ATTACKS), range(REHEARSED_ABANDONMENTS))
+        observations.outcomes |= asyncio.run(
+            attack_target(main_target, "rehearsal", campaign, progress, *rehearsal)
+        )
+        observations.memory_mib.append(memory_by_process_mib(scene.roots))
         for target in scene.targets:
-            outcomes = attack_target(target, campaign, progress, seed, attacks, abandonments)
+            outcomes = attack_target(target, target.name, campaign, progress, seed, attacks, abandonments)
             observations.outcomes |= asyncio.run(outcomes)
         observations.elapsed_s = time.monotonic() - started_s
         observations.memory_mib.append(memory_by_process_mib(scene.roots))
@@ -188,12 +201,12 @@ def effect_table(observations: Observations) -> Table:
     table.add_row("their errors", ", ".join(f"{count} {name}" for name, count in observations.failed.items()))
     if observations.p50_ms is not None:
         table.add_row("their median latency", f"{observations.p50_ms:.1f} ms")
-    before, end, after_pause = observations.memory_mib
-    for name in {**before, **end, **after_pause}:
-        values = (reading.get(name, 0.0) for reading in (before, end, after_pause))
+    for name in dict.fromkeys(name for reading in observations.memory_mib for name in reading):
+        values = (reading.get(name, 0.0) for reading in observations.memory_mib)
         table.add_row(f"memory of {name}, MiB", " -> ".join(f"{value:.0f}" for value in values))
-    totals = (sum(reading.values()) for reading in (before, end, after_pause))
+    totals = [sum(reading.values()) for reading in observations.memory_mib]
     table.add_row("memory, MiB", " -> ".join(f"{total:.0f}" for total in totals))
+    table.add_row("memory after the pause, relative to after the rehearsal", f"{totals[-1] / totals[1]:.2f}")
     table.add_row("duration", f"{observations.elapsed_s:.0f} s")
     return table
 

@@ -72,7 +72,7 @@ def test_a_process_is_named_by_its_command_line() -> None:
 
 
 def observed(**changes: object) -> Observations:
-    observations = Observations(memory_mib=[{"launcher": 1.0}, {"launcher": 2.0}, {"launcher": 1.5}])
+    observations = Observations(memory_mib=[{"launcher": size} for size in (1.0, 2.0, 2.5, 2.2)])
     for name, value in changes.items():
         setattr(observations, name, value)
     return observations
