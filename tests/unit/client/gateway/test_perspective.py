@@ -1,0 +1,184 @@
+"""What Perspective's dialect takes, and what it answers."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tribunal.gateway.categories import CATEGORIES
+from tribunal.gateway.decision import Decision, decide
+from tribunal.gateway.dialects.perspective import (
+    STATUS_NAMES,
+    AnalyzeCommentRequest,
+    answer,
+    check,
+    error_document,
+)
+from tribunal.gateway.dialects.perspective_attributes import ATTRIBUTES, CATEGORIES_OF, attribute_score
+from tribunal.gateway.dialects.perspective_discovery import discovery_document
+from tribunal.gateway.errors import GatewayError, overloaded
+from tribunal.gateway.policies import Policy
+from tribunal.verdict import Verdict
+
+from tests.unit.client.gateway.verdicts import ANSWERED, FAILED, SKIPPED, verdict
+
+
+def request(**fields: Any) -> AnalyzeCommentRequest:
+    comment = {"comment": {"text": "You fool."}, "requestedAttributes": {"TOXICITY": {}}}
+    return AnalyzeCommentRequest.model_validate({**comment, **fields})
+
+
+def decision(of: Verdict, **policy: Any) -> Decision:
+    return decide(Policy(**policy), of)
+
+
+def refusal_of(asked: AnalyzeCommentRequest) -> GatewayError:
+    with pytest.raises(GatewayError) as error:
+        check(asked)
+    return error.value
+
+
+@pytest.mark.parametrize("attribute", CATEGORIES_OF)
+def test_an_attribute_is_the_highest_of_its_categories(attribute: str) -> None:
+    highest = max(CATEGORIES.index(category) for category in CATEGORIES_OF[attribute])
+    assert attribute_score(attribute, verdict(ANSWERED)) == highest / 16
+
+
+@pytest.mark.parametrize(("toxicity", "score"), [(ANSWERED, 0.75), (SKIPPED, 13 / 16), (FAILED, 13 / 16)])
+def test_toxicity_is_the_judges_score_where_it_answered(toxicity: Any, score: float) -> None:
+    assert attribute_score("TOXICITY", verdict(toxicity)) == score
+
+
+def test_an_answer_has_the_form_of_perspectives() -> None:
+    asked = request(clientToken="a1", requestedAttributes={"TOXICITY": {}, "PROFANITY": None})
+    assert answer(asked, decision(verdict(ANSWERED))) == {
+        "attributeScores": {
+            "TOXICITY": {"summaryScore": {"value": 0.75, "type": "PROBABILITY"}},
+            "PROFANITY": {"summaryScore": {"value": 0.5, "type": "PROBABILITY"}},
+        },
+        "languages": ["en"],
+        "detectedLanguages": ["en"],
+        "clientToken": "a1",
+    }
+
+
+@pytest.mark.parametrize(("threshold", "is_answered"), [(0.0, True), (0.75, True), (0.76, False)])
+def test_a_score_below_its_threshold_is_left_out(threshold: float, is_answered: bool) -> None:
+    asked = request(requestedAttributes={"TOXICITY": {"scoreThreshold": threshold}})
+    scores = answer(asked, decision(verdict(ANSWERED)))["attributeScores"]
+    assert ("TOXICITY" in scores) is is_answered
+
+
+def test_spans_count_utf16_code_units() -> None:
+    asked = request(comment={"text": "😀 fool"}, spanAnnotations=True)
+    scores = answer(asked, decision(verdict(ANSWERED)))["attributeScores"]["TOXICITY"]
+    assert scores["spanScores"] == [{"begin": 0, "end": 7, "score": scores["summaryScore"]}]
+
+
+def test_fields_may_have_their_protobuf_names() -> None:
+    named = AnalyzeCommentRequest.model_validate(
+        {"comment": {"text": "a"}, "requested_attributes": {"THREAT": {"score_threshold": 0.5}}}
+    )
+    threshold = named.requested_attributes["THREAT"]
+    assert threshold is not None
+    assert threshold.score_threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "error_type", "message"),
+    [
+        ({"comment": {"text": ""}}, "COMMENT_EMPTY", "comment.text must not be empty"),
+        (
+            {"requestedAttributes": {}},
+            "NO_REQUESTED_ATTRIBUTES",
+            f"requestedAttributes must name at least one of {', '.join(ATTRIBUTES)}",
+        ),
+        (
+            {"requestedAttributes": {"TOXICITY": {}, "FLIRTATION": {}}},
+            "INVALID_REQUEST",
+            f"Unknown requested attribute: FLIRTATION; known: {', '.join(ATTRIBUTES)}",
+        ),
+        (
+            {"languages": ["en", "fr"]},
+            "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE",
+            "Attribute TOXICITY does not support request languages: fr",
+        ),
+    ],
+)
+def test_what_perspective_refuses_is_refused_alike(
+    fields: dict[str, Any], error_type: str, message: str
+) -> None:
+    document = error_document(refusal_of(request(**fields)))["error"]
+    assert document["code"] == 400
+    assert document["status"] == "INVALID_ARGUMENT"
+    assert document["message"] == message
+    assert [detail["errorType"] for detail in document["details"]] == [error_type]
+
+
+@pytest.mark.parametrize("languages", [[], ["en"], ["EN-us"]])
+def test_english_is_taken(languages: list[str]) -> None:
+    check(request(languages=languages))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"comment": {"text": "a", "type": "HTML"}},
+        {"requestedAttributes": {"TOXICITY": {"scoreType": "STDDEV_SCORE"}}},
+        {"requestedAttributes": {"TOXICITY": {"scoreThreshold": float("nan")}}},
+        {"textt": "a"},
+    ],
+)
+def test_what_the_protocol_has_not_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        request(**fields)
+
+
+def test_a_failed_judge_is_no_score() -> None:
+    with pytest.raises(GatewayError) as error:
+        answer(request(), decision(verdict(FAILED)))
+    assert error_document(error.value)["error"]["status"] == "UNAVAILABLE"
+    assert error.value.status == 503
+
+
+def test_a_policy_may_let_the_encoders_answer_for_a_failed_judge() -> None:
+    scores = answer(request(), decision(verdict(FAILED), judge_failure="pass"))["attributeScores"]
+    assert scores["TOXICITY"]["summaryScore"]["value"] == 13 / 16
+
+
+@pytest.mark.parametrize(
+    ("attributes", "toxicity"),
+    [({"TOXICITY"}, SKIPPED), ({"THREAT"}, SKIPPED), ({"TOXICITY", "THREAT"}, ANSWERED)],
+)
+def test_encoders_give_no_score_of_a_text_they_did_not_read(attributes: set[str], toxicity: Any) -> None:
+    asked = request(requestedAttributes={name: {} for name in attributes})
+    with pytest.raises(GatewayError) as error:
+        answer(asked, decision(verdict(toxicity, truncated=True), truncation="pass"))
+    assert error_document(error.value)["error"]["details"][0]["errorType"] == "COMMENT_TOO_LONG"
+
+
+def test_the_judge_scores_a_text_that_the_encoders_did_not_read() -> None:
+    scores = answer(request(), decision(verdict(ANSWERED, truncated=True)))["attributeScores"]
+    assert scores["TOXICITY"]["summaryScore"]["value"] == 0.75
+
+
+def test_only_faults_of_the_request_have_a_type() -> None:
+    document = error_document(overloaded(3))["error"]
+    assert document["status"] == "RESOURCE_EXHAUSTED"
+    assert "details" not in document
+    assert set(STATUS_NAMES) >= {401, 429, 500, 503, 504}
+
+
+def test_every_schema_that_the_discovery_document_names_is_there() -> None:
+    document = discovery_document("http://localhost/")
+    named = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            named.update({node["$ref"]} if "$ref" in node else set())
+            for child in node.values():
+                walk(child)
+
+    walk(document)
+    assert named <= set(document["schemas"])
+    taken = {AnalyzeCommentRequest.model_fields[name].alias for name in AnalyzeCommentRequest.model_fields}
+    assert set(document["schemas"]["AnalyzeCommentRequest"]["properties"]) == taken

@@ -1,0 +1,23 @@
+"""Verdicts for tests of what the gateway makes of them."""
+
+from tribunal.gateway.categories import CATEGORIES
+from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
+
+ANSWERED = Toxicity("answered", "toxic", 0.75, "It insults.")
+FAILED = Toxicity("unavailable", None, None, None)
+SKIPPED = Toxicity("skipped", None, None, None)
+
+
+def verdict(
+    toxicity: Toxicity = SKIPPED, *, flagged: bool = False, refusal: float = 0.25, truncated: bool = False
+) -> Verdict:
+    """The n-th category has the score n/16, so that each differs and is exact in binary."""
+    scores: dict[str, float] = {name: index / 16 for index, name in enumerate(CATEGORIES)}
+    return Verdict(
+        flagged=flagged,
+        refusal=Refusal(refusal >= 0.5, refusal),
+        categories=Categories((), scores),
+        toxicity=toxicity,
+        windows=1,
+        truncated=truncated,
+    )
