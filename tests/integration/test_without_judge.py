@@ -58,3 +58,10 @@ def test_a_text_that_nobody_reads_to_its_end_is_flagged(screening: TritonServer)
 
 def test_the_metrics_say_that_there_is_no_judge(screening: TritonServer) -> None:
     assert value(scrape(screening), "tribunal_judge_served") == 0
+
+
+def test_the_judges_weights_are_not_listed(screening: TritonServer) -> None:
+    with Client(screening.grpc_url) as client:
+        assert client.info().weights.keys() == {"rejection", "aegis"}
+    listed = [dict(labels) for name, labels in scrape(screening) if name == "tribunal_weights_info"]
+    assert {labels["model"] for labels in listed} == {"rejection", "aegis"}

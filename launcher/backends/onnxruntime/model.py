@@ -1,6 +1,7 @@
 """Triton backend `onnxruntime` for servers that lack the C++ one: the same configs, the same tensors.
 
-It refuses what the C++ backend refuses. It honours `default_model_filename` and the parameters
+It refuses what the C++ backend refuses. A long request whose caller has gone is not run: its outputs are
+empty. It honours `default_model_filename` and the parameters
 `intra_op_thread_count` and `inter_op_thread_count`; the CPU is its only device.
 """
 
@@ -10,13 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.batching import Tensors, group_by_shape, join, split
 from logic.validation import GraphTensor, validate
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-# Runs of as many tokens leave tens of MiB unused behind them, and take far longer than giving them back.
+# Runs of as many tokens leave tens of MiB unused behind them, and take far longer than giving them back, or
+# than asking Triton whether the caller still waits, which takes 0.1 ms.
 LONG_TOKENS = 256
 LIBC = ctypes.CDLL(None)
 
@@ -35,7 +38,8 @@ class TritonPythonModel:
             raise ValueError(f"this backend runs on CPU only, not on {args['model_instance_kind']}")
         config = json.loads(args["model_config"])
         self.input_names = [tensor["name"] for tensor in config["input"]]
-        self.output_names = [tensor["name"] for tensor in config["output"]]
+        self.outputs = config["output"]
+        self.output_names = [tensor["name"] for tensor in self.outputs]
         filename = config["default_model_filename"] or "model.onnx"
         path = Path(args["model_repository"]) / args["model_version"] / filename
         self.session = InferenceSession(path, session_options(config), providers=["CPUExecutionProvider"])
@@ -52,13 +56,29 @@ class TritonPythonModel:
             {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.input_names}
             for request in requests
         ]
-        responses: list[Any] = [None] * len(requests)
-        for group in group_by_shape(inputs):
-            for index, response in zip(group, self._respond([inputs[i] for i in group]), strict=True):
+        responses = [
+            self._unheard(request, tensors) for request, tensors in zip(requests, inputs, strict=True)
+        ]
+        heard = [index for index, response in enumerate(responses) if response is None]
+        for group in group_by_shape([inputs[index] for index in heard]):
+            indices = [heard[position] for position in group]
+            for index, response in zip(indices, self._respond([inputs[i] for i in indices]), strict=True):
                 responses[index] = response
         if sum(tensors[self.input_names[0]].size for tensors in inputs) >= LONG_TOKENS:
             LIBC.malloc_trim(0)
         return responses
+
+    def _unheard(self, request: Any, tensors: Tensors) -> Any:
+        """Answer a long request whose caller has gone; None for any other.
+
+        An error would end Triton 24.10 where another step of the ensemble still runs. Values of whatever
+        kind would enter the response cache and be the answer to the next caller's same text; Triton does not
+        cache an output without elements.
+        """
+        first = tensors[self.input_names[0]]
+        if first.size < LONG_TOKENS or not request.is_cancelled():
+            return None
+        return pb_utils.InferenceResponse([_empty(tensor, len(first)) for tensor in self.outputs])
 
     def _respond(self, group: Sequence[Tensors]) -> list[Any]:
         try:
@@ -79,6 +99,12 @@ class TritonPythonModel:
         batch_sizes = [len(tensors[self.input_names[0]]) for tensors in group]
         outputs: Sequence[Any] = self.session.run(self.output_names, dict(join(group)))
         return split(outputs, batch_sizes)
+
+
+def _empty(tensor: dict[str, Any], batch_size: int) -> Any:
+    shape = (batch_size, *(0 for _ in tensor["dims"]))
+    dtype = pb_utils.triton_string_to_numpy(tensor["data_type"])
+    return pb_utils.Tensor(tensor["name"], np.zeros(shape, dtype=dtype))
 
 
 def session_options(config: dict[str, Any]) -> SessionOptions:

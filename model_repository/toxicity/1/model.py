@@ -17,12 +17,12 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status, read_answer
 from logic.asking import Band, InvalidMode, Modes, text_splitter
-from logic.judging import CallerGone, Judging, Limits, Question
+from logic.judging import Judging, Limits, Question
 
 JUDGE = "judge"
 # Each call of the LLM holds one thread of this process until its answer is complete.
 MAX_CALLS_IN_FLIGHT = 64
-# A request of many or long texts leaves room for the others, and still fills the batches of the LLM.
+# A request of many or long texts leaves calls to the others, and still fills the batches of the LLM.
 MAX_CALLS_OF_REQUEST = 16
 INPUTS = ("text", "judge", "explain", "aegis_logits", "truncated")
 # Up to the time limit of the config, and beyond it for what it cut off.
@@ -71,7 +71,12 @@ class TritonPythonModel:
                 refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
                 responses.append(pb_utils.InferenceResponse(error=refusal))
                 continue
-            if any(asked):
+            # Triton marks a request whose caller has gone when it schedules it here, and never later. An
+            # error would end Triton 24.10 where `rejection` still runs, so it gets an answer.
+            if any(asked) and request.is_cancelled():
+                unheard = [UNAVAILABLE if asks else SKIPPED for asks in asked]
+                responses.append(pb_utils.InferenceResponse(_tensors(unheard)))
+            elif any(asked):
                 answering = self._answer(inputs, asked, request.get_response_sender())
                 asyncio.run_coroutine_threadsafe(answering, self.loop)
                 responses.append(None)
@@ -123,13 +128,10 @@ class TritonPythonModel:
 
     async def _answer(self, inputs: dict[str, Any], asked: list[bool], sender: Any) -> None:
         try:
-            judgements = iter(await self.judging.judge(_questions(inputs, asked), sender.is_cancelled))
+            judgements = iter(await self.judging.judge(_questions(inputs, asked)))
             response = pb_utils.InferenceResponse(
                 _tensors([next(judgements) if asks else SKIPPED for asks in asked])
             )
-        except CallerGone:
-            gone = pb_utils.TritonError("the caller has gone", pb_utils.TritonError.CANCELLED)
-            response = pb_utils.InferenceResponse(error=gone)
         except Exception as error:  # noqa: BLE001 - an unanswered request would hang for ever
             pb_utils.Logger.log_error(f"toxicity: {error!r}")
             response = pb_utils.InferenceResponse(error=pb_utils.TritonError(repr(error)))

@@ -28,8 +28,11 @@ class Band:
     ) -> npt.NDArray[np.bool_]:
         """Which texts are undecided, BOOL [batch].
 
-        aegis_logits: FP32 [batch, windows, categories]. truncated: BOOL [batch, 1].
+        aegis_logits: FP32 [batch, windows, categories]; empty where `aegis` dropped the request, whose
+        texts are undecided then. truncated: BOOL [batch, 1].
         """
+        if not aegis_logits.size:
+            return np.ones(len(truncated), dtype=np.bool_)
         highest = 1 / (1 + np.exp(-aegis_logits.max(axis=(1, 2)).astype(np.float64)))
         undecided: npt.NDArray[np.bool_] = ((highest >= self.low) & (highest < self.high)) | truncated[:, 0]
         return undecided

@@ -1,4 +1,4 @@
-"""Asks the judge about texts: within a time limit, few at once, and only while somebody waits."""
+"""Asks the judge about texts: within a time limit, and with no more than a fair share of its calls."""
 
 import asyncio
 import time
@@ -6,21 +6,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from .answer import UNAVAILABLE, Judgement, Status, worst
-
-# How often it is asked whether the caller still waits.
-CALLER_CHECK_PERIOD_S = 0.5
+from .fair_calls import FairCalls, Share
 
 # Asks about one piece of a text, with or without a reason.
 Ask = Callable[[str, bool], Awaitable[Judgement]]
 
 
-class CallerGone(Exception):
-    """Nobody waits for the answer any more."""
-
-
 @dataclass(frozen=True)
 class Limits:
-    """timeout_s: of a request. calls, calls_of_request: how many at once, of all requests and of one."""
+    """What the judge may be asked.
+
+    timeout_s: of a request, from the start of its first call, so that what others ask takes nothing from
+    it; and for that start.
+    calls, calls_of_request: how many at once, of all requests and of one.
+    """
 
     timeout_s: float
     calls: int
@@ -49,71 +48,60 @@ class Judging:
     limits: Limits
     observe: Callable[[Status, float], None]
     warn: Callable[[str], None]
-    _calls: asyncio.Semaphore = field(init=False)
+    _calls: FairCalls = field(init=False)
     _in_flight: set[asyncio.Task[Judgement]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
-        self._calls = asyncio.Semaphore(self.limits.calls)
+        self._calls = FairCalls(self.limits.calls, self.limits.calls_of_request)
 
-    async def judge(
-        self, questions: Sequence[Question], caller_is_gone: Callable[[], bool]
-    ) -> list[Judgement]:
-        """Judgement of each question; raises CallerGone."""
-        slots = asyncio.Semaphore(self.limits.calls_of_request)
-        tasks = [asyncio.create_task(self._judge_text(question, slots)) for question in questions]
-        waiting = set(tasks)
-        try:
-            while waiting:
-                _, waiting = await asyncio.wait(waiting, timeout=CALLER_CHECK_PERIOD_S)
-                if waiting and caller_is_gone():
-                    raise CallerGone
-        finally:
-            _cancel(tasks)
-        return [task.result() for task in tasks]
+    async def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        """Judgement of each question of one request."""
+        share = self._calls.share()
+        return await asyncio.gather(*(self._judge_text(question, share) for question in questions))
 
-    async def _judge_text(self, question: Question, slots: asyncio.Semaphore) -> Judgement:
+    async def _judge_text(self, question: Question, share: Share) -> Judgement:
         started_s = time.monotonic()
         try:
-            judgement = await self._judge_pieces(question, slots)
+            judgement = await self._judge_pieces(question, share)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the policy decides
             self.warn(f"a text could not be given to the judge: {error!r}")
             judgement = UNAVAILABLE
         self.observe(judgement.status, time.monotonic() - started_s)
         return judgement
 
-    async def _judge_pieces(self, question: Question, slots: asyncio.Semaphore) -> Judgement:
+    async def _judge_pieces(self, question: Question, share: Share) -> Judgement:
         tasks = [
-            asyncio.create_task(self._ask_in_turn(piece, question.explain, slots))
+            asyncio.create_task(self._ask_in_turn(piece, question.explain, share))
             for piece in self.split(question.text)
         ]
-        try:
-            done, late = await asyncio.wait(tasks, timeout=self.limits.timeout_s)
-        finally:
-            _cancel(tasks)
+        await share.wait_for_start(self.limits.timeout_s)
+        done, late = await asyncio.wait(tasks, timeout=self._remaining_s(share))
+        for task in late:
+            task.cancel()
         if late:
             limit = f"{self.limits.timeout_s:g} s"
             self.warn(f"{len(late)} of {len(tasks)} pieces of a text not answered within {limit}")
         return worst([task.result() if task in done else UNAVAILABLE for task in tasks])
 
-    async def _ask_in_turn(self, piece: str, explain: bool, slots: asyncio.Semaphore) -> Judgement:
-        async with slots:
-            await self._calls.acquire()
-            # A call cannot be taken back: it keeps its place among all calls until it ends.
-            call = asyncio.create_task(self._call(piece, explain))
-            self._in_flight.add(call)
-            call.add_done_callback(self._in_flight.discard)
-            return await asyncio.shield(call)
+    def _remaining_s(self, share: Share) -> float:
+        if share.started_s is None:
+            return 0
+        return max(share.started_s + self.limits.timeout_s - time.monotonic(), 0)
 
-    async def _call(self, piece: str, explain: bool) -> Judgement:
+    async def _ask_in_turn(self, piece: str, explain: bool, share: Share) -> Judgement:
+        await share.acquire()
+        # A call cannot be taken back: the iterator over a decoupled model's answers has `cancel` from Triton
+        # 25.04 on. It keeps its place among all calls until it ends.
+        call = asyncio.create_task(self._call(piece, explain, share))
+        self._in_flight.add(call)
+        call.add_done_callback(self._in_flight.discard)
+        return await asyncio.shield(call)
+
+    async def _call(self, piece: str, explain: bool, share: Share) -> Judgement:
         try:
             return await self.ask(piece, explain)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the policy decides
             self.warn(f"the judge could not be asked: {error!r}")
             return UNAVAILABLE
         finally:
-            self._calls.release()
-
-
-def _cancel(tasks: Sequence[asyncio.Task[Judgement]]) -> None:
-    for task in tasks:
-        task.cancel()
+            share.release()

@@ -39,7 +39,7 @@ class TritonPythonModel:
         self.reporter.start()
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request, or fail it alone where its logits are not finite."""
+        """Answer each request, or fail it alone where its logits are not finite or empty."""
         return [self._decide(request) for request in requests]
 
     def finalize(self) -> None:
@@ -55,9 +55,15 @@ class TritonPythonModel:
         def values(name: str) -> Any:
             return pb_utils.get_input_tensor_by_name(request, name).as_numpy()
 
+        rejection_logits, aegis_logits = values("rejection_logits"), values("aegis_logits")
+        if not (rejection_logits.size and aegis_logits.size):
+            gone = pb_utils.TritonError(
+                "the encoders dropped it: its caller has gone", pb_utils.TritonError.CANCELLED
+            )
+            return pb_utils.InferenceResponse(error=gone)
         try:
-            rejection = rejection_scores(values("rejection_logits"))
-            categories = category_scores(values("aegis_logits"))
+            rejection = rejection_scores(rejection_logits)
+            categories = category_scores(aegis_logits)
             self.policy.require_categories(categories.shape[1])
         except (ArithmeticError, ValueError) as error:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))

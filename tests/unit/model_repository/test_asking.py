@@ -36,6 +36,11 @@ def test_what_the_encoders_have_not_read_to_its_end_is_asked_about() -> None:
     assert Band(0.01, 0.99).asks(logits, truncated).tolist() == [True, False, True]
 
 
+def test_a_request_that_the_encoders_dropped_is_undecided() -> None:
+    dropped = np.zeros((3, 0, 0), dtype=np.float32)
+    assert Band(0.01, 0.99).asks(dropped, READ).all()
+
+
 def test_an_unknown_mode_is_named() -> None:
     assert modes().read(b"auto") == "auto"
     for judge in ("served", "absent"):

@@ -1,4 +1,4 @@
-"""What counts of pieces that answer, that are late, that fail, and that nobody waits for."""
+"""What counts of pieces that answer, that are late and that fail, and how requests share the judge."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from model_repository.toxicity.logic import judging
 from model_repository.toxicity.logic.answer import UNAVAILABLE, Judgement, Status
-from model_repository.toxicity.logic.judging import CallerGone, Judging, Limits, Question
+from model_repository.toxicity.logic.judging import Judging, Limits, Question
 
 KIND = Judgement("answered", "non-toxic", 0.1)
 TOXIC = Judgement("answered", "toxic", 0.9)
@@ -59,8 +58,8 @@ class Fixture:
             warn=self.warnings.append,
         )
 
-    async def of(self, *texts: str, gone: Callable[[], bool] = lambda: False) -> list[Judgement]:
-        return await self.judging.judge([Question(text, explain=True) for text in texts], gone)
+    async def of(self, *texts: str) -> list[Judgement]:
+        return await self.judging.judge([Question(text, explain=True) for text in texts])
 
 
 def run(steps: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -112,7 +111,7 @@ def test_a_reason_is_asked_for_where_it_is_wanted() -> None:
     async def steps() -> None:
         fixture = Fixture(calls=1)
         questions = [Question("kind kind", explain=True), Question("toxic", explain=False)]
-        assert await fixture.judging.judge(questions, lambda: False) == [KIND, TOXIC]
+        assert await fixture.judging.judge(questions) == [KIND, TOXIC]
         explained = dict(zip(fixture.judge.asked, fixture.judge.explained, strict=True))
         assert explained == {"kind": True, "toxic": False}
 
@@ -194,18 +193,46 @@ def test_a_call_in_flight_runs_to_its_end_and_keeps_its_place_until_then() -> No
     run(steps)
 
 
-def test_a_caller_that_goes_is_asked_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "CALLER_CHECK_PERIOD_S", 0.02)
-
+def test_the_next_free_call_goes_to_the_request_that_has_the_fewest() -> None:
     async def steps() -> None:
-        fixture = Fixture(calls_of_request=2, timeout_s=5)
-        gone = iter([False, False, True])
-        with pytest.raises(CallerGone):
-            await fixture.of("late " * 50, "kind " * 50, gone=lambda: next(gone))
+        fixture = Fixture(calls=4, calls_of_request=2, timeout_s=5)
+        large = [asyncio.create_task(fixture.of("late " * 50)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert fixture.judge.in_flight == 4
+        small = asyncio.create_task(fixture.of("toxic"))
+        await asyncio.sleep(0.05)
+        assert "toxic" not in fixture.judge.asked
+        fixture.judge.release.set()
+        assert await small == [TOXIC]
+        assert fixture.judge.asked[4] == "toxic"
+        assert await asyncio.gather(*large) == [[KIND], [KIND]]
+
+    run(steps)
+
+
+def test_what_others_ask_takes_nothing_from_the_time_of_a_request() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls=1, timeout_s=0.4)
+        slow = asyncio.create_task(fixture.of("late"))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(fixture.of("kind late"))
+        await asyncio.sleep(0.2)
+        fixture.judge.release.set()
+        assert await slow == [KIND]
+        fixture.judge.release.clear()
+        # 0.5 s after it was asked, and 0.3 s after its first call.
+        asyncio.get_running_loop().call_later(0.3, fixture.judge.release.set)
+        assert await waiting == [KIND]
+
+    run(steps)
+
+
+def test_the_pieces_of_one_request_share_its_time() -> None:
+    async def steps() -> None:
+        fixture = Fixture(calls_of_request=1)
+        assert await fixture.of("late", "kind") == [UNAVAILABLE, UNAVAILABLE]
         fixture.judge.release.set()
         await asyncio.sleep(0.05)
-        assert len(fixture.judge.asked) == 2
-        assert fixture.observed == []
-        assert await fixture.of("toxic") == [TOXIC]
+        assert fixture.judge.asked == ["late"]
 
     run(steps)

@@ -1,14 +1,15 @@
-"""The source of the weights as labels."""
+"""The weights that a server has, and their sources as labels."""
 
-from model_repository.manifest.logic.weights_info import weights_labels
+from model_repository.manifest.logic.weights_info import served_part, weights_labels
+
+MODELS = {
+    "rejection": {"source": "hub:owner/model", "revision": "0a1b", "precision": "int8", "files": {}},
+    "judge": {"source": "demo", "revision": None, "precision": "float32", "files": {}},
+}
 
 
 def test_one_series_a_member() -> None:
-    models = {
-        "rejection": {"source": "hub:owner/model", "revision": "0a1b", "precision": "int8", "files": {}},
-        "judge": {"source": "demo", "revision": None, "precision": "float32", "files": {}},
-    }
-    assert weights_labels({"models": models}) == [
+    assert weights_labels({"models": MODELS}) == [
         {"model": "rejection", "source": "hub:owner/model", "revision": "0a1b", "precision": "int8"},
         {"model": "judge", "source": "demo", "revision": "", "precision": "float32"},
     ]
@@ -16,3 +17,9 @@ def test_one_series_a_member() -> None:
 
 def test_nothing_exported_is_no_series() -> None:
     assert weights_labels({"models": {}}) == []
+
+
+def test_the_judges_weights_are_named_only_where_it_is_served() -> None:
+    manifest = {"models": MODELS}
+    assert served_part(manifest, judge_served=True) == manifest
+    assert served_part(manifest, judge_served=False) == {"models": {"rejection": MODELS["rejection"]}}

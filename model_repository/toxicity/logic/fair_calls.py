@@ -1,0 +1,95 @@
+"""Shares a bounded number of calls among requests: the next free one goes to whoever has the fewest."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+
+
+class FairCalls:
+    """So many calls at once, of all requests and of one."""
+
+    def __init__(self, calls: int, calls_of_request: int) -> None:
+        self._free = calls
+        self._calls_of_request = calls_of_request
+        # Requests that wait for a call; the one that got a call last stands last.
+        self._waiting: list[Share] = []
+
+    def share(self) -> "Share":
+        """What one request gets of the calls."""
+        return Share(self)
+
+    def wait(self, share: "Share") -> None:
+        """Count `share` among those that wait for a call."""
+        if share not in self._waiting:
+            self._waiting.append(share)
+        self._grant()
+
+    def give_back(self) -> None:
+        """Pass on a call that has ended."""
+        self._free += 1
+        self._grant()
+
+    def _grant(self) -> None:
+        self._waiting = [share for share in self._waiting if share.is_waiting()]
+        while self._free:
+            below = [share for share in self._waiting if share.in_flight < self._calls_of_request]
+            if not below:
+                return
+            next_share = min(below, key=lambda share: share.in_flight)
+            self._waiting.remove(next_share)
+            self._free -= 1
+            next_share.grant()
+            if next_share.is_waiting():
+                self._waiting.append(next_share)
+
+
+class Share:
+    """The calls of one request.
+
+    in_flight: calls that it has now.
+    started_s: when it got its first, by the monotonic clock; None before.
+    """
+
+    def __init__(self, calls: FairCalls) -> None:
+        self.in_flight = 0
+        self.started_s: float | None = None
+        self._started = asyncio.Event()
+        self._calls = calls
+        self._places: deque[asyncio.Future[None]] = deque()
+
+    async def wait_for_start(self, timeout_s: float) -> None:
+        """Wait for the first call, no longer than `timeout_s`."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._started.wait(), timeout_s)
+
+    async def acquire(self) -> None:
+        """Wait for a call; `release` gives it back."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._places.append(place)
+        self._calls.wait(self)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give one call back."""
+        self.in_flight -= 1
+        self._calls.give_back()
+
+    def is_waiting(self) -> bool:
+        """Whether somebody waits for a call of this share."""
+        while self._places and self._places[0].cancelled():
+            self._places.popleft()
+        return bool(self._places)
+
+    def grant(self) -> None:
+        """Give a call to whoever has waited longest; `is_waiting` must be true."""
+        self._places.popleft().set_result(None)
+        self.in_flight += 1
+        if self.started_s is None:
+            self.started_s = time.monotonic()
+            self._started.set()
