@@ -1,0 +1,136 @@
+"""Runs real clients, each in an environment of its own, against a real gateway before the demo server.
+
+`python -m tests.clients.run [NAME ...]` runs all, or those named. A client is a folder here with
+`requirements.txt` and `check.py`, which is run as `check.py URL`, exits with 0 where all is well, and finds
+in its environment:
+  TRIBUNAL_KEY          a caller's key, for the policy `default`
+  TRIBUNAL_STRICT_KEY   another caller's key, for the policy `strict`, which flags refusals too
+  TRIBUNAL_LIMITED_KEY  the key of a caller who may ask twice an hour
+  TRIBUNAL_VERDICTS     a file of JSON: what `tribunal.Client` says of some texts, by text
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from tribunal import Client
+from tribunal.gateway.keys import Key, hash_key, new_key
+
+from launcher.exposure.ports import free_ports
+from launcher.options import ServerOptions
+from launcher.process.server import TritonServer
+from launcher.repository.contract import CHECKOUT
+from tests.integration.conftest import export
+from tests.integration.gateway.conftest import running_gateway
+
+FOLDER = CHECKOUT / "tests" / "clients"
+ENVIRONMENTS = CHECKOUT / "build" / "clients"
+TEXTS = CHECKOUT / "export_scripts" / "demo" / "text" / "demo.txt"
+UV = CHECKOUT / ".venv" / "bin" / "uv"
+CHECK_TIMEOUT_S = 300
+POLICIES = """[policies.strict]
+refusal = "flag"
+"""
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the clients `names`, or all; the exit status."""
+    known = sorted(check.parent.name for check in FOLDER.glob("*/check.py"))
+    if unknown := set(names) - set(known):
+        typer.echo(f"no such client: {', '.join(sorted(unknown))}; known: {', '.join(known)}", err=True)
+        return 2
+    interpreters = {name: environment(name) for name in names or known}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        repository = folder / "repository"
+        export("demo", repository)
+        options = ServerOptions(repository, ports=free_ports(), log_file=folder / "tritonserver.log")
+        with TritonServer(options) as server:
+            keys = write_keys(folder / "keys.toml")
+            (folder / "policies.toml").write_text(POLICIES, "utf-8")
+            files = ("--keys", str(folder / "keys.toml"), "--policies", str(folder / "policies.toml"))
+            verdicts = write_verdicts(folder / "verdicts.json", server.grpc_url)
+            with running_gateway(server.grpc_url, folder, *files) as gateway:
+                given = {**keys, "TRIBUNAL_VERDICTS": str(verdicts)}
+                passed = [
+                    check(name, interpreter, gateway.http_url, given)
+                    for name, interpreter in interpreters.items()
+                ]
+    return 0 if all(passed) else 1
+
+
+def environment(name: str) -> Path:
+    """The interpreter of a client's environment, made where its requirements have changed."""
+    folder = ENVIRONMENTS / name
+    requirements = FOLDER / name / "requirements.txt"
+    interpreter = folder / "bin" / "python"
+    made_from = folder / "requirements.sha256"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if not (made_from.is_file() and made_from.read_text("utf-8") == digest):
+        typer.echo(f"{name}: installing")
+        environ = {"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", ""), **os.environ}
+        made = ("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+        filled = ("pip", "sync", "--quiet", "--python", str(interpreter), str(requirements))
+        for command in (made, filled):
+            subprocess.run([UV, *command], env=environ, check=True)
+        made_from.write_text(digest, "utf-8")
+    return interpreter
+
+
+def write_keys(file: Path) -> dict[str, str]:
+    """Write the callers' hashed keys; the keys themselves by the variables that tell them to a check."""
+    callers = {
+        "TRIBUNAL_KEY": ("alice", "default", None),
+        "TRIBUNAL_STRICT_KEY": ("bob", "strict", None),
+        "TRIBUNAL_LIMITED_KEY": ("carol", "default", "2/hour"),
+    }
+    keys, lines = {}, []
+    for variable, (name, policy, rate_limit) in callers.items():
+        keys[variable] = new_key()
+        record = Key(sha256=hash_key(keys[variable]), policy=policy, rate_limit=rate_limit)
+        fields = [f'{field} = "{value}"' for field, value in record.model_dump().items() if value]
+        lines += [f"[keys.{name}]", *fields]
+    file.write_text("\n".join(lines), "utf-8")
+    return keys
+
+
+def write_verdicts(file: Path, url: str) -> Path:
+    """Write what `tribunal.Client` says of the demo's texts."""
+    texts = TEXTS.read_text("utf-8").splitlines()
+    with Client(url) as client:
+        verdicts = {text: asdict(client.moderate(text)) for text in texts}
+    file.write_text(json.dumps(verdicts), "utf-8")
+    return file
+
+
+def check(name: str, interpreter: Path, url: str, given: Mapping[str, str]) -> bool:
+    """Run a client's check, and print how it went; whether it passed."""
+    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
+    try:
+        ran = subprocess.run(
+            [interpreter, FOLDER / name / "check.py", url],
+            env={**kept, **given, "PYTHONUNBUFFERED": "1"},
+            capture_output=True,
+            text=True,
+            timeout=CHECK_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        typer.echo(f"{name}: FAILED: no end within {CHECK_TIMEOUT_S} s")
+        return False
+    if ran.returncode == 0:
+        typer.echo(f"{name}: passed")
+        return True
+    typer.echo(f"{name}: FAILED with {ran.returncode}\n{ran.stdout}{ran.stderr}")
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
