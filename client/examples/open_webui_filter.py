@@ -1,0 +1,81 @@
+"""
+title: Tribunal
+description: Blocks prompts that Tribunal flags, and takes flagged answers back.
+version: 0.1.0
+"""
+
+# A filter for Open WebUI: paste this file at Admin Panel > Functions, and set `url` among its valves.
+# The package `tribunal` has to be installed where Open WebUI runs.
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, Field
+from tribunal import AsyncClient, Connection, TribunalError, Verdict
+
+PROMPT_BLOCKED = "Your message was blocked by the moderation."
+PROMPT_UNCHECKED = "Your message could not be checked by the moderation, and was not sent."
+ANSWER_BLOCKED = "This answer was removed by the moderation."
+ANSWER_UNCHECKED = "This answer could not be checked by the moderation, and was removed."
+
+
+class Filter:
+    """Moderates the last message of a user before the LLM reads it, and the LLM's answer after it is whole.
+
+    An answer that is streamed is seen until it is whole. Earlier messages of a chat are not read again.
+    """
+
+    class Valves(BaseModel):
+        """Settings that an administrator changes in Open WebUI."""
+
+        url: str = Field(default="localhost:8001", description="The server's or the gateway's address.")
+        key: str = Field(default="", description="A key of the gateway.")
+        timeout_s: float = Field(default=30.0, description="Deadline of each check, in seconds.")
+        priority: int = Field(default=0, description="Filters with a lower number run first.")
+
+    def __init__(self) -> None:
+        self.valves = self.Valves()
+
+    async def inlet(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Let the messages through, or raise the exception that Open WebUI shows."""
+        texts = list(_texts(_last_message(body, "user")))
+        try:
+            verdicts = await self._moderate(texts)
+        except TribunalError as error:
+            raise RuntimeError(PROMPT_UNCHECKED) from error
+        if any(verdict.flagged for verdict in verdicts):
+            raise RuntimeError(PROMPT_BLOCKED)
+        return body
+
+    async def outlet(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put a notice in the place of an answer that is flagged or could not be checked."""
+        message = _last_message(body, "assistant")
+        try:
+            verdicts = await self._moderate(list(_texts(message)))
+        except TribunalError:
+            message["content"] = ANSWER_UNCHECKED
+            return body
+        if any(verdict.flagged for verdict in verdicts):
+            message["content"] = ANSWER_BLOCKED
+        return body
+
+    async def _moderate(self, texts: list[str]) -> list[Verdict]:
+        connection = Connection(
+            headers={"authorization": f"Bearer {self.valves.key}"} if self.valves.key else {}
+        )
+        url, timeout_s = self.valves.url, self.valves.timeout_s
+        # Open WebUI may call each time from another event loop, and a client belongs to one.
+        async with AsyncClient(url, timeout_s=timeout_s, connection=connection) as client:
+            return await client.moderate_batch(texts, explain=False)
+
+
+def _last_message(body: dict[str, Any], role: str) -> dict[str, Any]:
+    messages: list[dict[str, Any]] = body.get("messages", [])
+    return next((message for message in reversed(messages) if message.get("role") == role), {})
+
+
+def _texts(message: dict[str, Any]) -> Iterator[str]:
+    """Texts of a message, which is one text, or parts of which some are text."""
+    content = message.get("content") or ""
+    parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+    yield from (part for part in parts if part.strip())

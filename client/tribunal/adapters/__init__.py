@@ -1,0 +1,1 @@
+"""Tribunal in frameworks that call Python objects instead of a server; one module each."""
