@@ -10,9 +10,9 @@ from tribunal.wire import tls_context
 
 LONGEST_S = 2.0
 DEFAULT_PORTS = {False: 80, True: 443}
-# The preface of a client of HTTP/2 (RFC 9113, 3.4), with its empty SETTINGS frame.
-HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-HTTP1_REQUEST = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+# A server of HTTP answers it, and one of gRPC says its SETTINGS whatever it is sent.
+GREETING = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+ANSWER_BYTES = 9
 # Of a frame of HTTP/2 the fourth byte is its type.
 FRAME_TYPE, SETTINGS = 3, 4
 
@@ -37,39 +37,25 @@ def _fault_with_tls(address: Address, connection: Connection, deadline_s: float)
     try:
         with _connected(address, deadline_s) as plain, _secured(plain, context, address) as secure:
             # A server speaks of the client's certificate after the handshake.
-            answer = _answer_to_greeting(secure, address)
+            answer = _answer(secure)
     except ssl.SSLCertVerificationError as error:
         return (
             f"the certificate of {address.url} is not trusted ({error.verify_message}): give the "
             "certificate of its authority as ca_file, and a host name that the certificate has"
         )
-    except ssl.SSLError as error:
-        return _fault_of_alert(error, address, connection)
-    except ConnectionError:
+    except (ssl.SSLError, ConnectionError):
         answer = b""
-    return _fault_of_protocol(answer, address) or (
-        _certificate_refused(address, connection) if not answer else None
-    )
-
-
-def _fault_of_alert(error: ssl.SSLError, address: Address, connection: Connection) -> str | None:
-    if "ALERT" in (error.reason or ""):
-        return _certificate_refused(address, connection)
-    scheme = "http://" if address.is_http else "host:port or grpc://"
-    return f"{address.url} does not speak TLS ({error.reason}): give {scheme}, or the port that does"
-
-
-def _certificate_refused(address: Address, connection: Connection) -> str:
-    given = "another client certificate than" if connection.cert_file else "a client certificate:"
-    return f"{address.url} ends the connection after TLS began; it may want {given} cert_file and key_file"
+    if answer:
+        return _fault_of_protocol(answer, address)
+    if _plain_answer(address, deadline_s):
+        scheme = "http://" if address.is_http else "host:port or grpc://"
+        return f"{address.url} does not speak TLS: give {scheme}, or the port that does"
+    given = "another client certificate" if connection.cert_file else "a client certificate"
+    return f"{address.url} ends the connection; it may want {given}: give cert_file and key_file"
 
 
 def _fault_without_tls(address: Address, deadline_s: float) -> str | None:
-    try:
-        with _connected(address, deadline_s) as plain:
-            answer = _answer_to_greeting(plain, address)
-    except ConnectionError:
-        answer = b""
+    answer = _plain_answer(address, deadline_s)
     if answer:
         return _fault_of_protocol(answer, address)
     if _speaks_tls(address, deadline_s):
@@ -95,6 +81,7 @@ def _speaks_tls(address: Address, deadline_s: float) -> bool:
         with _connected(address, deadline_s) as plain, _secured(plain, context, address):
             return True
     except ssl.SSLError as error:
+        # A server that wants a client certificate says so in an alert.
         return "ALERT" in (error.reason or "")
 
 
@@ -109,7 +96,16 @@ def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address) ->
     return context.wrap_socket(plain, server_hostname=urlsplit(f"//{address.host}").hostname)
 
 
-def _answer_to_greeting(connected: socket.socket, address: Address) -> bytes:
+def _plain_answer(address: Address, deadline_s: float) -> bytes:
+    """What a server without TLS answers, and nothing where it ends the connection."""
+    with _connected(address, deadline_s) as plain:
+        try:
+            return _answer(plain)
+        except ConnectionError:
+            return b""
+
+
+def _answer(connected: socket.socket) -> bytes:
     """The first bytes that the server answers with, none where it closes; raises TimeoutError."""
-    connected.sendall(HTTP1_REQUEST if address.is_http else HTTP2_PREFACE)
-    return connected.recv(len(HTTP2_PREFACE))
+    connected.sendall(GREETING)
+    return connected.recv(ANSWER_BYTES)

@@ -1,13 +1,9 @@
 """KServe's protocol over gRPC: the channel, the requests, the answers, and what a status means."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-# gRPC's own log lines would stand beside the errors that say the same.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 from tritonclient.grpc import service_pb2

@@ -1,5 +1,6 @@
 """How named tensors get to one model and back; each protocol is imported when a client first uses it."""
 
+import os
 from collections.abc import AsyncGenerator, Generator
 from typing import Protocol
 
@@ -67,6 +68,7 @@ def open_transport(address: Address, connection: Connection) -> Transport:
         from tribunal.http_transport import open_http
 
         return open_http(address, connection)
+    _quiet_grpc()
     from tribunal.grpc_transport import open_grpc
 
     return open_grpc(address, connection)
@@ -78,6 +80,12 @@ def open_async_transport(address: Address, connection: Connection) -> AsyncTrans
         from tribunal.http_transport import open_async_http
 
         return open_async_http(address, connection)
+    _quiet_grpc()
     from tribunal.grpc_transport import open_async_grpc
 
     return open_async_grpc(address, connection)
+
+
+def _quiet_grpc() -> None:
+    """Keep gRPC's log lines, which say what the errors say, off standard error; before its import."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
