@@ -52,6 +52,15 @@ class Bystander:
                     if self._stopped.wait(PAUSE_S):
                         break
 
+    def ask_each_once(self) -> None:
+        """Ask each text once more, after the context; a text without a verdict counts as wrong then."""
+        with Client(self._url, timeout_s=TIMEOUT_S) as client:
+            for text, expected in self._expected.items():
+                failed = self.failed.total()
+                self._ask_one(client, text, expected)
+                if self.failed.total() > failed:
+                    self.wrong.append(f"{text[:60]!r}: no verdict from {self._url} after the attack")
+
     def _ask_one(self, client: Client, text: str, expected: Verdict) -> None:
         started_s = time.perf_counter()
         try:

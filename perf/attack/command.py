@@ -2,7 +2,8 @@
 
 It serves the demonstration models behind the gateway, or attacks the addresses that are given. Normal callers
 ask known texts beside it. The n-th request is the same for the same seed, so `--first` and `--requests` send
-again what ended a process. The exit status is 1 if a process died or a normal caller got a wrong verdict.
+again what ended a process. At the end, connections that begin a request and never finish it are held. The
+exit status is 1 if a process died, a verdict was wrong, or held connections shut other callers out.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from tribunal import Client
 from perf.attack.attack_texts import MAX_TEXT_BYTES, text_of_bytes
 from perf.attack.bystander import Bystander
 from perf.attack.campaign import Campaign
+from perf.attack.held import HELD, hold
 from perf.attack.observer import Death, Observer, memory_by_process_mib
 from perf.attack.plan import nth_abandonment, nth_attack, seeded
 from perf.attack.sender import Sender, Target
@@ -50,7 +52,9 @@ class Observations:
     outcomes: of each target and phase, the number of requests by kind and status.
     examples: the first request of each kind and status.
     memory_mib: of each process name: at the start, after the rehearsal, at the end, and after the pause.
-    wrong: a line for each wrong verdict of a normal caller. restarts: of tritonserver by the launcher.
+    wrong: a line for each wrong verdict of a normal caller, or for one that is missing at the end.
+    shut_out_by: kinds of held connections that left other callers without a verdict.
+    restarts: of tritonserver by the launcher.
     """
 
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
@@ -60,6 +64,7 @@ class Observations:
     memory_mib: list[dict[str, float]] = field(default_factory=list)
     answered: int = 0
     wrong: list[str] = field(default_factory=list)
+    shut_out_by: list[str] = field(default_factory=list)
     failed: dict[str, int] = field(default_factory=dict)
     p50_ms: float | None = None
     elapsed_s: float = 0.0
@@ -164,6 +169,13 @@ def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s
         for target in scene.targets:
             outcomes = attack_target(target, target.name, campaign, progress, seed, attacks, abandonments)
             observations.outcomes |= asyncio.run(outcomes)
+            for held in HELD:
+                progress.console.print(f"{target.name}: holding {held.connections} x {held.kind}")
+                outcome = asyncio.run(hold(held, target))
+                ends = {held.kind: outcome.ends, f"others beside {held.kind}": outcome.probes}
+                observations.outcomes.setdefault(f"{target.name}, held", {}).update(ends)
+                if outcome.shuts_out:
+                    observations.shut_out_by.append(f"{target.name}: {held.kind}")
         observations.elapsed_s = time.monotonic() - started_s
         observations.memory_mib.append(memory_by_process_mib(scene.roots))
         time.sleep(pause_s)
@@ -174,6 +186,7 @@ def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s
     observations.answered = len(latencies_ms)
     observations.p50_ms = statistics.median(latencies_ms) if latencies_ms else None
     for bystander in bystanders:
+        bystander.ask_each_once()
         observations.wrong += bystander.wrong
         for error, count in bystander.failed.items():
             observations.failed[error] = observations.failed.get(error, 0) + count
@@ -198,6 +211,7 @@ def effect_table(observations: Observations) -> Table:
     table.add_row("tritonserver started again by the launcher", str(observations.restarts))
     table.add_row("verdicts of the normal callers", str(observations.answered))
     table.add_row("wrong ones", str(len(observations.wrong)))
+    table.add_row("shut out by held connections", ", ".join(observations.shut_out_by))
     table.add_row("their errors", ", ".join(f"{count} {name}" for name, count in observations.failed.items()))
     if observations.p50_ms is not None:
         table.add_row("their median latency", f"{observations.p50_ms:.1f} ms")
@@ -212,8 +226,9 @@ def effect_table(observations: Observations) -> Table:
 
 
 def exit_status(observations: Observations) -> int:
-    """1 if a process died, tritonserver was started again, or a verdict was wrong; else 0."""
-    return int(bool(observations.deaths or observations.restarts or observations.wrong))
+    """1 if a process died or was started again, a verdict was wrong, or callers were shut out; else 0."""
+    failed = observations.deaths or observations.wrong or observations.shut_out_by
+    return int(bool(failed) or observations.restarts > 0)
 
 
 def main(

@@ -84,6 +84,7 @@ def test_an_attack_fails_with_a_death_a_restart_or_a_wrong_verdict() -> None:
     assert exit_status(observed(deaths=[death])) == 1
     assert exit_status(observed(restarts=1)) == 1
     assert exit_status(observed(wrong=["a text"])) == 1
+    assert exit_status(observed(shut_out_by=["half heads"])) == 1
     assert effect_table(observed(deaths=[death])).row_count == effect_table(observed()).row_count + 1
 
 
