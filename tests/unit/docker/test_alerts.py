@@ -1,10 +1,13 @@
 """The configuration of Prometheus and its alert rules."""
 
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
 import yaml
+from tribunal.gateway.grpc_service import STATUS
 
 from tests.promql import ALERTS, alert_queries, alerts, selectors
 
@@ -21,7 +24,7 @@ def promtool(*arguments: str) -> None:
 
 
 def test_every_alert_has_what_a_person_needs() -> None:
-    assert len({rule["alert"] for rule in alerts()}) == len(alerts()) == 6
+    assert len({rule["alert"] for rule in alerts()}) == len(alerts()) == 9
     for rule in alerts():
         assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
         assert rule["labels"]["severity"] in ("critical", "warning")
@@ -33,14 +36,36 @@ def test_every_alert_compares_a_metric() -> None:
         assert selectors(expression), owner
 
 
-def test_the_configuration_scrapes_the_servers_of_compose() -> None:
+@pytest.mark.parametrize(
+    ("alert", "belongs"),
+    [
+        ("TribunalGatewayErrors", lambda status: status >= 500),
+        ("TribunalGatewayRefusals", lambda status: status == 429),
+    ],
+)
+def test_the_gateways_alerts_count_a_status_over_http_and_grpc_alike(
+    alert: str, belongs: Callable[[int], bool]
+) -> None:
+    (expression,) = [rule["expr"] for rule in alerts() if rule["alert"] == alert]
+    (pattern,) = re.findall(r'status=~"([^"]+)"', expression)
+    for status, code in STATUS.items():
+        assert bool(re.fullmatch(pattern, str(status))) == belongs(status)
+        assert bool(re.fullmatch(pattern, code.name)) == belongs(status)
+
+
+def test_the_configuration_scrapes_what_compose_runs() -> None:
     config = yaml.safe_load((ALERTS.parent / "prometheus.yml").read_text("utf-8"))
     assert config["rule_files"] == [ALERTS.name]
-    (job,) = config["scrape_configs"]
-    assert job["static_configs"] == [{"targets": ["tribunal:8002"]}]
+    targets = {job["job_name"]: job["static_configs"] for job in config["scrape_configs"]}
+    assert targets == {
+        "tribunal": [{"targets": ["tribunal:8002"]}],
+        "tribunal-gateway": [{"targets": ["gateway:8082"]}],
+    }
     services = yaml.safe_load((ALERTS.parent.parent / "compose.yaml").read_text("utf-8"))["services"]
     for name in ("server-cpu", "server-gpu"):
-        assert services[name]["networks"]["default"]["aliases"] == ["tribunal"]
+        assert services[name]["networks"]["triton"]["aliases"] == ["tribunal"]
+    assert "gateway" in services
+    assert set(services["prometheus"]["networks"]) == {"default", "triton"}
 
 
 @needs_promtool

@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomllib
+from packaging.requirements import Requirement
 
 from launcher.arguments import parse_arguments
 from launcher.repository.contract import CHECKOUT
 
 DOCKER = CHECKOUT / "docker"
-DOCKERFILES = [DOCKER / "Dockerfile", DOCKER / "Dockerfile.cpu"]
+SERVERS = [DOCKER / "Dockerfile", DOCKER / "Dockerfile.cpu"]
+GATEWAY = DOCKER / "Dockerfile.gateway"
+DOCKERFILES = [*SERVERS, GATEWAY]
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
@@ -46,7 +50,18 @@ def test_every_package_of_the_gpu_image_is_pinned() -> None:
         assert wanted in pins or wanted.partition("[")[0] in pinned, wanted
 
 
-@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
+def test_the_gateway_image_has_every_package_in_the_version_of_the_tests() -> None:
+    pins = dict(line.split("==") for line in (DOCKER / "gateway.txt").read_text("utf-8").splitlines())
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    for line in [*project["dependencies"], *project["optional-dependencies"]["gateway"]]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pins[wanted.name]), f"{line}: compile docker/gateway.txt anew"
+    tested = (CHECKOUT / "launcher" / "environments" / "main.txt").read_text("utf-8").splitlines()
+    versions = dict(line.split("==") for line in tested if "==" in line)
+    assert {name: versions[name] for name in pins if name in versions}.items() <= pins.items()
+
+
+@pytest.mark.parametrize("dockerfile", SERVERS, ids=lambda path: path.name)
 def test_both_images_run_the_launcher_with_options_that_it_has(dockerfile: Path) -> None:
     text = dockerfile.read_text("utf-8").replace("\\\n", "")
     for entry_point in re.findall(r"^ENTRYPOINT (\[.*\])$", text, re.MULTILINE):
@@ -62,7 +77,7 @@ def test_both_images_run_the_launcher_with_options_that_it_has(dockerfile: Path)
 def test_images_copy_whole_packages(dockerfile: Path) -> None:
     sources = re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile.read_text("utf-8"), re.MULTILINE)
     copied = {source for line in sources for source in line.split() if "$" not in source}
-    assert "launcher" in copied
+    assert ("client" if dockerfile == GATEWAY else "launcher") in copied
     assert not [source for source in copied if source.endswith(".py")]
     ignored = dockerfile.with_name(f"{dockerfile.name}.dockerignore").read_text("utf-8").splitlines()
     assert {f"!{source}" for source in copied if (CHECKOUT / source).is_dir() and "/" not in source} <= set(
