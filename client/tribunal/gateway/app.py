@@ -20,6 +20,7 @@ from tribunal.gateway.errors import GatewayError, from_validation
 from tribunal.gateway.keys import Keys
 from tribunal.gateway.metrics import Metrics
 from tribunal.gateway.moderator import Moderator
+from tribunal.gateway.page import add_page
 from tribunal.gateway.policies import load_policies
 from tribunal.gateway.settings import GatewaySettings
 
@@ -69,6 +70,7 @@ class Gateway:
         app.state.policies = self.policies
         for dialect in DIALECTS:
             app.include_router(dialect.router)
+        add_page(app)
         for error_type in (GatewayError, RequestValidationError, HTTPException, Exception):
             app.add_exception_handler(error_type, _respond)
         app.add_middleware(

@@ -19,6 +19,8 @@ from tribunal.gateway.moderator import Moderator, Options
 from tribunal.gateway.settings import MAX_TEXTS
 
 router = APIRouter(tags=["verdicts"])
+# nginx holds an answer back until it has some KiB of it, unless it is told otherwise.
+NO_BUFFERING = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
 class Refusal(BaseModel):
@@ -92,7 +94,8 @@ class VerdictRequest(BaseModel):
     stream: bool = Field(
         False,
         description="For one text: server-sent events `encoders` (a verdict without the judge), `reason` "
-        "(a piece of the judge's answer), `verdict`, and `error`.",
+        "(a piece of the judge's answer, where a reason is asked for and the judge is always asked), "
+        "`reason_failed` (no more pieces come), `verdict`, and `error`, which ends a stream without one.",
     )
 
 
@@ -114,7 +117,7 @@ async def verdicts(
         events = _events(moderator, request.text, options, caller, name)
         # What is first must not fail after the status was sent.
         first = await anext(events)
-        return StreamingResponse(_all(first, events), media_type="text/event-stream")
+        return StreamingResponse(_all(first, events), media_type="text/event-stream", headers=NO_BUFFERING)
     return _document((await moderator.moderate([request.text], options, caller))[0], name)
 
 
@@ -139,7 +142,7 @@ async def _events(
         return
     whole = asyncio.ensure_future(moderator.moderate([text], options, caller))
     try:
-        if options.judge_mode != "auto":
+        if options.judge_mode != "auto" and options.with_reason:
             try:
                 async for piece in moderator.stream_reason(text, caller):
                     yield _event("reason", {"text": piece})
