@@ -20,7 +20,7 @@ from perf.sweep import sweep_table
 RESULTS = Path(plot.__file__).parent / "results"
 
 
-@pytest.mark.parametrize("command", [*BENCHMARKS, *REPORTS, "soak"])
+@pytest.mark.parametrize("command", [*BENCHMARKS, *REPORTS, "soak", "attack", "overload"])
 def test_every_command_has_help_with_its_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command_line().parse_args([command, "--help"])
