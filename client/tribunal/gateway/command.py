@@ -70,6 +70,8 @@ def gateway(
       tribunal gateway --policies policies.toml --keys keys.toml --grpc-port 8081 --metrics-port 8082
     """
     with naming_extra("gateway"):
+        import uvloop
+
         from tribunal.gateway.server import Listening, serve
         from tribunal.gateway.settings import GatewaySettings
     settings = GatewaySettings(
@@ -88,7 +90,8 @@ def gateway(
     typer.echo(f"http://{host}:{port} asks {url}; API at http://{host}:{port}/docs", err=True)
     if keys_file is None and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo("everybody who reaches this address may ask: give --keys", err=True)
-    asyncio.run(serve(settings, listening))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, listening))
 
 
 def key(

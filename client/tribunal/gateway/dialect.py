@@ -30,17 +30,18 @@ def dialect_of(path: str, dialects: Sequence[Dialect]) -> Dialect:
     return next((dialect for dialect in dialects if path.startswith(dialect.paths)), dialects[-1])
 
 
-def _moderator(request: Request) -> Moderator:
+# Asynchronous, for FastAPI calls other dependencies in threads.
+async def _moderator(request: Request) -> Moderator:
     moderator: Moderator = request.app.state.moderator
     return moderator
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
-def _policies(request: Request) -> "Policies":
+async def _policies(request: Request) -> "Policies":
     policies: Policies = request.app.state.policies
     return policies
 
