@@ -1,4 +1,4 @@
-"""HTTP for both clients, by httpx: a pool of connections, and a deadline that holds while sending too.
+"""HTTP for both clients, by httpx; a deadline holds while a request is sent too.
 
 httpx limits each step of a call but not the call, so both clients use its asyncio side, where a deadline
 ends whatever step is under way. The synchronous client runs it in a thread of its own.
@@ -45,19 +45,14 @@ class _AsyncHttpTransport(AsyncTransport):
     def __init__(self, address: Address, connection: Connection) -> None:
         self._url = address.url
         self._compression = connection.compression
+        self._base_url = f"{'https' if address.is_tls else 'http'}://{address.host}"
         # Triton compresses whenever it may.
         accepted = {"accept-encoding": connection.compression or "identity"}
-        try:
-            self._client = httpx.AsyncClient(
-                base_url=f"{'https' if address.is_tls else 'http'}://{address.host}",
-                headers={**accepted, **connection.lowercase_headers},
-                verify=tls_context(connection) if address.is_tls else False,
-                # Each call has its own deadline.
-                timeout=None,  # noqa: S113
-                limits=httpx.Limits(max_connections=connection.max_in_flight),
-            )
-        except httpx.InvalidURL as error:
-            raise InvalidInput(f"url {address.url!r}: {error}") from error
+        self._headers = {**accepted, **connection.lowercase_headers}
+        self._verify = tls_context(connection) if address.is_tls else False
+        # One client for each call under way: a pool of httpx gets slower with each connection that it has.
+        self._clients: list[httpx.AsyncClient] = []
+        self._idle = [self._new_client()]
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         body = inference_body(inputs, output, self._compression)
@@ -93,7 +88,8 @@ class _AsyncHttpTransport(AsyncTransport):
         return True
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
     async def _get(self, path: str, timeout_s: float) -> dict[str, Any]:
         response = await self._send("GET", path, timeout_s)
@@ -101,9 +97,28 @@ class _AsyncHttpTransport(AsyncTransport):
         return json_document(response, response.content)
 
     async def _send(self, method: str, path: str, timeout_s: float, **options: Any) -> httpx.Response:
-        with translated_errors(self._url):
-            async with asyncio.timeout(timeout_s):
-                return await self._client.request(method, path, **options)
+        client = self._idle.pop() if self._idle else self._new_client()
+        try:
+            with translated_errors(self._url):
+                async with asyncio.timeout(timeout_s):
+                    return await client.request(method, path, **options)
+        finally:
+            self._idle.append(client)
+
+    def _new_client(self) -> httpx.AsyncClient:
+        try:
+            client = httpx.AsyncClient(
+                base_url=self._base_url,
+                headers=self._headers,
+                verify=self._verify,
+                # Each call has its own deadline.
+                timeout=None,  # noqa: S113
+                limits=httpx.Limits(max_connections=1),
+            )
+        except httpx.InvalidURL as error:
+            raise InvalidInput(f"url {self._url!r}: {error}") from error
+        self._clients.append(client)
+        return client
 
 
 class _HttpTransport(Transport):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+SHUTDOWN_POLL_S = 0.02
+
 VERDICT = {
     "flagged": False,
     "refusal": {"detected": False, "score": 0.0},
@@ -75,7 +77,7 @@ def http_server() -> Iterator[HttpServer]:
     serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     serving.daemon_threads = True
     made.url = f"http://127.0.0.1:{serving.server_address[1]}"
-    thread = threading.Thread(target=serving.serve_forever)
+    thread = threading.Thread(target=serving.serve_forever, args=[SHUTDOWN_POLL_S])
     thread.start()
     try:
         yield made
