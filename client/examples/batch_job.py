@@ -9,33 +9,15 @@ For a file that takes hours use `tribunal scan`, which resumes where it was inte
 import json
 import os
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from tribunal import Client, InvalidInput, Verdict
+from tribunal import Client, InvalidInput, TribunalError
 
 URL = os.environ.get("TRIBUNAL_URL", "localhost:8001")
 CHUNK_SIZE = 256
-# A chunk is sent in requests of 32 texts; a judge on a CPU takes its time.
-TIMEOUT_S = 120.0
-
-
-def verdicts(
-    client: Client, comments: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], Verdict | str]]:
-    """Each comment with its verdict, or with the error where the server refuses its text."""
-    try:
-        together = client.moderate_batch([comment["text"] for comment in comments], judge="auto")
-        yield from zip(comments, together, strict=True)
-    except InvalidInput:
-        # One of them breaks a limit: ask one by one to find out which.
-        for comment in comments:
-            try:
-                yield comment, client.moderate(comment["text"], judge="auto")
-            except InvalidInput as error:
-                yield comment, str(error)
+# Of a whole chunk; a judge on a CPU takes its time.
+TIMEOUT_S = 600.0
 
 
 def main(source: Path, target: Path) -> None:
@@ -47,9 +29,14 @@ def main(source: Path, target: Path) -> None:
     ):
         comments = map(json.loads, lines)
         while chunk := list(islice(comments, CHUNK_SIZE)):
-            for comment, verdict in verdicts(client, chunk):
-                if isinstance(verdict, str):
-                    row = {**comment, "error": verdict}
+            texts = [comment["text"] for comment in chunk]
+            verdicts = client.moderate_batch(texts, judge="auto", return_errors=True)
+            for comment, verdict in zip(chunk, verdicts, strict=True):
+                if isinstance(verdict, InvalidInput):
+                    row = {**comment, "error": str(verdict)}
+                elif isinstance(verdict, TribunalError):
+                    # The server is in trouble: end, so that the job can be run again.
+                    raise verdict
                 elif verdict.flagged:
                     row = {
                         **comment,
