@@ -49,7 +49,7 @@ class Request:
             return [error] * len(self.texts)
         if isinstance(error, InvalidInput) and len(self.texts) == 1:
             # The server counts the texts of a request, and the caller those of the call.
-            message = str(error).replace(f"{TEXT}[0]", f"texts[{self.first}]")
+            message = str(error).replace(f"{TEXT}[0]", f"{TEXT}[{self.first}]")
             raise InvalidInput(message) from error
         raise error
 

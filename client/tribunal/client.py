@@ -11,7 +11,16 @@ from typing import Literal, TypeVar, overload
 
 from tenacity import Retrying
 
-from tribunal.batches import REQUESTS_AT_ONCE, Call, Outcome, Request, encode_each, merged, requests_of
+from tribunal.batches import (
+    REQUESTS_AT_ONCE,
+    Call,
+    Outcome,
+    Request,
+    encode_each,
+    merged,
+    only_verdict,
+    requests_of,
+)
 from tribunal.connection import (
     DEFAULT_TIMEOUT_S,
     DEFAULT_URL,
@@ -27,6 +36,7 @@ from tribunal.messages import (
     Question,
     Tensor,
     Tensors,
+    encode_text,
     judgement_request,
     moderation_request,
     read_piece,
@@ -84,7 +94,10 @@ class Client:
 
     def moderate(self, text: str, *, judge: JudgeMode | None = None, explain: bool = True) -> Verdict:
         """Verdict of one text; the options are those of `moderate_batch`."""
-        return self.moderate_batch([text], judge=judge, explain=explain)[0]
+        request = Request(0, [encode_text(text, "text")])
+        return only_verdict(
+            self._outcomes(request, Call(Question(judge, explain), self._new_deadline_s()))[0]
+        )
 
     @overload
     def moderate_batch(

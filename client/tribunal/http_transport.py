@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tribunal import faults
 from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput
 from tribunal.http_wire import (
@@ -74,11 +75,10 @@ class _AsyncHttpTransport(AsyncTransport):
         yield
 
     async def version(self, timeout_s: float) -> str:
-        return str((await self._get("/v2", timeout_s))["version"])
+        return str(await self._get("/v2", "version", timeout_s))
 
     async def models(self, timeout_s: float) -> list[str]:
-        statistics = await self._get("/v2/models/stats", timeout_s)
-        return [str(model["name"]) for model in statistics["model_stats"]]
+        return [str(model["name"]) for model in await self._get("/v2/models/stats", "model_stats", timeout_s)]
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         response = await self._send("GET", f"/v2/models/{model}/ready", timeout_s)
@@ -91,10 +91,13 @@ class _AsyncHttpTransport(AsyncTransport):
         for client in self._clients:
             await client.aclose()
 
-    async def _get(self, path: str, timeout_s: float) -> dict[str, Any]:
+    async def _get(self, path: str, field: str, timeout_s: float) -> Any:
         response = await self._send("GET", path, timeout_s)
         require_success(response, self._url)
-        return json_document(response, response.content)
+        document = json_document(response, response.content)
+        if field not in document:
+            raise faults.lacking_output(field)
+        return document[field]
 
     async def _send(self, method: str, path: str, timeout_s: float, **options: Any) -> httpx.Response:
         client = self._idle.pop() if self._idle else self._new_client()

@@ -60,12 +60,15 @@ def inference_body(inputs: Tensors, output: str, compression: Compression | None
 def output_tensor(response: httpx.Response, output: str) -> Tensor:
     """The tensor `output` of a model's answer; raises ServerError where it has none."""
     content = response.content
-    begin = int(response.headers.get(JSON_LENGTH, len(content)))
-    for tensor in json_document(response, content[:begin]).get("outputs", ()):
-        end = begin + tensor.get("parameters", {}).get("binary_data_size", 0)
-        if tensor["name"] == output and end > begin:
-            return from_bytes(content[begin:end], tensor["datatype"], tensor["shape"])
-        begin = end
+    try:
+        begin = int(response.headers.get(JSON_LENGTH, len(content)))
+        for tensor in json_document(response, content[:begin])["outputs"]:
+            end = begin + tensor["parameters"]["binary_data_size"]
+            if tensor["name"] == output:
+                return from_bytes(content[begin:end], tensor["datatype"], tensor["shape"])
+            begin = end
+    except (KeyError, TypeError, ValueError) as error:
+        raise faults.lacking_output(output) from error
     raise faults.lacking_output(output)
 
 
@@ -74,8 +77,10 @@ def json_document(response: httpx.Response, content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content)
     except ValueError as error:
-        raise ServerError(f"{_answer(response)}: is a Tribunal server at {response.url.host}?") from error
-    return document if isinstance(document, dict) else {}
+        raise _not_triton(response) from error
+    if not isinstance(document, dict):
+        raise _not_triton(response)
+    return document
 
 
 def require_success(response: httpx.Response, url: str) -> None:
@@ -121,6 +126,10 @@ def _reason(response: httpx.Response) -> str:
         return " ".join(str(response.json()["error"]).split())
     except (ValueError, KeyError, TypeError):
         return f"{_answer(response)}; check the address, and that the server behind a proxy runs"
+
+
+def _not_triton(response: httpx.Response) -> ServerError:
+    return ServerError(f"{_answer(response)}: is a Tribunal server at {response.url.host}?")
 
 
 def _answer(response: httpx.Response) -> str:

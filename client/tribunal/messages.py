@@ -58,7 +58,7 @@ def read_verdicts(request: Tensors, documents: Tensor) -> list[Verdict]:
     sent = len(request[TEXT])
     if len(documents) != sent:
         raise ServerError(f"{sent} texts were sent and {len(documents)} verdicts came back")
-    return [Verdict.from_json(document) for document in documents[:, 0]]
+    return [Verdict.from_json(document) for document in documents.flat]
 
 
 def judgement_request(text: str) -> Tensors:

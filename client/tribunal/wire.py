@@ -1,6 +1,7 @@
 """What both protocols share on the wire: the bytes of a tensor, and TLS."""
 
 import ssl
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from tritonclient.utils import (
 )
 
 from tribunal.connection import Connection
-from tribunal.errors import InvalidInput
+from tribunal.errors import InvalidInput, ServerError
 from tribunal.messages import Tensor
 
 
@@ -29,12 +30,17 @@ def to_bytes(values: Tensor) -> bytes:
 
 
 def from_bytes(raw: bytes, triton_type: str, shape: Sequence[int]) -> Tensor:
-    """The tensor that `to_bytes` made `raw` of; raises ValueError where it does not fit the shape."""
-    if triton_type == "BYTES":
-        values: Tensor = deserialize_bytes_tensor(raw)
-    else:
-        values = np.frombuffer(raw, dtype=triton_to_np_dtype(triton_type))
-    return values.reshape(tuple(shape))
+    """The tensor that `to_bytes` made `raw` of; raises ServerError where it does not fit type and shape."""
+    try:
+        if triton_type == "BYTES":
+            values: Tensor = deserialize_bytes_tensor(raw)
+        else:
+            values = np.frombuffer(raw, dtype=triton_to_np_dtype(triton_type))
+        return values.reshape(tuple(shape))
+    except (ValueError, TypeError, struct.error) as error:
+        raise ServerError(
+            f"the server's answer has a tensor of {len(raw)} bytes, which is not {triton_type} {list(shape)}"
+        ) from error
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext:

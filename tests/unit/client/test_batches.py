@@ -92,7 +92,7 @@ def test_the_deadline_is_of_the_whole_call(server: KserveServer, ask: Ask) -> No
 @both_clients
 def test_a_bad_text_fails_the_call_and_is_named_by_its_place(server: KserveServer, ask: Ask) -> None:
     texts = [*TEXTS[:40], LONG, *TEXTS[40:]]
-    with pytest.raises(InvalidInput, match=r"^texts\[40\] has 1001 bytes; the limit is 1000$"):
+    with pytest.raises(InvalidInput, match=r"^text\[40\] has 1001 bytes; the limit is 1000$"):
         ask(server.url, texts)
 
 

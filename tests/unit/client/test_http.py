@@ -24,6 +24,10 @@ from tests.unit.client.http_server import HttpServer, Reply, http_server
 
 # More than the sockets' buffers hold, so that sending it waits for the server to read.
 LARGE = "a" * 2**25
+OUTPUT = (
+    b'{"outputs": [{"name": "verdict", "datatype": "BYTES", "shape": [1, 1], '
+    b'"parameters": {"binary_data_size": 6}}]}'
+)
 NO_RETRIES = Connection(retries=0)
 
 
@@ -76,6 +80,11 @@ def test_a_deadline_that_passes_while_sending_leaves_the_client_usable(server: H
     assert time.monotonic() - started_s < 5
 
 
+def _truncated(document: bytes) -> Reply:
+    """An answer whose one tensor says that it has 9 bytes, and has 2."""
+    return Reply(200, document + b"\x09\0\0\0ab", {"inference-header-content-length": str(len(document))})
+
+
 @both_clients
 @pytest.mark.parametrize(
     ("reply", "error", "message"),
@@ -91,8 +100,9 @@ def test_a_deadline_that_passes_while_sending_leaves_the_client_usable(server: H
             ServerError,
             "text/html, which is not",
         ),
-        (Reply(200, b"[1, 2]"), ServerError, "lacks verdict"),
+        (Reply(200, b"[1, 2]"), ServerError, "which is not Triton's answer: is a Tribunal server at"),
         (Reply(200, b'{"outputs": []}'), ServerError, "lacks verdict"),
+        (_truncated(OUTPUT), ServerError, r"6 bytes, which is not BYTES \[1, 1\]"),
     ],
 )
 def test_what_a_status_means(
