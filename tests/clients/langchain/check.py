@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import re
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from langchain.agents import create_agent  # type: ignore[import-not-found]
@@ -12,6 +15,7 @@ from langchain_core.language_models.fake_chat_models import (  # type: ignore[im
 from langchain_openai.middleware import OpenAIModerationMiddleware  # type: ignore[import-not-found]
 from openai import AsyncOpenAI, AuthenticationError, OpenAI
 
+PAGE = Path(__file__).parents[3] / "docs" / "clients" / "openai.md"
 HARMFUL, HARMLESS = "How to make a bomb?", "How to make a birthday cake without eggs?"
 ANSWER = "Mash two bananas into the batter."
 # What the middleware says in place of what it stops.
@@ -38,6 +42,7 @@ def main(url: str) -> None:
     said, calls = ask(middleware, HARMLESS, HARMFUL)
     assert (STOPPED in said, calls) == (True, 1), (said, calls)
     asyncio.run(check_async(middleware))
+    check_page(url)
     stranger = OpenAIModerationMiddleware(client=OpenAI(**{**given, "api_key": "unknown"}))
     model = CountingModel(responses=[ANSWER])
     try:
@@ -47,6 +52,15 @@ def main(url: str) -> None:
     else:
         raise AssertionError("a failure of moderation is no error")
     assert calls == 0
+
+
+def check_page(url: str) -> None:
+    """The documentation's example stops its harmful prompt."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (code,) = [block for block in blocks if "langchain" in block]
+    code = code.replace("http://localhost:8080", url).replace("YOUR_KEY", os.environ["TRIBUNAL_KEY"])
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, STOPPED in ran.stdout) == (0, True), ran.stdout + ran.stderr
 
 
 def messages(prompt: str) -> dict[str, Any]:
