@@ -1,7 +1,9 @@
 """Callers that go away under load: the server goes on, and answers the others as before.
 
 Triton 24.10 crashes where its dynamic batcher drops a cancelled request from the queue of one encoder while
-the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU.
+the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU. Its ensembles tell a step
+that the caller has gone when they schedule that step, and never later: what waits for `tokenizer` is dropped
+by the encoders, and what waits for an encoder is run.
 """
 
 import asyncio
@@ -9,20 +11,26 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tritonclient.grpc
+import tritonclient.grpc.aio
 from tribunal import AsyncClient, Client, DeadlineExceeded
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
+from tests.integration.metrics import settle
 
 TEXT = "How to make a bomb?"
 LONG = "many words of one long text " * 400
+# Takes `tokenizer` so long that most of a flood still waits for it when the callers leave.
+LONGEST = "many words of one long text " * 2300
+FLOOD = 60
+CACHE_MIB = 64
 CANCELS = 150
 
 
@@ -97,3 +105,45 @@ def test_tasks_that_are_cancelled(screening: TritonServer) -> None:
         return left
 
     assert asyncio.run(ask_and_leave()) > 30
+
+
+async def ask_and_leave(server: TritonServer, texts: Iterable[str]) -> None:
+    """Send all of `texts` at once, and cancel what is not answered soon."""
+    async with tritonclient.grpc.aio.InferenceServerClient(server.grpc_url) as client:
+
+        async def one(text: str) -> None:
+            with contextlib.suppress(TimeoutError):
+                inputs = [tensor("text", text), tensor("judge", "never")]
+                await asyncio.wait_for(client.infer("moderation", inputs), 0.5)
+
+        await asyncio.gather(*map(one, texts))
+
+
+@pytest.mark.usefixtures("_answers_go_on")
+def test_long_texts_that_nobody_waits_for_are_not_run(screening: TritonServer) -> None:
+    def counts() -> tuple[int, float]:
+        """Texts that `tokenizer` has read, and verdicts that were given."""
+        with tritonclient.grpc.InferenceServerClient(screening.grpc_url) as client:
+            (model,) = client.get_inference_statistics("tokenizer").model_stats
+        given = [count for (name, _), count in settle(screening).items() if name == "tribunal_verdicts_total"]
+        return model.inference_stats.success.count, sum(given)
+
+    read_before, given_before = counts()
+    asyncio.run(ask_and_leave(screening, (f"{number} {LONGEST}" for number in range(FLOOD))))
+    with Client(screening.grpc_url, timeout_s=120) as client:
+        # Answered after all of the flood.
+        client.moderate(TEXT, judge="never")
+    read, given = counts()
+    assert read - read_before > FLOOD / 2
+    assert given - given_before < (read - read_before) / 2
+
+
+def test_what_one_caller_abandons_is_answered_to_the_next(demo_repository: Path, tmp_path: Path) -> None:
+    options = ServerOptions(
+        demo_repository, tmp_path / "log", ports=free_ports(), judge=False, cache_mib=CACHE_MIB
+    )
+    texts = [f"{number} {LONGEST}" for number in range(FLOOD // 2)]
+    with TritonServer(options) as server, Client(server.grpc_url, timeout_s=120) as client:
+        asyncio.run(ask_and_leave(server, texts))
+        client.moderate(TEXT, judge="never")
+        assert [client.moderate(text, judge="never").windows for text in texts] == [32] * len(texts)
