@@ -94,6 +94,16 @@ def test_a_stop_waits_for_requests_that_are_under_way() -> None:
     assert int(pause_s) + STOP_TIMEOUT_S < deployment()["terminationGracePeriodSeconds"]
 
 
+def test_nginx_listens_on_the_port_that_compose_publishes() -> None:
+    nginx = load(TEXT)["nginx"]
+    (port,) = re.findall(r"listen (\d+) ", (DOCKER / "nginx" / "listen.conf").read_text("utf-8"))
+    assert nginx["ports"] == [f"127.0.0.1:{port}:{port}"]
+    folder, target, _ = nginx["volumes"][0].split(":")
+    config = Path(nginx["command"][nginx["command"].index("-c") + 1])
+    assert (DOCKER / folder / config.relative_to(target)).is_file()
+    assert "gateway" in nginx["depends_on"]
+
+
 def test_nginx_lets_through_what_the_gateway_takes() -> None:
     config = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
     sizes = [int(size) for size in re.findall(r"client_\w+_size\s+(\d+)m;", config)]
