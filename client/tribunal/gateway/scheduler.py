@@ -28,8 +28,8 @@ class Scheduler:
     """A queue for each caller, served in turn.
 
     max_in_flight: cost of the work that may be under way at a time; one piece that costs more runs alone.
-    max_wait_s: work that would wait longer is refused. While all of it is in use, the cost that is done a
-    second is measured, and tells how long that is.
+    max_wait_s: work that would wait longer is refused. The cost that is done a second tells how long that is:
+    it is measured while something waits, and before that assumed to be all that may be in flight.
     max_waiting: cost of everything that waits.
     """
 
@@ -39,9 +39,12 @@ class Scheduler:
     in_flight: int = 0
     waiting: int = 0
     _queues: OrderedDict[str, deque[Waiting]] = field(default_factory=OrderedDict)
-    _cost_per_s: float | None = None
+    _cost_per_s: float = field(init=False)
     _done: int = 0
     _full_since_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self._cost_per_s = self.max_in_flight
 
     @asynccontextmanager
     async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:
@@ -53,9 +56,7 @@ class Scheduler:
             self._leave(cost)
 
     def expected_wait_s(self, caller: str, cost: int) -> float:
-        """How long work of this caller would wait; 0 while nothing waits or nothing was measured."""
-        if not self.waiting or self._cost_per_s is None:
-            return 0.0
+        """How long work of this caller would wait."""
         own = sum(work.cost for work in self._queues.get(caller, ()))
         # Callers are served in turn, so each that waits takes as much as this one, at most all that it has.
         others = sum(
@@ -139,6 +140,5 @@ class Scheduler:
         if passed_s < MEASURED_S or not self._done:
             return
         measured = self._done / passed_s
-        before = measured if self._cost_per_s is None else self._cost_per_s
-        self._cost_per_s = before + SMOOTHING * (measured - before)
+        self._cost_per_s += SMOOTHING * (measured - self._cost_per_s)
         self._full_since_s, self._done = now_s, 0

@@ -1,8 +1,8 @@
 """The order in which callers are served, and what is refused."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 from tribunal.gateway.errors import GatewayError
@@ -160,37 +160,48 @@ def test_more_than_may_wait_is_refused() -> None:
         with pytest.raises(GatewayError) as raised:
             await work.begin("third")
         assert raised.value.status == 429
-        assert raised.value.headers["Retry-After"] == "1"
+        assert raised.value.headers["Retry-After"] == "2"
 
     run(test)
 
 
-def test_what_would_wait_too_long_is_refused_for_that_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: now_s)
-
+def test_what_would_wait_too_long_is_refused_for_that_caller_alone() -> None:
     async def test() -> None:
-        nonlocal now_s
         scheduler = make(max_wait_s=5.0)
         work = Work(scheduler, [])
-        for index in range(20):
+        for index in range(7):
             work.begin(str(index))
         await settle()
-        # One piece of work a second.
-        for index in range(3):
-            now_s += 1.0
-            await work.end(str(index))
-        assert scheduler.expected_wait_s("a", 1) == 16.0
         with pytest.raises(GatewayError) as raised:
             await work.begin("refused")
-        assert raised.value.headers["Retry-After"] == "16"
+        assert raised.value.headers["Retry-After"] == "6"
         work.begin("other", caller="b")
         await settle()
-        assert scheduler.waiting == 17
-        await work.end("3")
-        assert work.started[-1] in ("other", "4")
+        assert scheduler.waiting == 7
         for name in work.ends:
             await work.end(name)
         assert (scheduler.in_flight, scheduler.waiting) == (0, 0)
+
+    run(test)
+
+
+def test_how_long_work_waits_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now_s)
+    monkeypatch.setattr("tribunal.gateway.scheduler.time", clock)
+
+    async def test() -> None:
+        nonlocal now_s
+        scheduler = make(max_wait_s=100.0)
+        work = Work(scheduler, [])
+        for index in range(80):
+            work.begin(str(index))
+        await settle()
+        # Four pieces of work a second, where one was assumed.
+        for index in range(40):
+            now_s += 0.25
+            await work.end(str(index))
+        assert scheduler.waiting == 39
+        assert scheduler.expected_wait_s("a", 1) == pytest.approx(39 / 4, rel=0.05)
 
     run(test)
