@@ -1,6 +1,7 @@
 """LiteLLM's generic guardrail against the demo server; the proxy itself is run by tests/clients/litellm."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -49,56 +50,59 @@ BODIES = VALUES | st.fixed_dictionaries(
 )
 
 
-def ask(gateway: RunningGateway, body: Any) -> httpx.Response:
+@pytest.fixture(scope="module")
+def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
     headers = {"content-type": "application/json"}
-    url = f"{gateway.http_url}/beta/litellm_basic_guardrail_api"
-    return httpx.post(url, content=json.dumps(body).encode(), headers=headers, timeout=60)
+    with httpx.Client(base_url=gateway.http_url, headers=headers, timeout=60) as client:
+        yield client
 
 
-def action(gateway: RunningGateway, **fields: Any) -> str:
-    answer = ask(gateway, {"input_type": "request", "request_data": {}, **fields})
+def ask(http: httpx.Client, body: Any) -> httpx.Response:
+    return http.post("/beta/litellm_basic_guardrail_api", content=json.dumps(body).encode())
+
+
+def action(http: httpx.Client, **fields: Any) -> str:
+    answer = ask(http, {"input_type": "request", "request_data": {}, **fields})
     assert answer.status_code == 200, answer.text
     return str(answer.json()["action"])
 
 
-def test_a_text_is_blocked_where_the_client_says_flagged(
-    gateway: RunningGateway, server: TritonServer
-) -> None:
+def test_a_text_is_blocked_where_the_client_says_flagged(http: httpx.Client, server: TritonServer) -> None:
     with Client(server.grpc_url) as client:
         flagged = [client.moderate(text, explain=False).flagged for text in TEXTS]
-    actions = [action(gateway, texts=[text]) for text in TEXTS]
+    actions = [action(http, texts=[text]) for text in TEXTS]
     assert actions == ["BLOCKED" if each else "NONE" for each in flagged]
     assert set(actions) == {"BLOCKED", "NONE"}
 
 
-def test_one_flagged_text_of_many_blocks(gateway: RunningGateway) -> None:
+def test_one_flagged_text_of_many_blocks(http: httpx.Client) -> None:
     never = {"additional_provider_specific_params": {"judge": "never"}}
-    assert action(gateway, texts=[HARMLESS] * 100, **never) == "NONE"
-    assert action(gateway, texts=[HARMLESS] * 99 + [HARMFUL], **never) == "BLOCKED"
+    assert action(http, texts=[HARMLESS] * 100, **never) == "NONE"
+    assert action(http, texts=[HARMLESS] * 99 + [HARMFUL], **never) == "BLOCKED"
 
 
-def test_the_reason_names_categories_and_not_the_text(gateway: RunningGateway) -> None:
-    answer = ask(gateway, {"input_type": "response", "texts": [HARMFUL]}).json()
+def test_the_reason_names_categories_and_not_the_text(http: httpx.Client, gateway: RunningGateway) -> None:
+    answer = ask(http, {"input_type": "response", "texts": [HARMFUL]}).json()
     assert answer["blocked_reason"].startswith("the response is flagged for: ")
     assert "Guns and Illegal Weapons" in answer["blocked_reason"]
     assert HARMFUL not in answer["blocked_reason"]
     assert HARMFUL not in gateway.log
 
 
-def test_arguments_of_tool_calls_are_judged(gateway: RunningGateway) -> None:
+def test_arguments_of_tool_calls_are_judged(http: httpx.Client) -> None:
     function = {"name": "send", "arguments": json.dumps({"body": HARMFUL})}
-    assert action(gateway, texts=[], tool_calls=[{"type": "function", "function": function}]) == "BLOCKED"
+    assert action(http, texts=[], tool_calls=[{"type": "function", "function": function}]) == "BLOCKED"
 
 
-def test_images_block_unless_they_are_to_pass(gateway: RunningGateway) -> None:
+def test_images_block_unless_they_are_to_pass(http: httpx.Client) -> None:
     fields = {"texts": [HARMLESS], "images": ["https://example.org/a.png"]}
-    assert action(gateway, **fields) == "BLOCKED"
-    assert action(gateway, **fields, additional_provider_specific_params={"images": "pass"}) == "NONE"
+    assert action(http, **fields) == "BLOCKED"
+    assert action(http, **fields, additional_provider_specific_params={"images": "pass"}) == "NONE"
 
 
-def test_nothing_to_judge_passes(gateway: RunningGateway) -> None:
-    assert action(gateway) == "NONE"
-    assert action(gateway, texts=[""]) == "NONE"
+def test_nothing_to_judge_passes(http: httpx.Client) -> None:
+    assert action(http) == "NONE"
+    assert action(http, texts=[""]) == "NONE"
 
 
 @pytest.mark.parametrize(
@@ -110,17 +114,17 @@ def test_nothing_to_judge_passes(gateway: RunningGateway) -> None:
     ],
 )
 def test_a_faulty_configuration_is_an_error(
-    params: dict[str, str], status: int, field: str, gateway: RunningGateway
+    params: dict[str, str], status: int, field: str, http: httpx.Client
 ) -> None:
     body = {"input_type": "request", "texts": ["a"], "additional_provider_specific_params": params}
-    answer = ask(gateway, body)
+    answer = ask(http, body)
     assert (answer.status_code, answer.json()["error"]["field"]) == (status, field)
 
 
 @settings(max_examples=300, deadline=None)
 @given(body=BODIES)
-def test_malformed_requests(gateway: RunningGateway, body: Any) -> None:
-    answer = ask(gateway, body)
+def test_malformed_requests(http: httpx.Client, body: Any) -> None:
+    answer = ask(http, body)
     if answer.status_code == 200:
         assert answer.json()["action"] in ("NONE", "BLOCKED")
         return

@@ -6,6 +6,7 @@ import re
 import string
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -122,16 +123,22 @@ def test_no_server_is_an_error_and_no_verdict() -> None:
     assert (raised.value.status_code, raised.value.code) == (503, "unavailable")
 
 
+@pytest.fixture(scope="module")
+def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.http_url, headers=JSON, timeout=60) as client:
+        yield client
+
+
 @settings(max_examples=300, deadline=None)
 @given(body=BODIES)
-def test_malformed_requests(gateway: RunningGateway, body: Any) -> None:
-    require_answer(httpx.post(f"{gateway.http_url}/v1/moderations", content=to_json(body), headers=JSON))
+def test_malformed_requests(http: httpx.Client, body: Any) -> None:
+    require_answer(http.post("/v1/moderations", content=to_json(body)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=40))
-def test_malformed_json(gateway: RunningGateway, body: bytes) -> None:
-    require_answer(httpx.post(f"{gateway.http_url}/v1/moderations", content=body, headers=JSON))
+def test_malformed_json(http: httpx.Client, body: bytes) -> None:
+    require_answer(http.post("/v1/moderations", content=body))
 
 
 def to_json(value: Any) -> bytes:
