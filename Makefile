@@ -5,11 +5,12 @@ VENV := .venv
 JUDGE_VENV := .venv-judge
 RUN := $(VENV)/bin/python
 DEMO_REPOSITORY := build/demo_repository
+PLAYGROUND_PORT ?= 8080
 # uv does not read pip's own setting of extra places to find wheels.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check export serve bench soak load gpu-check recipe lock clean
+.PHONY: help setup demo playground test test-clients check export serve bench soak load gpu-check recipe lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,9 +41,17 @@ demo: setup  ## export the demo weights, serve them, screen a dozen texts, stop
 	@echo "  make serve                serve them; then, in another terminal:"
 	@echo "  $(VENV)/bin/tribunal moderate 'your own text'"
 
+playground: setup  ## serve the demo weights and a gateway with its page, until Ctrl-C
+	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
+	$(RUN) -m launcher --repository $(DEMO_REPOSITORY) --free-ports -- \
+		$(VENV)/bin/tribunal gateway --port $(PLAYGROUND_PORT)
+
 test: setup check  ## check, then run all tests
 	$(RUN) -m pytest tests/unit --numprocesses 2
 	$(RUN) -m pytest tests/integration
+
+test-clients: setup  ## run other projects' clients against a gateway, each in an environment of its own
+	$(RUN) -m tests.clients.run
 
 check: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .
@@ -74,7 +83,10 @@ load: setup  ## a minute of mixed load by Locust, with its report in build/
 		$(VENV)/bin/locust --locustfile perf/load/locustfile.py --headless --users 16 --spawn-rate 4 \
 		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
 
-gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
+gpu-test-clients: setup  ## run other projects' clients against a gateway, each in an environment of its own
+	$(RUN) -m tests.clients.run
+
+check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
 	$(RUN) -m perf gpu-check --source $(SOURCE)
 
 recipe: setup  ## train the demo weights anew
@@ -82,7 +94,7 @@ recipe: setup  ## train the demo weights anew
 	$(RUN) -m export_scripts.demo.recipe
 
 lock: setup  ## pin all packages anew
-	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra scan --extra serve \
+	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra gateway --extra scan --extra serve \
 		--extra export --extra perf --extra dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 		--override launcher/environments/judge_overrides.txt launcher/environments/judge.in \

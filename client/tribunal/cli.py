@@ -16,6 +16,7 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
 from tribunal.evaluation.command import evaluate
 from tribunal.exit_status import WRONG_USAGE, Settings
+from tribunal.gateway.command import gateway, key
 from tribunal.moderation.command import moderate
 from tribunal.options import AsJson, Timeout, Url, print_table
 from tribunal.scan.command import scan
@@ -71,6 +72,8 @@ def tribunal(
 app.command()(moderate)
 app.command()(evaluate)
 app.command()(scan)
+app.command()(gateway)
+app.command()(key)
 
 
 @app.command()
