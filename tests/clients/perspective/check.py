@@ -1,0 +1,97 @@
+"""Google's client library, as its callers use Perspective API, against a gateway: `check.py URL`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from googleapiclient import discovery  # type: ignore[import-not-found]
+from googleapiclient.errors import HttpError  # type: ignore[import-not-found]
+
+VERDICTS: dict[str, Any] = json.loads(Path(os.environ["TRIBUNAL_VERDICTS"]).read_text("utf-8"))
+HARMLESS = "How to make a birthday cake without eggs?"
+
+
+def main(url: str) -> None:
+    """Assert that the discovery document gives the method, and that scores are those of `tribunal.Client`."""
+    client = build(url, os.environ["TRIBUNAL_KEY"])
+    for text, verdict in VERDICTS.items():
+        scores = verdict["categories"]["scores"]
+        expected = {
+            "TOXICITY": verdict["toxicity"]["score"],
+            "INSULT": scores["Harassment"],
+            "IDENTITY_ATTACK": scores["Hate/Identity Hate"],
+            "SEXUALLY_EXPLICIT": max(scores["Sexual"], scores["Sexual (minor)"]),
+        }
+        answer = analyze(client, text, *expected, languages=["en"], doNotStore=True, clientToken="c1")
+        found = answer["attributeScores"]
+        assert {name: found[name]["summaryScore"]["value"] for name in expected} == expected, text
+        assert {score["summaryScore"]["type"] for score in found.values()} == {"PROBABILITY"}
+        assert (answer["clientToken"], answer["languages"]) == ("c1", ["en"])
+    check_spans_and_thresholds(client)
+    check_errors(client, url)
+
+
+def build(url: str, key: str) -> Any:
+    """A client, as Perspective's documentation makes one, with the gateway's address instead of Google's."""
+    return discovery.build(
+        "commentanalyzer",
+        "v1alpha1",
+        developerKey=key,
+        discoveryServiceUrl=f"{url}/$discovery/rest?version=v1alpha1",
+        static_discovery=False,
+    )
+
+
+def analyze(client: Any, text: str, *attributes: str, **fields: Any) -> dict[str, Any]:
+    """The answer on one comment."""
+    body = {"comment": {"text": text}, "requestedAttributes": {name: {} for name in attributes}, **fields}
+    answer: dict[str, Any] = client.comments().analyze(body=body).execute()
+    return answer
+
+
+def check_spans_and_thresholds(client: Any) -> None:
+    """One span, of the whole comment; a score below its threshold is left out."""
+    score = analyze(client, "Fool 😀", "INSULT", spanAnnotations=True)["attributeScores"]["INSULT"]
+    assert score["spanScores"] == [{"begin": 0, "end": 7, "score": score["summaryScore"]}]
+    body = {
+        "comment": {"text": HARMLESS},
+        "requestedAttributes": {"THREAT": {"scoreThreshold": 1}, "PROFANITY": {"scoreThreshold": 0}},
+    }
+    answer = client.comments().analyze(body=body).execute()
+    assert set(answer["attributeScores"]) == {"PROFANITY"}
+
+
+def check_errors(client: Any, url: str) -> None:
+    """Each error is one that the library reads, with its message and details."""
+    faults = {
+        "COMMENT_EMPTY": lambda: analyze(client, "", "TOXICITY"),
+        "NO_REQUESTED_ATTRIBUTES": lambda: analyze(client, HARMLESS),
+        "INVALID_REQUEST": lambda: analyze(client, HARMLESS, "FLIRTATION"),
+        "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE": lambda: analyze(client, HARMLESS, "INSULT", languages=["fr"]),
+    }
+    for error_type, ask in faults.items():
+        error = raised(ask)
+        assert error.status_code == 400, error
+        assert [detail["errorType"] for detail in error.error_details] == [error_type], error
+    assert "FLIRTATION" in raised(faults["INVALID_REQUEST"]).reason
+    stranger = build(url, "unknown")
+    assert raised(lambda: analyze(stranger, HARMLESS, "THREAT")).status_code == 401
+    limited = build(url, os.environ["TRIBUNAL_LIMITED_KEY"])
+    for _ in range(2):
+        analyze(limited, HARMLESS, "THREAT")
+    assert raised(lambda: analyze(limited, HARMLESS, "THREAT")).status_code == 429
+
+
+def raised(call: Any) -> Any:
+    """The error that `call` raises."""
+    try:
+        call()
+    except HttpError as error:
+        return error
+    raise AssertionError("no error was raised")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
