@@ -63,6 +63,10 @@ async function ask(path, { headers = {}, ...options } = {}) {
     throw unreachable(error);
   }
   if (response.ok) return response;
+  if (response.status === 401) {
+    throw new Failure(TITLES[401], token ? "It does not know this key." : "It answers only with one.", 401);
+  }
+  // A proxy before the gateway answers with a page of its own.
   const body = await response.json().catch(() => ({}));
   throw failureOf(response.status, body.error, response.headers.get("Retry-After"));
 }
@@ -94,8 +98,13 @@ function readEvent(block) {
 function failureOf(status, error, retryAfter = null) {
   const title = TITLES[status] ?? "The gateway gives no verdict";
   const message = error?.message ?? `It answered with HTTP status ${status}.`;
-  const pause = retryAfter && !message.includes("try again") ? ` Try again in ${retryAfter} s.` : "";
+  const isSaid = retryAfter === null || message.includes("try again");
+  const pause = isSaid ? "" : ` Try again in ${duration(Number(retryAfter))}.`;
   return new Failure(title, sentence(message) + pause, status);
+}
+
+function duration(seconds) {
+  return seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
 }
 
 function unreachable(error) {

@@ -52,7 +52,7 @@ export function showEncoders(verdict, judgeMayAnswer) {
   time("encoders");
   showScores(verdict);
   if (!judgeMayAnswer) return;
-  const found = verdict.flagged ? `So far: ${listed(verdict.reasons)}.` : "So far nothing was detected.";
+  const found = verdict.flagged ? `Detected so far: ${listed(verdict.reasons)}.` : "Nothing detected so far.";
   say("waiting", "The judge reads the text …", found);
   showJudge("reads the text …", "");
 }
@@ -73,7 +73,7 @@ export function showVerdict(verdict) {
   const { label, explanation } = judgement(verdict);
   showJudge(label, explanation);
   const word = verdict.flagged ? "Flagged" : "Not flagged";
-  const found = verdict.reasons.length > 0 ? `Flagged for: ${listed(verdict.reasons)}.` : "Nothing was detected.";
+  const found = verdict.reasons.length > 0 ? `Detected: ${listed(verdict.reasons)}.` : "Nothing was detected.";
   const why = [found, ...remarks(verdict)].join(" ");
   say(verdict.flagged ? "flagged" : "passed", word, why);
   element("said").textContent = `${word}. ${why} Judge: ${label}. ${explanation}`;
