@@ -10,16 +10,18 @@ import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
-from perf.deployment import deployed
+from perf.core_meter import CoreMeter
+from perf.deployment import Deployment, deployed
 from perf.load.http_load import OK, Sample, http_load
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
@@ -38,7 +40,10 @@ console = Console()
 
 @dataclass(frozen=True)
 class Overload:
-    """The samples of each phase, in the order of measurement; durations are in seconds."""
+    """The samples of each phase, in the order of measurement; durations are in seconds.
+
+    cores: of each phase under load, the cores that the load's own process, the gateway and the server took.
+    """
 
     capacity: list[Sample]
     before: list[Sample]
@@ -46,6 +51,7 @@ class Overload:
     after: list[Sample]
     capacity_s: float
     duration_s: float
+    cores: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -110,23 +116,32 @@ def request_bodies(*, judge: bool) -> list[bytes]:
     ]
 
 
-async def measure(url: str, duration_s: float, *, judge: bool) -> Overload:
+async def measure(deployment: Deployment, duration_s: float, *, judge: bool) -> Overload:
     """Measure capacity and latency, overload for `duration_s`, pause, and measure latency again."""
-    async with http_load(f"{url}/v1/verdicts", request_bodies(judge=judge)) as load:
+    meter = CoreMeter(
+        {
+            "load": psutil.Process().pid,
+            "gateway": deployment.gateway.pid,
+            "server": deployment.server.pid,
+        }
+    )
+    async with http_load(f"{deployment.http_url}/v1/verdicts", request_bodies(judge=judge)) as load:
         await load.by_callers(CAPACITY_CALLERS, WARM_UP_S)
-        capacity = await load.by_callers(CAPACITY_CALLERS, CAPACITY_S)
+        with meter.during("capacity"):
+            capacity = await load.by_callers(CAPACITY_CALLERS, CAPACITY_S)
         # The last requests end after the time for which callers send.
         capacity_s = max(sample.started_s + sample.latency_ms / 1000 for sample in capacity)
         before = await load.by_callers(1, LATENCY_S)
         answered = sum(sample.status == OK for sample in capacity)
-        overload = await load.at_rate(OVERLOAD_FACTOR * answered / capacity_s, duration_s, SEED)
+        with meter.during("overload"):
+            overload = await load.at_rate(OVERLOAD_FACTOR * answered / capacity_s, duration_s, SEED)
         await asyncio.sleep(PAUSE_S)
         after = await load.by_callers(1, LATENCY_S)
-    return Overload(capacity, before, overload, after, capacity_s, duration_s)
+    return Overload(capacity, before, overload, after, capacity_s, duration_s, meter.cores)
 
 
-def overload_table(figures: OverloadFigures) -> Table:
-    """The figures, one in a row."""
+def overload_table(figures: OverloadFigures, cores: Mapping[str, Mapping[str, float]]) -> Table:
+    """The figures, one in a row, and the cores that each process took."""
     table = Table("measured", "value", caption=f"requests of {TEXTS_IN_A_REQUEST} texts each")
     table.add_row("capacity", f"{figures.capacity_texts_per_s:.0f} texts/s")
     table.add_row("offered", f"{figures.offered_texts_per_s:.0f} texts/s")
@@ -137,6 +152,9 @@ def overload_table(figures: OverloadFigures) -> Table:
     table.add_row("latency of a refusal, p99", f"{figures.refused_p99_ms:.0f} ms")
     for status, count in sorted(figures.statuses.items()):
         table.add_row(f"requests that ended with {status}", str(count))
+    for phase, by_process in cores.items():
+        taken = ", ".join(f"{name} {number:.2f}" for name, number in by_process.items())
+        table.add_row(f"cores, {phase}", taken)
     table.add_row("latency at one caller before, p50", f"{figures.before_p50_ms:.1f} ms")
     table.add_row("latency at one caller 10 s after, p50", f"{figures.after_p50_ms:.1f} ms")
     return table
@@ -150,9 +168,9 @@ def exit_status(figures: OverloadFigures) -> int:
 def main(duration_s: float, with_judge: bool, output: Path) -> int:
     """Overload, print the figures and write the samples; returns the exit status."""
     with deployed(DEMO_REPOSITORY, "overload", judge=with_judge) as deployment:
-        measured = asyncio.run(measure(deployment.http_url, duration_s, judge=with_judge))
+        measured = asyncio.run(measure(deployment, duration_s, judge=with_judge))
     figures = figures_of(measured)
-    console.print(overload_table(figures))
+    console.print(overload_table(figures, measured.cores))
     document: dict[str, Any] = {"with_judge": with_judge, "figures": asdict(figures), **asdict(measured)}
     write_samples(output, document)
     return exit_status(figures)

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from perf.core_meter import CoreMeter
 from perf.gateway_overhead import CALLERS, GATEWAY, TRITON, overhead_table
 from perf.gateway_overhead import request_bodies as bodies_of_one_text
 from perf.load import http_load as http_load_module
@@ -35,6 +38,7 @@ def overloaded(*statuses: str) -> Overload:
         after=samples((0, 12, "200")),
         capacity_s=2.0,
         duration_s=1.0,
+        cores={"overload": {"load": 0.5}},
     )
 
 
@@ -47,7 +51,7 @@ def test_goodput_is_what_was_answered_with_verdicts_before_the_end() -> None:
     assert figures.goodput_share == 3
     assert figures.statuses == {"200": 4, "429": 1}
     assert (figures.before_p50_ms, figures.after_p50_ms) == (10, 12)
-    assert overload_table(figures).row_count == 11
+    assert overload_table(figures, measured.cores).row_count == 12
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,15 @@ def test_an_overload_fails_where_a_request_hangs_or_fails_or_none_is_answered(
     statuses: tuple[str, ...], expected: int
 ) -> None:
     assert exit_status(figures_of(overloaded(*statuses))) == expected
+
+
+def test_a_busy_process_takes_about_a_core() -> None:
+    meter = CoreMeter({"load": os.getpid()})
+    with meter.during("work"):
+        ends_s = time.process_time() + 0.3
+        while time.process_time() < ends_s:
+            pass
+    assert meter.cores["work"]["load"] > 0.2
 
 
 def test_bodies_hold_the_workload() -> None:
