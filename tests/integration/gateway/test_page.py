@@ -194,13 +194,14 @@ def test_the_reason_streams_in_and_nothing_moves(tab: OpenTab, gateway: RunningG
     page = tab(viewport={"width": 390, "height": 844}).open(gateway)
     page.evaluate(
         """() => {
+            const [reason, decision] = ["reason", "decision"].map((id) => document.getElementById(id));
             window.shown = [];
-            const reason = document.getElementById("reason");
-            const note = () => window.shown.push([reason.textContent, document.querySelector("#decision").dataset.state]);
+            const note = () => window.shown.push([reason.textContent, decision.dataset.state]);
             new MutationObserver(note).observe(reason, { childList: true });
-        }"""  # noqa: E501
+        }"""
     )
-    boxes = "() => [...document.querySelectorAll('main *, footer')].map((e) => e.offsetTop + ' ' + e.id)"
+    boxes = """() => [...document.querySelectorAll("main :not(#decision *), footer")].map(
+        (element) => `${element.id} ${element.offsetTop}`)"""
     before = page.evaluate(boxes)
     check(page, THREAT)
     shown = [text for text, state in page.evaluate("window.shown") if state == "waiting" and text]
@@ -294,7 +295,7 @@ def test_dark_and_light(tab: OpenTab, gateway: RunningGateway) -> None:
     page.get_by_role("button", name="Dark").click()
     assert page.evaluate(ground) == dark
     page.emulate_media(color_scheme="light")
-    assert page.evaluate(ground) == light
+    page.wait_for_function(f"{ground} === {light!r}")
 
 
 @pytest.mark.parametrize("language", ["curl", "Python", "openai"])
@@ -319,7 +320,7 @@ def test_copied_lines_take_the_key_from_the_environment(
 
 def copied(page: Page, language: str, text: str) -> str:
     page.locator("#text").fill(text)
-    page.get_by_text(language, exact=True).click()
+    page.get_by_role("radio", name=language).check()
     page.get_by_role("button", name=f"Copy as {language}").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     lines: str = page.evaluate("navigator.clipboard.readText()")
