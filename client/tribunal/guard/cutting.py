@@ -1,0 +1,107 @@
+"""Cuts the text of a stream: what is checked next, and what may be given out. No input or output."""
+
+import itertools
+from dataclasses import dataclass
+
+from tribunal.contract import JudgeMode
+from tribunal.guard.options import MOST_CHARS, GuardOptions
+from tribunal.guard.sentences import sentence_ends
+
+# Characters that wait for their check before the reading stops, and the most that one check adds.
+AHEAD_CHARS = MOST_CHARS
+
+
+@dataclass(frozen=True)
+class Check:
+    """Texts of which none may be flagged.
+
+    questions: texts that are asked about together, with the mode of the judge. None is blank.
+    end: how many characters of the stream have been checked once it has passed.
+    """
+
+    questions: tuple[tuple[tuple[str, ...], JudgeMode | None], ...]
+    end: int
+    is_final: bool = False
+
+
+class GuardedText:
+    """The text of one stream: received, then checked, then released; one check at a time.
+
+    The text before `held` may be given out: it was checked together with the end of its sentence, or
+    with the `overlap` characters that follow it.
+    """
+
+    def __init__(self, options: GuardOptions) -> None:
+        self.released_chars = 0
+        self.is_complete = False
+        self._options = options
+        self._text = ""
+        self._has_ended = False
+        self._checked = 0
+        self._held = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be read: not while AHEAD_CHARS wait for their check."""
+        return not self._has_ended and len(self._text) - self._checked < AHEAD_CHARS
+
+    def add(self, text: str) -> None:
+        """Receive the next characters."""
+        self._text += text
+
+    def end(self) -> None:
+        """Receive the end."""
+        self._has_ended = True
+
+    def next_check(self) -> Check | None:
+        """What is to be checked now, while no other check is under way; None: wait for more text."""
+        received = len(self._text)
+        limit = min(received, self._checked + AHEAD_CHARS)
+        if self._has_ended and limit == received:
+            return None if self.is_complete else self._check(received, is_final=True)
+        ends = [end for end in sentence_ends(self._text, self._held, limit) if end > self._checked]
+        if ends:
+            return self._check(ends[-1])
+        if limit - self._checked >= self._options.every:
+            return self._check(limit)
+        return None
+
+    def passed(self, check: Check) -> None:
+        """Note that no text of `check` was flagged."""
+        self._checked = check.end
+        if check.is_final:
+            self._held = check.end
+            self.is_complete = True
+            return
+        ends = sentence_ends(self._text, self._held, check.end)
+        self._held = max(self._held, check.end - self._options.overlap, *ends)
+
+    def take(self) -> str:
+        """The characters that may be given out now, and were not yet."""
+        end = len(self._text) if self._options.release == "immediate" else self._held
+        released = self._text[self.released_chars : end]
+        self.released_chars = end
+        return released
+
+    def _check(self, end: int, *, is_final: bool = False) -> Check:
+        options = self._options
+        texts = [text for text in self._texts_up_to(end) if text.strip()]
+        whole = self._text if is_final and self._text.strip() else None
+        if whole is not None:
+            texts = [text for text in texts if text != whole]
+        questions = [(tuple(texts), options.judge)] if texts else []
+        if whole is not None:
+            questions.append(((whole,), options.final_judge))
+        return Check(tuple(questions), end, is_final)
+
+    def _texts_up_to(self, end: int) -> list[str]:
+        """What is held back with the `overlap` before it, and each new sentence by itself.
+
+        A sentence by itself is not diluted by what surrounds it.
+        """
+        start = max(0, self._held - self._options.overlap)
+        bounds = [start, *sentence_ends(self._text, start, end - 1), end]
+        sentences = [
+            self._text[first:last] for first, last in itertools.pairwise(bounds) if last > self._checked
+        ]
+        return list(dict.fromkeys([self._text[start:end], *sentences]))

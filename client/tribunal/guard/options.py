@@ -1,0 +1,43 @@
+"""How a stream is guarded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from tribunal.contract import JudgeMode
+from tribunal.errors import InvalidInput
+
+Release = Literal["checked", "immediate"]
+# A check holds `overlap` characters and what is new, far below the 65,536 bytes that a server reads.
+MOST_CHARS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardOptions:
+    """The options of `Client.guard`; raises InvalidInput that names the option."""
+
+    text: Callable[[Any], str | None] | None
+    every: int
+    overlap: int
+    release: Release
+    judge: JudgeMode | None
+    final_judge: JudgeMode | None
+
+    def __post_init__(self) -> None:
+        for name, least in (("every", 1), ("overlap", 0)):
+            if not least <= getattr(self, name) <= MOST_CHARS:
+                raise InvalidInput(
+                    f"{name} is {getattr(self, name)}; it must be between {least} and {MOST_CHARS}"
+                )
+        if self.release not in get_args(Release):
+            raise InvalidInput(f"release is {self.release!r}; it must be checked or immediate")
+
+    def read(self, chunk: Any) -> str:
+        """The text of `chunk`, empty where it has none; raises InvalidInput where it is no string."""
+        text = chunk if self.text is None else self.text(chunk)
+        if text is None and self.text is not None:
+            return ""
+        if not isinstance(text, str):
+            reads = "text= gives" if self.text else "give text= to read it: a chunk is"
+            raise InvalidInput(f"{reads} a {type(text).__name__}, not a string")
+        return text
