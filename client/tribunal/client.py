@@ -4,10 +4,10 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from tenacity import Retrying
 
@@ -32,6 +32,8 @@ from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, J
 from tribunal.deadline import late_answers, remaining_s
 from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.faults import NoConnection
+from tribunal.guard.guarding import guarded
+from tribunal.guard.options import GuardOptions, Release
 from tribunal.messages import (
     Question,
     Tensor,
@@ -161,6 +163,34 @@ class Client:
             with contextlib.closing(others):
                 for piece in itertools.chain(first, others):
                     yield read_piece(piece)
+
+    def guard(
+        self,
+        chunks: Iterable[Any],
+        *,
+        text: Callable[[Any], str | None] | None = None,
+        every: int = 200,
+        overlap: int = 200,
+        release: Release = "checked",
+        judge: JudgeMode | None = "never",
+        final_judge: JudgeMode | None = None,
+    ) -> Generator[str]:
+        """The text of `chunks`, checked while it is generated; docs/guides/stream_guard.md has the details.
+
+        chunks: strings, or what `text` reads a string or None from, such as an LLM SDK's stream.
+        every, overlap: characters after which a text without sentence ends is checked, and those around a
+        cut that are checked together.
+        release: `checked` gives out only what was checked, `immediate` everything until a check is flagged.
+        judge, final_judge: mode of the LLM for the parts, and for the whole text at the end.
+
+        Raises StreamFlagged where a check is flagged. In the end it closes `chunks`.
+        """
+        options = GuardOptions(
+            text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
+        )
+        return guarded(
+            lambda texts, judge: self.moderate_batch(texts, judge=judge, explain=False), chunks, options
+        )
 
     def is_ready(self) -> bool:
         """Whether the server gives verdicts now; False, not an error, where it still loads."""
