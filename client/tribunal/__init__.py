@@ -13,6 +13,7 @@ from tribunal.errors import (
     TribunalError,
 )
 from tribunal.server_info import ServerInfo, Weights
+from tribunal.trace_context import trace_context
 from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "TribunalError",
     "Verdict",
     "Weights",
+    "trace_context",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from tribunal.batches import Call, Outcome, Request, only_verdict
@@ -18,11 +19,15 @@ REQUESTS_AT_ENCODERS = 4
 
 @dataclass(eq=False)
 class _Waiting:
-    """One caller's text, its deadline on the monotonic clock, and where its outcome goes."""
+    """One caller's text, its deadline on the monotonic clock, and where its outcome goes.
+
+    context: holds the caller's trace context.
+    """
 
     text: bytes
     deadline_s: float
     outcome: asyncio.Future[Outcome]
+    context: Context = field(default_factory=copy_context)
     request: "_Gathered | None" = None
 
 
@@ -108,7 +113,8 @@ class Gatherer:
             for caller in callers:
                 caller.request = gathered
             queue.in_flight += 1
-            gathered.task = asyncio.create_task(self._answer(queue, callers))
+            answering = self._answer(queue, callers)
+            gathered.task = asyncio.create_task(answering, context=callers[0].context)
 
     def _next_callers(self, queue: _Queue) -> list[_Waiting]:
         """The callers of the next request: those who still wait, as many as go into one."""

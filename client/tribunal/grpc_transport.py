@@ -20,6 +20,7 @@ from tribunal.grpc_wire import (
     translated_errors,
 )
 from tribunal.messages import Tensor, Tensors
+from tribunal.trace_context import carried_headers
 from tribunal.transport import AsyncTransport, Transport
 from tribunal.wire import tls_context
 
@@ -43,12 +44,20 @@ class _Calls:
         self.url = address.url
         self.channel = open_channel(api, address, connection)
         self.stub = GRPCInferenceServiceStub(self.channel)
-        self.common = {"metadata": tuple(connection.lowercase_headers.items())}
-        self.inference = {**self.common, "compression": COMPRESSION[connection.compression]}
-        self.streaming = {
-            **self.inference,
-            "metadata": (*connection.lowercase_headers.items(), *STREAM_HEADERS.items()),
-        }
+        self._headers = tuple(connection.lowercase_headers.items())
+        self._compression = COMPRESSION[connection.compression]
+        self.common = {"metadata": self._headers}
+
+    @property
+    def inference(self) -> dict[str, Any]:
+        """Options of one inference."""
+        return {"metadata": (*self._headers, *carried_headers()), "compression": self._compression}
+
+    @property
+    def streaming(self) -> dict[str, Any]:
+        """Options of one stream."""
+        inference = self.inference
+        return {**inference, "metadata": (*inference["metadata"], *STREAM_HEADERS.items())}
 
 
 class _GrpcTransport(Transport):

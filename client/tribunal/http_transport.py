@@ -22,6 +22,7 @@ from tribunal.http_wire import (
     translated_errors,
 )
 from tribunal.messages import Tensor, Tensors
+from tribunal.trace_context import carried_headers
 from tribunal.transport import AsyncTransport, Transport
 from tribunal.wire import tls_context
 
@@ -57,8 +58,9 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         body = inference_body(inputs, output, self._compression)
+        headers = {**body.headers, **dict(carried_headers())}
         response = await self._send(
-            "POST", f"/v2/models/{model}/infer", timeout_s, content=body.content, headers=body.headers
+            "POST", f"/v2/models/{model}/infer", timeout_s, content=body.content, headers=headers
         )
         require_success(response, self._url)
         return output_tensor(response, output)

@@ -1,14 +1,17 @@
 """Spans of requests at an OTLP endpoint."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from tribunal import Client
+from tribunal import Client, trace_context
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
+from tests.integration.gateway.conftest import running_gateway
 from tests.integration.trace_collector import TraceCollector
 
 # Triton exports its spans every 5 s.
@@ -40,6 +43,31 @@ def test_spans_of_every_second_request_show_each_step(demo_repository: Path, tmp
     for request in requests:
         check_request(request, [span for span in spans if span.trace_id == request.trace_id])
     assert b"bomb" not in b"".join(span.SerializeToString() for span in spans)
+
+
+@pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
+def test_spans_join_the_trace_of_a_caller_of_the_gateway(
+    demo_repository: Path, tmp_path: Path, protocol: str
+) -> None:
+    trace_id, span_id = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
+    options = ServerOptions(
+        demo_repository,
+        ports=free_ports(),
+        log_file=tmp_path / "log",
+        judge=False,
+        trace_rate=1,
+    )
+    with TraceCollector() as collector:
+        with (
+            TritonServer(replace(options, trace_url=collector.url)) as server,
+            running_gateway(server.grpc_url, tmp_path) as gateway,
+            Client(getattr(gateway, protocol)) as client,
+            trace_context({"traceparent": f"00-{trace_id}-{span_id}-01"}),
+        ):
+            client.moderate("How to make a bomb?")
+        spans = [span for span in collector.spans if span.trace_id.hex() == trace_id]
+    assert [span.name for span in spans if span.parent_span_id.hex() == span_id] == ["InferRequest"]
+    assert {span.name for span in spans} >= STEPS
 
 
 def check_request(request: Span, spans: Sequence[Span]) -> None:

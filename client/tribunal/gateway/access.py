@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,6 +12,7 @@ from tribunal.gateway.authentication import address_of
 from tribunal.gateway.dialect import Dialect, dialect_of
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.metrics import Metrics
+from tribunal.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
 # Of answers whose caller went before they were sent, as nginx logs them.
@@ -42,7 +44,8 @@ class AccessMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noting_status)
+            with trace_context(Headers(scope=scope)):
+                await self._app(scope, receive, send_noting_status)
         except GatewayError as error:
             await answer(dialect, error)(scope, receive, send_noting_status)
         except Exception:

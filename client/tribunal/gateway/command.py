@@ -106,8 +106,9 @@ def key(
     The key goes to standard error, and its lines for the file of --keys to standard output.
 
     \b
-    Example:
-      tribunal key alice --rate-limit 100/second >> keys.toml
+    Examples:
+      tribunal key alice >> keys.toml
+      tribunal key bob --policy strict --rate-limit 100/second >> keys.toml
     """
     with naming_extra("gateway"):
         from tribunal.gateway.keys import Key, hash_key, new_key

@@ -32,6 +32,7 @@ from tribunal.gateway.kserve import (
     require_model,
     require_outputs,
 )
+from tribunal.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
 STATUS = {
@@ -152,7 +153,8 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
             if needs_key:
                 caller = self._gateway.doorkeeper.admit(key_of(context), address_of(context))
             name = caller.name
-            yield caller
+            with trace_context({key: str(value) for key, value in context.invocation_metadata() or ()}):
+                yield caller
             status = grpc.StatusCode.OK
         except CancelledError:
             context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")

@@ -26,6 +26,8 @@ from tribunal.gateway.kserve import (
 from tribunal.gateway.moderator import Options
 
 router = APIRouter(tags=["kserve"])
+# As Triton answers, which clients rely on; probes ask for the server's health.
+NOT_READY = 400
 HEADER_LENGTH = "inference-header-content-length"
 Row = str | bool
 
@@ -103,10 +105,15 @@ async def live() -> Response:
 
 
 @router.get("/v2/health/ready")
-@router.get("/v2/models/moderation/ready")
 async def ready(moderator: ModeratorOf) -> Response:
     """Whether the server behind gives verdicts."""
     return Response(status_code=200 if await moderator.is_ready() else 503)
+
+
+@router.get("/v2/models/moderation/ready")
+async def moderation_ready(moderator: ModeratorOf) -> Response:
+    """Whether the ensemble that gives verdicts is ready."""
+    return Response(status_code=200 if await moderator.is_ready() else NOT_READY)
 
 
 @router.get("/v2/models/stats")
@@ -120,7 +127,7 @@ async def statistics(moderator: ModeratorOf) -> dict[str, Any]:
 async def model_ready(model: str, moderator: ModeratorOf) -> Response:
     """Whether a model that callers reach is ready."""
     require_model(model)
-    return Response(status_code=200 if (await moderator.info()).models.get(model) else 503)
+    return Response(status_code=200 if (await moderator.info()).models.get(model) else NOT_READY)
 
 
 @router.post("/v2/models/{model}/infer")
