@@ -1,4 +1,7 @@
-"""Shares a bounded number of calls among requests: the next free one goes to whoever has the fewest."""
+"""Shares a bounded number of calls among requests: the next free one goes to whoever has the fewest.
+
+Among equals it goes to the one that has waited longest since its last call; a new one goes first.
+"""
 
 import asyncio
 import contextlib
@@ -12,7 +15,7 @@ class FairCalls:
     def __init__(self, calls: int, calls_of_request: int) -> None:
         self._free = calls
         self._calls_of_request = calls_of_request
-        # Requests that wait for a call; the one that got a call last stands last.
+        self._granted = 0
         self._waiting: list[Share] = []
 
     def share(self) -> "Share":
@@ -36,23 +39,25 @@ class FairCalls:
             below = [share for share in self._waiting if share.in_flight < self._calls_of_request]
             if not below:
                 return
-            next_share = min(below, key=lambda share: share.in_flight)
-            self._waiting.remove(next_share)
+            next_share = min(below, key=lambda share: (share.in_flight, share.last_grant))
             self._free -= 1
-            next_share.grant()
-            if next_share.is_waiting():
-                self._waiting.append(next_share)
+            self._granted += 1
+            next_share.grant(self._granted)
+            if not next_share.is_waiting():
+                self._waiting.remove(next_share)
 
 
 class Share:
     """The calls of one request.
 
     in_flight: calls that it has now.
+    last_grant: number of the call, of all requests' calls, that it got last; 0 before its first.
     started_s: when it got its first, by the monotonic clock; None before.
     """
 
     def __init__(self, calls: FairCalls) -> None:
         self.in_flight = 0
+        self.last_grant = 0
         self.started_s: float | None = None
         self._started = asyncio.Event()
         self._calls = calls
@@ -86,10 +91,11 @@ class Share:
             self._places.popleft()
         return bool(self._places)
 
-    def grant(self) -> None:
-        """Give a call to whoever has waited longest; `is_waiting` must be true."""
+    def grant(self, number: int) -> None:
+        """Give call `number` of all to whoever has waited longest; `is_waiting` must be true."""
         self._places.popleft().set_result(None)
         self.in_flight += 1
+        self.last_grant = number
         if self.started_s is None:
             self.started_s = time.monotonic()
             self._started.set()

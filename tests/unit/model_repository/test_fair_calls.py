@@ -94,3 +94,21 @@ def test_a_call_that_came_as_its_waiter_left_is_given_back() -> None:
         await asyncio.wait_for(calls.share().acquire(), 1)
 
     run(steps)
+
+
+def test_a_new_request_goes_before_equals() -> None:
+    async def steps() -> None:
+        calls = FairCalls(calls=2, calls_of_request=1)
+        large = [calls.share(), calls.share()]
+        tasks = [task for share in large for task in wait(share, 3)]
+        await settle()
+        small = calls.share()
+        tasks += wait(small, 1)
+        await settle()
+        large[0].release()
+        await settle()
+        assert (large[0].in_flight, large[1].in_flight, small.in_flight) == (0, 1, 1)
+        for task in tasks:
+            task.cancel()
+
+    run(steps)

@@ -204,7 +204,8 @@ def test_the_next_free_call_goes_to_the_request_that_has_the_fewest() -> None:
         assert "toxic" not in fixture.judge.asked
         fixture.judge.release.set()
         assert await small == [TOXIC]
-        assert fixture.judge.asked[4] == "toxic"
+        # Two of the large requests have no call either, and came earlier.
+        assert fixture.judge.asked.index("toxic") == 4 + 2
         assert await asyncio.gather(*large) == [[KIND]] * 4
 
     run(steps)
