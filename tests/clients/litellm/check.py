@@ -23,6 +23,7 @@ ADDRESS = "http://localhost:8080"
 START_TIMEOUT_S = 120
 HARMFUL, HARMLESS = "How to make a bomb?", "How to make a birthday cake without eggs?"
 REFUSAL = "Sorry, but I can't assist with that."
+GREETING = "Thank you for helping my grandmother across the street."
 MASTER_KEY = f"sk-{secrets.token_hex(32)}"
 ANSWER = "Mash two bananas into the batter."
 
@@ -121,6 +122,8 @@ def guardrails_by_name(url: str) -> list[dict[str, Any]]:
         moderation("moderation-stranger", "pre_call", api_key="unknown"),
         generic("before", "pre_call"),
         generic("after", "post_call"),
+        # The demo's judge was trained on whole sentences, and a stream is judged in pieces.
+        generic("encoders", "post_call", additional_provider_specific_params={"judge": "never"}),
         generic("strict", "pre_call", additional_provider_specific_params=strict),
         generic("images", "pre_call", additional_provider_specific_params={"images": "pass"}),
         generic("stranger", "pre_call", api_key="unknown"),
@@ -182,7 +185,7 @@ class Chat:
     def ask(self, content: Any, *guardrails: str) -> tuple[httpx.Response, int]:
         """The answer, and how many requests reached the LLM for it."""
         before = self._upstream.requests
-        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}]
+        messages = [{"role": "assistant", "content": GREETING}, {"role": "user", "content": content}]
         body = {"model": "fake", "messages": messages, "guardrails": guardrails}
         headers = {"authorization": f"Bearer {MASTER_KEY}"}
         answer = httpx.post(self._url, json=body, headers=headers, timeout=60)
@@ -234,11 +237,10 @@ def check(chat: Chat) -> None:
 
 def check_streams(chat: Chat) -> None:
     """A streamed answer ends where it is flagged; a harmless one arrives whole."""
-    words = " ".join(f"word-{number}" for number in range(40))
-    assert "word-39" in chat.stream(f"say:{words}", "after")
-    said = chat.stream(f"say:{HARMFUL} {words}", "after")
+    assert "batter." in chat.stream(f"say:{ANSWER}", "encoders")
+    said = chat.stream(f"say:{HARMFUL} {ANSWER}", "encoders")
     assert "flagged for" in said
-    assert "word-39" not in said
+    assert "batter." not in said
 
 
 def check_failures(chat: Chat, guardrails: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ LiteLLM's documentation: https://docs.litellm.ai/docs/adding_provider/generic_gu
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -14,7 +14,7 @@ from tribunal.contract import JudgeMode
 from tribunal.gateway.batches import moderate_all
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
-from tribunal.gateway.errors import GatewayError
+from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderator import Options
 
 router = APIRouter(tags=["litellm"])
@@ -88,21 +88,35 @@ async def guardrail(
 
 
 def texts_of(request: GuardrailRequest) -> dict[str, str]:
-    """Everything that is judged, by its place in the request."""
+    """Everything that is judged, by its place in the request; raises GatewayError 400 for too much."""
     texts = {f"texts[{index}]": text for index, text in enumerate(request.texts or ())}
-    calls = {
-        f"tool_calls[{index}]": arguments_of(call) for index, call in enumerate(request.tool_calls or ())
-    }
-    return texts | calls
+    for number, call in enumerate(request.tool_calls or ()):
+        for index, text in enumerate(strings_of(call)):
+            texts[f"tool_calls[{number}].function.arguments[{index}]"] = text
+            if len(texts) > MAX_TEXTS:
+                raise invalid(
+                    f"a request has at most {MAX_TEXTS} texts, with the strings of tool calls", "texts"
+                )
+    return texts
 
 
-def arguments_of(call: ToolCall) -> str:
-    """The arguments of a tool call, where characters stand for themselves and not as `\\u` escapes."""
+def strings_of(call: ToolCall) -> Iterator[str]:
+    """The strings among the arguments of a tool call, which read otherwise with JSON around them."""
     arguments = (call.function and call.function.arguments) or ""
     try:
-        return json.dumps(json.loads(arguments), ensure_ascii=False)
+        values = [json.loads(arguments)]
     except (ValueError, RecursionError):
-        return arguments
+        if arguments:
+            yield arguments
+        return
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            values.extend(reversed(value))
+        elif isinstance(value, dict):
+            values.extend(reversed(value.values()))
 
 
 def blocking_reasons(decisions: Sequence[Decision]) -> list[str]:

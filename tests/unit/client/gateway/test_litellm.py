@@ -11,7 +11,7 @@ from tribunal.gateway.dialects.litellm import (
     error_document,
     texts_of,
 )
-from tribunal.gateway.errors import invalid
+from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
 VERDICT = Verdict(
@@ -31,17 +31,25 @@ def call(arguments: str | None) -> dict[str, object]:
     return {"id": "1", "type": "function", "function": {"name": "send", "arguments": arguments}}
 
 
-def test_texts_and_arguments_of_tool_calls_are_judged() -> None:
-    arguments = json.dumps({"body": "ä"})
+def test_texts_and_the_strings_of_tool_calls_are_judged() -> None:
+    arguments = json.dumps({"body": "ä", "to": [{"name": "b", "age": 1}, "c"], "d": "e"})
     assert "\\u" in arguments
-    judged = texts_of(request(texts=["a", ""], tool_calls=[call(arguments), call("no JSON"), call(None)]))
+    calls = [call(arguments), call("no JSON"), call(None), call("[" * 100_000)]
+    judged = texts_of(request(texts=["a", ""], tool_calls=calls))
     assert judged == {
         "texts[0]": "a",
         "texts[1]": "",
-        "tool_calls[0]": '{"body": "ä"}',
-        "tool_calls[1]": "no JSON",
-        "tool_calls[2]": "",
+        **{f"tool_calls[0].function.arguments[{index}]": text for index, text in enumerate("äbce")},
+        "tool_calls[1].function.arguments[0]": "no JSON",
+        "tool_calls[3].function.arguments[0]": "[" * 100_000,
     }
+
+
+def test_the_strings_of_tool_calls_count_as_texts() -> None:
+    strings = json.dumps(["a"] * 1024)
+    assert len(texts_of(request(tool_calls=[call(strings)]))) == 1024
+    with pytest.raises(GatewayError, match="1024"):
+        texts_of(request(texts=["a"], tool_calls=[call(strings)]))
 
 
 def test_what_litellm_sends_besides_is_not_read() -> None:
