@@ -15,7 +15,8 @@ AHEAD_CHARS = MOST_CHARS
 class Check:
     """Texts of which none may be flagged.
 
-    questions: texts that are asked about together, with the mode of the judge. None is blank.
+    questions: texts that are asked about together, with the mode of the judge; without the white
+    space around them, and none is blank.
     end: how many characters of the stream have been checked once it has passed.
     """
 
@@ -85,14 +86,11 @@ class GuardedText:
 
     def _check(self, end: int, *, is_final: bool = False) -> Check:
         options = self._options
-        texts = [text for text in self._texts_up_to(end) if text.strip()]
-        whole = self._text if is_final and self._text.strip() else None
-        if whole is not None:
-            texts = [text for text in texts if text != whole]
-        questions = [(tuple(texts), options.judge)] if texts else []
-        if whole is not None:
-            questions.append(((whole,), options.final_judge))
-        return Check(tuple(questions), end, is_final)
+        texts = self._texts_up_to(end)
+        whole = self._text.strip() if is_final else ""
+        parts = tuple(text for text in texts if text != whole)
+        questions = ((parts, options.judge), ((whole,) if whole else (), options.final_judge))
+        return Check(tuple(question for question in questions if question[0]), end, is_final)
 
     def _texts_up_to(self, end: int) -> list[str]:
         """What is held back with the `overlap` before it, and each new sentence by itself.
@@ -104,4 +102,5 @@ class GuardedText:
         sentences = [
             self._text[first:last] for first, last in itertools.pairwise(bounds) if last > self._checked
         ]
-        return list(dict.fromkeys([self._text[start:end], *sentences]))
+        texts = (text.strip() for text in (self._text[start:end], *sentences))
+        return [text for text in dict.fromkeys(texts) if text]

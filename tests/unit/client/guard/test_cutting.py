@@ -71,7 +71,7 @@ def test_a_harmless_text_is_released_whole_and_all_of_it_was_checked(
 ) -> None:
     released, passed = guard(text, seeded(seed), options(every=every, overlap=overlap), None)
     assert released == text
-    assert not text.strip() or text in passed
+    assert not text.strip() or text.strip() in passed
 
 
 @settings(max_examples=1000, deadline=None)
@@ -131,7 +131,7 @@ def test_checks_while_one_waits_become_one() -> None:
     assert second is not None
     assert second.questions == (
         (
-            ("One is here. Two is there. Three is gone. ", "Two is there. ", "Three is gone. "),
+            ("One is here. Two is there. Three is gone.", "Two is there.", "Three is gone."),
             "never",
         ),
     )
