@@ -140,12 +140,17 @@ class Supervisor:
                 threading.Thread(target=self._restore, args=(model, loss, died), daemon=True).start()
 
     def _is_lost(self, model: str, states: Mapping[str, str], running: Mapping[str, int]) -> bool:
-        """Whether a model does not serve and somebody must act; not while it loads or waits for others."""
+        """Whether a model does not serve and somebody must act; not while it loads or waits for others.
+
+        One that is already lost is tried again whatever its state: a model whose process died with
+        requests in it unloads for ever, and can still be loaded.
+        """
         state = states.get(model)
         if state == READY:
             return model in self._has_stubs and running.get(model, 0) < self._expected(model)
         waits_for = self._control.composed_of.get(model, ())
-        return state not in IN_BETWEEN and all(states.get(name) == READY for name in waits_for)
+        is_changing = state in IN_BETWEEN and model not in self._losses
+        return not is_changing and all(states.get(name) == READY for name in waits_for)
 
     def _expected(self, model: str) -> int:
         if model not in self._instances:

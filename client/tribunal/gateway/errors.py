@@ -40,7 +40,7 @@ class GatewayError(Exception):
         """Headers of the answer."""
         headers = {}
         if self.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
+            headers["WWW-Authenticate"] = 'Bearer realm="tribunal"'
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
         return headers

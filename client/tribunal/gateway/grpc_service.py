@@ -7,11 +7,12 @@ server ends for good at a path that is no UTF-8 (grpcio 1.85), so it must not fa
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Any, TypeVar
 
 import grpc
@@ -47,6 +48,10 @@ DIALECT = "grpc"
 SERVICE = "/inference.GRPCInferenceService/"
 # Each call holds a thread while it waits and while it is answered.
 MAX_CALLS = 512
+# Of one caller, so that none can take all threads.
+MAX_CALLS_OF_CALLER = 256
+# From a call's head to its first message, which is short beside a deadline.
+FIRST_MESSAGE_TIMEOUT_S = 10.0
 # A stream that is open and silent holds one as well.
 MAX_STREAMS = 128
 Result = TypeVar("Result")
@@ -73,6 +78,8 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._moderator = gateway.moderator
         self._loop = asyncio.get_running_loop()
         self._streams = BoundedSemaphore(MAX_STREAMS)
+        self._calls: Counter[str] = Counter()
+        self._counting = Lock()
         self._methods = {
             "ModelInfer": Method(self._infer, messages.ModelInferRequest),
             "ModelReady": Method(self._model_ready, messages.ModelReadyRequest),
@@ -92,12 +99,14 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         if name not in self._methods:
             return None
         method = self._methods[name]
-        return grpc.unary_unary_rpc_method_handler(
-            lambda raw, context: self._answer(name, method, raw, context)
+        # Read as a stream, for grpc waits without limit for the one request of a call.
+        return grpc.stream_unary_rpc_method_handler(
+            lambda requests, context: self._answer(name, method, requests, context)
         )
 
-    def _answer(self, name: str, method: Method, raw: bytes, context: Any) -> bytes:
+    def _answer(self, name: str, method: Method, requests: Iterator[bytes], context: Any) -> bytes:
         with self._answering(context, name, needs_key=method.needs_key) as caller:
+            raw = next(self._arriving(requests, context), b"")
             answer = method.answer(parse(method.request, raw), caller)
             content: bytes = self._await(answer, context).SerializeToString()
             return content
@@ -119,18 +128,31 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
                 self._streams.release()
 
     def _arriving(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        """Each request of a stream; one that is silent for as long as a deadline is cancelled."""
+        """Each request of a call, which is cancelled when it is silent for too long."""
+        timeout_s = FIRST_MESSAGE_TIMEOUT_S
         while True:
-            silence = asyncio.run_coroutine_threadsafe(self._end_silence(context), self._loop)
+            silence = asyncio.run_coroutine_threadsafe(_cancel_after(timeout_s, context), self._loop)
             request = next(requests, None)
             silence.cancel()
             if request is None:
                 return
             yield request
+            timeout_s = self._gateway.settings.timeout_s
 
-    async def _end_silence(self, context: Any) -> None:
-        await asyncio.sleep(self._gateway.settings.timeout_s)
-        context.cancel()
+    @contextmanager
+    def _place(self, queue: str) -> Iterator[None]:
+        """Count a call of a caller; raises GatewayError 429 where it is one too many."""
+        with self._counting:
+            if self._calls[queue] >= MAX_CALLS_OF_CALLER:
+                raise overloaded(1.0)
+            self._calls[queue] += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._calls[queue] -= 1
+                if not self._calls[queue]:
+                    del self._calls[queue]
 
     def _await(self, answer: Awaitable[Result], context: Any) -> Result:
         """What the event loop answers; cancelled when the caller goes."""
@@ -149,11 +171,12 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         started_s = time.monotonic()
         name, status = "-", grpc.StatusCode.CANCELLED
         try:
-            caller = Caller("-")
+            caller = Caller("-", address=address_of(context))
             if needs_key:
                 caller = self._gateway.doorkeeper.admit(key_of(context), address_of(context))
             name = caller.name
-            with trace_context({key: str(value) for key, value in context.invocation_metadata() or ()}):
+            headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
+            with self._place(caller.queue), trace_context(headers):
                 yield caller
             status = grpc.StatusCode.OK
         except CancelledError:
@@ -225,6 +248,7 @@ def grpc_server(gateway: Gateway, address: str) -> Any:
         options=[
             ("grpc.max_receive_message_length", gateway.settings.max_body_bytes),
             ("grpc.so_reuseport", 0),
+            ("grpc.max_concurrent_streams", MAX_CALLS_OF_CALLER),
         ],
         maximum_concurrent_rpcs=MAX_CALLS,
     )
@@ -245,6 +269,11 @@ def key_of(context: Any) -> str | None:
     metadata = dict(context.invocation_metadata() or ())
     scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def _cancel_after(timeout_s: float, context: Any) -> None:
+    await asyncio.sleep(timeout_s)
+    context.cancel()
 
 
 def _part(response: Any, *, is_final: bool) -> bytes:

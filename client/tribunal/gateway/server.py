@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,13 +14,12 @@ from prometheus_client import start_http_server
 
 from tribunal.gateway.app import Gateway
 from tribunal.gateway.grpc_service import grpc_server
+from tribunal.gateway.http_protocol import MAX_CONNECTIONS, BoundedProtocol
 from tribunal.gateway.settings import GatewaySettings
 
 log = logging.getLogger("tribunal.gateway")
 # Longer than the default deadline of a request.
 STOP_TIMEOUT_S = 35
-# Of idle connections and streams too; more are refused.
-MAX_CONNECTIONS = 4096
 # Connections that wait to be accepted; as uvicorn has it.
 BACKLOG = 2048
 
@@ -48,15 +48,17 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
 
     Raises InvalidInput for a fault in the settings' files, OSError for a port that is taken.
     """
+    _allow_open_files()
     gateway = Gateway(settings)
     config = uvicorn.Config(
         gateway.app,
         log_config=None,
         access_log=False,
         server_header=False,
+        http=BoundedProtocol,
+        ws="none",
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
-        h11_max_incomplete_event_size=64 * 1024,
     )
     http = HttpServer(config)
     stopping = asyncio.Event()
@@ -85,6 +87,12 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
         stopped.cancel()
         rpc_stopped = asyncio.to_thread(rpc.stop(STOP_TIMEOUT_S).wait) if rpc else asyncio.sleep(0)
         await asyncio.gather(serving, rpc_stopped)
+
+
+def _allow_open_files() -> None:
+    """Raise this process's limit on open files, each connection being one, as far as the system lets it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listener(host: str, port: int) -> socket.socket:

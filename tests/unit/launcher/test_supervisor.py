@@ -25,6 +25,7 @@ class FakeServer:
         }
         self.failures: dict[str, int] = {}
         self.slow: dict[str, threading.Event] = {}
+        self.unloads_for_ever: set[str] = set()
         self.calls: list[str] = []
 
     def states(self) -> dict[str, str]:
@@ -54,7 +55,7 @@ class FakeServer:
     def unload(self, model: str) -> None:
         self.calls.append(f"unload {model}")
         self.alive = {name: owner for name, owner in self.alive.items() if owner != model}
-        self.all_states[model] = "UNAVAILABLE"
+        self.all_states[model] = "UNLOADING" if model in self.unloads_for_ever else "UNAVAILABLE"
         for ensemble, steps in self.composed_of.items():
             if model in steps:
                 self.all_states[ensemble] = "UNAVAILABLE"
@@ -127,6 +128,15 @@ def test_a_load_that_succeeds_on_the_third_try(server: FakeServer) -> None:
         until(lambda: is_whole(server) and any("aegis is back" in event for event in events))
     refused = [event for event in events if "cannot be brought back" in event]
     assert [event.rpartition("in ")[2] for event in refused] == ["0.01 s", "0.02 s"]
+
+
+def test_a_model_that_unloads_for_ever_is_tried_again_after_a_failed_load(server: FakeServer) -> None:
+    server.unloads_for_ever.add("aegis")
+    server.failures["aegis"] = 2
+    with Supervisor(server, server, print):
+        server.kill("aegis")
+        until(lambda: is_whole(server))
+    assert server.calls.count("load aegis") == 3
 
 
 def test_stopping_wins_over_restoring(server: FakeServer) -> None:

@@ -1,0 +1,59 @@
+"""Connections and calls that begin and send nothing more keep nobody out, and are ended."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import grpc
+import httpx
+import pytest
+from tribunal import Client
+from tribunal.gateway.grpc_service import MAX_CALLS_OF_CALLER, SERVICE
+from tritonclient.grpc import service_pb2 as messages
+
+from tests.integration.gateway.conftest import RunningGateway
+
+HEADS = (
+    b"",
+    b"POST /v1/verdicts HTTP/1.1\r\nHost: a\r\nX: ",
+    b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\nG",
+)
+
+# Channels to one address otherwise share a connection.
+OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
+
+
+@pytest.mark.parametrize("head", HEADS, ids=["nothing", "half a head", "half of a second head"])
+def test_a_connection_whose_head_does_not_come_is_closed(gateway: RunningGateway, head: bytes) -> None:
+    host, port = gateway.http_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head)
+        while connection.recv(4096):
+            pass
+
+
+def test_calls_without_a_message_keep_nobody_out_and_are_ended(gateway: RunningGateway) -> None:
+    done = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        done.wait(60)
+        yield from ()
+
+    with grpc.insecure_channel(gateway.grpc_url) as channel:
+        call = channel.stream_unary(f"{SERVICE}ModelInfer")
+        try:
+            held = [call.future(nothing()) for _ in range(MAX_CALLS_OF_CALLER + 50)]
+            with grpc.insecure_channel(gateway.grpc_url, [OWN_CONNECTION]) as other:
+                live = other.unary_unary(
+                    f"{SERVICE}ServerLive",
+                    request_serializer=messages.ServerLiveRequest.SerializeToString,
+                    response_deserializer=messages.ServerLiveResponse.FromString,
+                )
+                assert live(messages.ServerLiveRequest(), timeout=30).live
+            assert httpx.get(f"{gateway.http_url}/v2/health/live").status_code == 200
+            codes = {future.exception(60).code() for future in held}
+            assert grpc.StatusCode.OK not in codes
+        finally:
+            done.set()
+    with Client(gateway.grpc_url) as client:
+        client.moderate("Hi", judge="never")
