@@ -139,6 +139,10 @@ def test_prometheus_answers_every_query_after_real_traffic(gateway: RunningGatew
     def scrapes() -> float:
         return min(numbers(prometheus, "count_over_time(up[1m])"), default=0)
 
+    def await_scrapes() -> None:
+        seen = scrapes()
+        wait_until(lambda: scrapes() >= seen + 3, "scrapes after the traffic")
+
     def refused(client: Client) -> float:
         with suppress(ServerUnavailable):
             client.moderate("The bread is fresh.", judge="never")
@@ -154,12 +158,13 @@ def test_prometheus_answers_every_query_after_real_traffic(gateway: RunningGatew
         ThreadPoolExecutor(8) as callers,
     ):
         texts = ["I could strangle him.", "Sorry, but I can't assist with that.", "The bread is fresh."] * 8
-        list(callers.map(client.moderate, texts))
-        list(callers.map(lambda text: client.moderate(text, judge="never"), texts))
-        with pytest.raises(InvalidInput):
-            client.moderate("x" * 65537)
-    seen = scrapes()
-    wait_until(lambda: scrapes() >= seen + 3, "scrapes after the traffic")
+        # Twice, for the same reason.
+        for _ in range(2):
+            list(callers.map(client.moderate, texts))
+            list(callers.map(lambda text: client.moderate(text, judge="never"), texts))
+            with pytest.raises(InvalidInput):
+                client.moderate("x" * 65537)
+            await_scrapes()
 
     # This server has neither a GPU nor a cache; the names of the cache's metrics are tested above.
     # No request of this test fails at the gateway; promtool tests that alert.
