@@ -295,7 +295,7 @@ def test_dark_and_light(tab: OpenTab, gateway: RunningGateway) -> None:
     page.get_by_role("button", name="Dark").click()
     assert page.evaluate(ground) == dark
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"{ground} === {light!r}")
+    expect(page.locator("html")).to_have_css("background-color", light)
 
 
 @pytest.mark.parametrize("language", ["curl", "Python", "openai"])
