@@ -44,7 +44,7 @@ demo: setup  ## export the demo weights, serve them, screen a dozen texts, stop
 playground: setup  ## serve the demo weights and a gateway with its page, until Ctrl-C
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
 	$(RUN) -m launcher --repository $(DEMO_REPOSITORY) --free-ports -- \
-		$(VENV)/bin/tribunal gateway --port $(PLAYGROUND_PORT)
+		$(VENV)/bin/tribunal gateway --port $(PLAYGROUND_PORT) --policies docker/gateway/policies.toml
 
 test: setup check  ## check, then run all tests
 	$(RUN) -m pytest tests/unit --numprocesses 2

@@ -87,7 +87,7 @@ def gateway(
     )
     listening = Listening(host=host, port=port, grpc_port=grpc_port, metrics_port=metrics_port)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    typer.echo(f"http://{host}:{port} asks {url}; API at http://{host}:{port}/docs", err=True)
+    typer.echo(f"gateway to {url}: page http://{host}:{port}/, API http://{host}:{port}/docs", err=True)
     if keys_file is None and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo("everybody who reaches this address may ask: give --keys", err=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -60,7 +60,8 @@ def test_a_caller_beyond_its_limit_is_told_when_to_return(tmp_path: Path) -> Non
 def test_a_stranger_is_refused_with_401(tmp_path: Path) -> None:
     with pytest.raises(GatewayError) as raised:
         Doorkeeper(Keys.load(key_file(tmp_path), ["default"])).admit("wrong")
-    assert (raised.value.status, raised.value.headers) == (401, {"WWW-Authenticate": 'Bearer realm="tribunal"'})
+    error = raised.value
+    assert (error.status, error.headers) == (401, {"WWW-Authenticate": 'Bearer realm="tribunal"'})
 
 
 @pytest.mark.parametrize(
