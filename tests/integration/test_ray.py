@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,5 +155,9 @@ def texts_answered(ports: Ports) -> int:
 
 def moderating(driver: int) -> list[psutil.Process]:
     """The processes of the actors; the parent of each is its node's raylet."""
-    processes = psutil.Process(driver).children(recursive=True)
-    return [process for process in processes if "Moderate" in "".join(process.cmdline())]
+    found = []
+    for process in psutil.Process(driver).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "Moderate" in "".join(process.cmdline()):
+                found.append(process)
+    return found
