@@ -99,6 +99,9 @@ lock: setup  ## pin all packages anew
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 		--override launcher/environments/judge_overrides.txt launcher/environments/judge.in \
 		| sed 's/+cpu$$//' > launcher/environments/judge.txt
+	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra gateway --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --constraint launcher/environments/main.txt pyproject.toml \
+		> docker/gateway.txt
 
 clean:  ## remove the environment, caches and everything that was exported
 	rm -rf $(VENV) $(JUDGE_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,7 +31,7 @@ UNLOADED = "has no available versions"
 NOT_CONNECTED = ("failed to connect", "errors resolving")
 
 
-def channel_options(connection: Connection) -> list[tuple[str, int]]:
+def channel_options(connection: Connection) -> list[tuple[str, int | str]]:
     """Options of a channel, asyncio's or the other."""
     return [
         ("grpc.max_send_message_length", connection.max_message_bytes),
@@ -39,6 +39,8 @@ def channel_options(connection: Connection) -> list[tuple[str, int]]:
         # gRPC otherwise waits longer and longer, up to minutes, before it connects anew.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # A name of several addresses, as a headless service of Kubernetes has, is used whole.
+        ("grpc.lb_policy_name", "round_robin"),
     ]
 
 

@@ -15,6 +15,8 @@ from tribunal.gateway.metrics import Metrics
 from tribunal.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
+# Probes ask for them again and again; they are logged and not counted.
+HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
 # Of answers whose caller went before they were sent, as nginx logs them.
 CALLER_GONE = 499
 
@@ -57,8 +59,9 @@ class AccessMiddleware:
     def _note(self, scope: Scope, dialect: str, status: int, duration_s: float) -> None:
         caller = scope["state"].get("caller")
         name = caller.name if caller else "-"
-        self._metrics.requests.labels(dialect, name, str(status)).inc()
-        self._metrics.durations.labels(dialect).observe(duration_s)
+        if scope["path"] not in HEALTH_PATHS:
+            self._metrics.requests.labels(dialect, name, str(status)).inc()
+            self._metrics.durations.labels(dialect).observe(duration_s)
         # repr: a path may hold line feeds, which must not start a line of the log.
         log.info(
             "%s caller=%s %s %r %d %.1f ms",

@@ -76,7 +76,11 @@ class Gateway:
         app.add_middleware(
             BodyMiddleware, max_body_bytes=self.settings.max_body_bytes, timeout_s=self.settings.timeout_s
         )
-        app.add_middleware(AuthenticationMiddleware, doorkeeper=self.doorkeeper)
+        app.add_middleware(
+            AuthenticationMiddleware,
+            doorkeeper=self.doorkeeper,
+            require_room=self.moderator.require_room,
+        )
         if self.settings.cors_origins:
             app.add_middleware(
                 CORSMiddleware,

@@ -1,6 +1,7 @@
 """Who asks: reads the key of a request, and holds its caller to the rate limits."""
 
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from limits.storage import MemoryStorage
@@ -47,26 +48,39 @@ class Doorkeeper:
         self.keys = keys
         self._limits = RateLimits()
 
-    def admit(self, key: str | None, address: str = "") -> Caller:
-        """The caller with this key, from this address; raises GatewayError 401 or 429."""
+    def identify(self, key: str | None, address: str) -> Caller:
+        """The caller with this key, from this address; raises GatewayError 401."""
         caller = self.keys.caller(key, address)
         if caller is None:
             raise GatewayError(401, "unauthorized", "give a valid key: Authorization: Bearer KEY")
-        self._limits.count(caller)
         return caller
+
+    def count(self, caller: Caller) -> None:
+        """Count one request of a caller; raises GatewayError 429 where it is one too many."""
+        self._limits.count(caller)
 
 
 class AuthenticationMiddleware:
-    """Sets `caller` in the state of each request that needs one; raises GatewayError."""
+    """Sets `caller` in the state of each request that needs one; raises GatewayError.
 
-    def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
+    require_room: raises GatewayError for a caller whose request would be refused once it is read.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, doorkeeper: Doorkeeper, require_room: Callable[[Caller], None]
+    ) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
+        self._require_room = require_room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
         if scope["type"] == "http" and not is_open(scope["path"]):
-            scope["state"]["caller"] = self._doorkeeper.admit(key_of(scope), address_of(scope))
+            caller = self._doorkeeper.identify(key_of(scope), address_of(scope))
+            scope["state"]["caller"] = caller
+            self._doorkeeper.count(caller)
+            if scope["method"] == "POST":
+                self._require_room(caller)
         await self._app(scope, receive, send)
 
 

@@ -2,27 +2,39 @@
 
 import asyncio
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tribunal.gateway.errors import GatewayError, invalid
+from tribunal.gateway.errors import GatewayError, invalid, overloaded
 
+# So many bodies of the largest size are held at a time, or more that are smaller.
+BODIES_HELD = 16
 # zlib's sizes of window that read gzip, and zlib's own format, which HTTP calls deflate.
 WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+@dataclass
+class _Held:
+    """What one request holds."""
+
+    size_bytes: int = 0
 
 
 class BodyMiddleware:
     """Gives the application a whole body, and cancels it when its caller disconnects.
 
     Raises GatewayError for a body that is too large (413), too slow (408) or not compressed as it says
-    (415, 400).
+    (415, 400), and where the bodies of all requests together are too large (429).
     """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, timeout_s: float) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._max_held_bytes = BODIES_HELD * max_body_bytes
+        self._held_bytes = 0
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,9 +42,16 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await self._read(Headers(scope=scope), receive)
-        if body is None:
-            return
+        held = _Held()
+        try:
+            body = await self._read(Headers(scope=scope), receive, held)
+            if body is not None:
+                await self._handle(body, scope, receive, send)
+        finally:
+            self._held_bytes -= held.size_bytes
+
+    async def _handle(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give `body` to the application, and cancel it when the caller disconnects."""
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         gone = asyncio.Event()
 
@@ -56,7 +75,7 @@ class BodyMiddleware:
             watching.cancel()
             handling.cancel()
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+    async def _read(self, headers: Headers, receive: Receive, held: "_Held") -> bytes | None:
         """The body, decompressed; None where the caller has gone."""
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity" and encoding not in WINDOW_BITS:
@@ -73,7 +92,9 @@ class BodyMiddleware:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return None
-                    body += message.get("body", b"")
+                    chunk = message.get("body", b"")
+                    self._hold(held, len(chunk))
+                    body += chunk
                     if len(body) > self._max_body_bytes:
                         raise self._too_large()
                     if not message.get("more_body", False):
@@ -82,7 +103,18 @@ class BodyMiddleware:
             raise GatewayError(
                 408, "timeout", f"the body did not arrive within {self._timeout_s:g} s"
             ) from None
-        return bytes(body) if encoding == "identity" else self._decompress(bytes(body), encoding)
+        if encoding == "identity":
+            return bytes(body)
+        content = self._decompress(bytes(body), encoding)
+        self._hold(held, len(content))
+        return content
+
+    def _hold(self, held: "_Held", size_bytes: int) -> None:
+        """Count bytes of a body; raises GatewayError 429 where all bodies have too many."""
+        if self._held_bytes + size_bytes > self._max_held_bytes:
+            raise overloaded(1.0)
+        held.size_bytes += size_bytes
+        self._held_bytes += size_bytes
 
     def _decompress(self, body: bytes, encoding: str) -> bytes:
         decompressor: Any = zlib.decompressobj(WINDOW_BITS[encoding])

@@ -173,8 +173,10 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         try:
             caller = Caller("-", address=address_of(context))
             if needs_key:
-                caller = self._gateway.doorkeeper.admit(key_of(context), address_of(context))
-            name = caller.name
+                caller = self._gateway.doorkeeper.identify(key_of(context), caller.address)
+                name = caller.name
+                self._gateway.doorkeeper.count(caller)
+                self._moderator.require_room(caller)
             headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
             with self._place(caller.queue), trace_context(headers):
                 yield caller

@@ -1,6 +1,7 @@
 """Asks Triton for the verdicts of a request, in pieces that leave room for others, and applies a policy."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from tribunal.verdict import Verdict
 
 # A text costs about as much as it has windows of 512 tokens, and one of these has some KiB of English.
 BYTES_OF_COST = 1024
+# The queues.
+ENCODERS, JUDGED = "encoders", "judge"
 # Of everything that waits, over all callers; bounds the memory that texts take.
 MAX_WAITING_COST = 32 * 1024
 
@@ -58,19 +61,27 @@ class Moderator:
         self._timeout_s = settings.timeout_s
         self._metrics = metrics
         self._is_stopping = False
-        self._encoders, self._judge = (
-            Scheduler(settings.max_in_flight_texts, settings.max_wait_s, MAX_WAITING_COST) for _ in range(2)
-        )
+        self._schedulers = {
+            name: Scheduler(settings.max_in_flight_texts, settings.max_wait_s, MAX_WAITING_COST)
+            for name in (ENCODERS, JUDGED)
+        }
 
     @property
     def in_flight(self) -> Mapping[str, int]:
         """Cost of what is with Triton, by the queue that it came from."""
-        return {"encoders": self._encoders.in_flight, "judge": self._judge.in_flight}
+        return {name: scheduler.in_flight for name, scheduler in self._schedulers.items()}
 
     @property
     def waiting(self) -> Mapping[str, int]:
         """Cost of what waits, by queue."""
-        return {"encoders": self._encoders.waiting, "judge": self._judge.waiting}
+        return {name: scheduler.waiting for name, scheduler in self._schedulers.items()}
+
+    def require_room(self, caller: Caller) -> None:
+        """Refuse a caller before its request is read, while the encoders have too much to do for it.
+
+        Every text passes the encoders, whether it is judged or not.
+        """
+        self._schedulers[ENCODERS].require_room(caller.queue, 1)
 
     async def moderate(
         self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
@@ -90,6 +101,8 @@ class Moderator:
         options: of all texts, or of each.
         """
         each = [options] * len(texts) if isinstance(options, Options) else options
+        for scheduler, cost in self._costs(texts, each).items():
+            self._schedulers[scheduler].require_room(caller.queue, cost)
         if not 1 <= len(texts) <= MAX_TEXTS:
             raise invalid(f"a request has 1 to {MAX_TEXTS} texts, and this one has {len(texts)}")
         try:
@@ -108,7 +121,8 @@ class Moderator:
 
     async def stream_reason(self, text: str, caller: Caller) -> AsyncIterator[str]:
         """The judge's answer piece by piece, label first, as it is generated."""
-        async with self._judge.turn(caller.queue, _cost(text)):
+        self._schedulers[JUDGED].require_room(caller.queue, _cost(text))
+        async with self._schedulers[JUDGED].turn(caller.queue, _cost(text)):
             try:
                 async with aclosing(self._client.stream_judgement(text)) as pieces:  # type: ignore[type-var]
                     async for piece in pieces:
@@ -134,9 +148,15 @@ class Moderator:
         except TribunalError as error:
             raise from_tribunal(error) from error
 
+    def _costs(self, texts: Sequence[str], each: Sequence[Options]) -> Mapping[str, int]:
+        """What a request costs in each queue that its texts wait in."""
+        costs: Counter[str] = Counter()
+        for text, options in zip(texts, each, strict=True):
+            costs[_queue(options)] += _cost(text)
+        return costs
+
     async def _answer(self, text: str, options: Options, caller: Caller) -> Decision | GatewayError:
-        scheduler = self._encoders if options.judge_mode == "never" else self._judge
-        async with scheduler.turn(caller.queue, _cost(text)):
+        async with self._schedulers[_queue(options)].turn(caller.queue, _cost(text)):
             verdict = await self._verdict(text, options)
         return verdict if isinstance(verdict, GatewayError) else decide(options.policy, verdict)
 
@@ -149,6 +169,10 @@ class Moderator:
             if fault.status == 400:
                 return fault
             raise fault from error
+
+
+def _queue(options: Options) -> str:
+    return ENCODERS if options.judge_mode == "never" else JUDGED
 
 
 def _cost(text: str) -> int:

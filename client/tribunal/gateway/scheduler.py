@@ -24,6 +24,14 @@ class Waiting:
 
 
 @dataclass
+class Queue:
+    """The work of one caller that waits, and what it costs together."""
+
+    works: deque[Waiting] = field(default_factory=deque)
+    cost: int = 0
+
+
+@dataclass
 class Scheduler:
     """A queue for each caller, served in turn.
 
@@ -38,7 +46,7 @@ class Scheduler:
     max_waiting: int
     in_flight: int = 0
     waiting: int = 0
-    _queues: OrderedDict[str, deque[Waiting]] = field(default_factory=OrderedDict)
+    _queues: OrderedDict[str, Queue] = field(default_factory=OrderedDict)
     _cost_per_s: float = field(init=False)
     _done: int = 0
     _full_since_s: float | None = None
@@ -46,9 +54,17 @@ class Scheduler:
     def __post_init__(self) -> None:
         self._cost_per_s = self.max_in_flight
 
+    def require_room(self, caller: str, cost: int) -> None:
+        """Raise GatewayError 429 where work of this caller would wait too long."""
+        if not self.waiting and self._fits(cost):
+            return
+        wait_s = self.expected_wait_s(caller, cost)
+        if wait_s > self.max_wait_s or self.waiting + cost > self.max_waiting:
+            raise overloaded(wait_s)
+
     @asynccontextmanager
     async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:
-        """Hold `cost` of what may be in flight; raises GatewayError 429 where it would wait too long."""
+        """Hold `cost` of what may be in flight, once it is this caller's turn."""
         await self._enter(caller, cost)
         try:
             yield
@@ -57,24 +73,19 @@ class Scheduler:
 
     def expected_wait_s(self, caller: str, cost: int) -> float:
         """How long work of this caller would wait."""
-        own = sum(work.cost for work in self._queues.get(caller, ()))
+        own = self._queues[caller].cost if caller in self._queues else 0
         # Callers are served in turn, so each that waits takes as much as this one, at most all that it has.
-        others = sum(
-            min(sum(work.cost for work in queue), own + cost)
-            for name, queue in self._queues.items()
-            if name != caller
-        )
+        others = sum(min(queue.cost, own + cost) for name, queue in self._queues.items() if name != caller)
         return (own + others) / self._cost_per_s
 
     async def _enter(self, caller: str, cost: int) -> None:
         if not self.waiting and self._fits(cost):
             self._start(cost)
             return
-        wait_s = self.expected_wait_s(caller, cost)
-        if wait_s > self.max_wait_s or self.waiting + cost > self.max_waiting:
-            raise overloaded(wait_s)
         work = Waiting(cost, asyncio.get_running_loop().create_future())
-        self._queues.setdefault(caller, deque()).append(work)
+        queue = self._queues.setdefault(caller, Queue())
+        queue.works.append(work)
+        queue.cost += cost
         self.waiting += cost
         try:
             await work.turn
@@ -87,14 +98,15 @@ class Scheduler:
 
     def _forget(self, caller: str, work: Waiting) -> None:
         queue = self._queues.get(caller)
-        if queue is not None and work in queue:
+        if queue is not None and work in queue.works:
             self._remove(caller, queue, work)
             self._serve()
 
-    def _remove(self, caller: str, queue: deque[Waiting], work: Waiting) -> None:
-        queue.remove(work)
+    def _remove(self, caller: str, queue: Queue, work: Waiting) -> None:
+        queue.works.remove(work)
+        queue.cost -= work.cost
         self.waiting -= work.cost
-        if not queue:
+        if not queue.works:
             del self._queues[caller]
 
     def _leave(self, cost: int) -> None:
@@ -107,7 +119,7 @@ class Scheduler:
         """Start what fits, one piece of each caller in turn."""
         while self._queues:
             caller, queue = next(iter(self._queues.items()))
-            work = queue[0]
+            work = queue.works[0]
             # Of several that are cancelled at once, the first to run finds the others still here.
             if work.turn.cancelled():
                 self._remove(caller, queue, work)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
-from tribunal.gateway.body import BodyMiddleware
+from tribunal.gateway.body import BODIES_HELD, BodyMiddleware
 from tribunal.gateway.errors import GatewayError
 
 LIMIT = 1000
@@ -65,6 +65,43 @@ def test_a_compressed_body_is_read(encoding: str) -> None:
 def test_a_body_beyond_the_limit_is_refused() -> None:
     assert status_of([b"a"], {"content-length": str(LIMIT + 1)}) == 413
     assert status_of([b"a" * 600, b"a" * 600]) == 413
+
+
+def test_bodies_beyond_what_is_held_together_are_refused() -> None:
+    layer = BodyMiddleware(echo, max_body_bytes=LIMIT, timeout_s=5)
+    statuses: list[int] = []
+
+    async def ask(body: bytes) -> None:
+        sent = False
+
+        async def receive() -> Message:
+            nonlocal sent
+            if sent:
+                await asyncio.Event().wait()
+            sent = True
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": body, "more_body": body == held}
+
+        async def send(message: Message) -> None:
+            statuses.append(message.get("status", 0))
+
+        await layer({"type": "http", "headers": []}, receive, send)
+
+    held = b"h" * LIMIT
+
+    async def test() -> None:
+        holding = [asyncio.create_task(ask(held)) for _ in range(BODIES_HELD)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(GatewayError) as raised:
+            await ask(b"a")
+        assert raised.value.status == 429
+        for task in holding:
+            task.cancel()
+        await asyncio.gather(*holding, return_exceptions=True)
+        await ask(b"a")
+
+    asyncio.run(test())
+    assert 200 in statuses
 
 
 def test_an_unknown_encoding_is_refused() -> None:

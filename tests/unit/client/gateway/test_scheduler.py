@@ -25,6 +25,7 @@ class Work:
         self.ends[name] = asyncio.Event()
 
         async def run() -> None:
+            self.scheduler.require_room(caller, cost)
             async with self.scheduler.turn(caller, cost):
                 self.started.append(name)
                 await self.ends[name].wait()
