@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "Tribunal"
-copyright = "Apache-2.0"  # noqa: A001 - Sphinx names it so
+copyright = "Apache-2.0"
 version = release = installed_version("tribunal")
 
 extensions = [

@@ -1,4 +1,4 @@
-"""Directive `help-output`: the help text of a command, taken from the command itself when the site is built."""
+"""Directive `help-output`: a command's help text, taken from the command when the site is built."""
 
 import os
 import subprocess

@@ -1,0 +1,90 @@
+"""Every message that a user may read stands on the page that says what to do about it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.repository.contract import CHECKOUT
+
+PAGE = " ".join((CHECKOUT / "docs" / "troubleshooting.md").read_text("utf-8").replace("`", "").split())
+ERRORS = {
+    "StartError",
+    "InvalidInput",
+    "AccessDenied",
+    "ServerUnavailable",
+    "Overloaded",
+    "DeadlineExceeded",
+    "ServerError",
+    "InvalidText",
+    "TooManyWindows",
+    "InvalidMode",
+}
+# Shorter pieces of a message say nothing by themselves.
+LEAST_CHARACTERS = 10
+# A protocol's own faults have a code that stands on the page, and a message that names the field.
+BY_CODE = CHECKOUT / "client" / "tribunal" / "gateway"
+
+
+def python_files() -> Iterator[Path]:
+    for folder in ("launcher", "client/tribunal", "model_repository"):
+        yield from sorted((CHECKOUT / folder).rglob("*.py"))
+
+
+def pieces(message: ast.expr) -> list[str]:
+    """The parts of a message that do not vary."""
+    match message:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=values):
+            return [piece for value in values for piece in pieces(value)]
+        case ast.BinOp(left=left, right=right):
+            return pieces(left) + pieces(right)
+        case _:
+            return []
+
+
+def calls(names: set[str]) -> Iterator[tuple[Path, ast.Call]]:
+    for file in python_files():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+                yield file, node
+
+
+def messages() -> list[str]:
+    """The first piece of each message that does not vary."""
+    found = set()
+    for file, call in calls(ERRORS):
+        if file.is_relative_to(BY_CODE):
+            continue
+        said = [" ".join(piece.replace("`", "").split()) for piece in pieces(call.args[0])]
+        found.update([piece for piece in said if len(piece) >= LEAST_CHARACTERS][:1])
+    return sorted(found)
+
+
+def codes() -> list[str]:
+    """The codes of the gateway's errors."""
+    found = set()
+    for _, call in calls({"GatewayError"}):
+        match call.args[1:2]:
+            case [ast.Constant(value=str(code))]:
+                found.add(code)
+    return sorted(found)
+
+
+def test_there_are_messages() -> None:
+    assert len(messages()) > 60
+    assert {"invalid_request", "overloaded", "unauthorized"} <= set(codes())
+
+
+@pytest.mark.parametrize("message", messages())
+def test_every_message_has_its_cure(message: str) -> None:
+    # A long message may stand there by its beginning.
+    assert message[:60].rstrip() in PAGE
+
+
+@pytest.mark.parametrize("code", codes())
+def test_every_code_of_the_gateway_has_its_cure(code: str) -> None:
+    assert re.search(rf"\| \d{{3}} \| {code} \|", PAGE)
