@@ -98,9 +98,9 @@ class GuardedText:
         A sentence by itself is not diluted by what surrounds it.
         """
         start = max(0, self._held - self._options.overlap)
-        bounds = [start, *sentence_ends(self._text, start, end - 1), end]
-        sentences = [
-            self._text[first:last] for first, last in itertools.pairwise(bounds) if last > self._checked
-        ]
-        texts = (text.strip() for text in (self._text[start:end], *sentences))
+        parts = [(start, end)]
+        for in_doubt in (False, True):
+            ends = sentence_ends(self._text, start, end - 1, in_doubt=in_doubt)
+            parts += [part for part in itertools.pairwise((start, *ends, end)) if part[1] > self._checked]
+        texts = (self._text[first:last].strip() for first, last in parts)
         return [text for text in dict.fromkeys(texts) if text]

@@ -137,6 +137,17 @@ def test_checks_while_one_waits_become_one() -> None:
     )
 
 
+def test_a_sentence_whose_beginning_is_in_doubt_is_read_by_itself_too() -> None:
+    stream = GuardedText(options())
+    stream.add("So says Dr. Smith. you will pay. Now")
+    check = stream.next_check()
+    assert check is not None
+    ((texts, _),) = check.questions
+    assert "you will pay." in texts
+    stream.passed(check)
+    assert stream.take() == "So says Dr. Smith. you will pay. "
+
+
 def test_the_last_sentence_waits_for_the_whole_text() -> None:
     stream = GuardedText(options())
     stream.add("One is here. Two is there.")

@@ -6,8 +6,8 @@ import pytest
 from tribunal.guard.sentences import sentence_ends
 
 
-def split(text: str) -> list[str]:
-    bounds = [0, *sentence_ends(text, 0, len(text)), len(text)]
+def split(text: str, *, in_doubt: bool = False) -> list[str]:
+    bounds = [0, *sentence_ends(text, 0, len(text), in_doubt=in_doubt), len(text)]
     return [text[first:last] for first, last in itertools.pairwise(bounds)]
 
 
@@ -38,6 +38,19 @@ def test_sentences_end_where_the_next_begins(sentences: list[str]) -> None:
 )
 def test_an_end_in_doubt_is_none(sentence: str) -> None:
     assert split(sentence) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["Ask Dr. ", "Smith."],
+        ["It is over. ", "you will see"],
+        ["wrapped at\n", "the margin"],
+        ["One. ", "Two"],
+    ],
+)
+def test_a_sentence_may_end_in_doubt_where_that_is_asked_for(sentences: list[str]) -> None:
+    assert split("".join(sentences), in_doubt=True) == sentences
 
 
 @pytest.mark.parametrize("unit", [".", "\n", " .\n", "。", '."', "。」", "a. "])
