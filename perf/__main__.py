@@ -11,6 +11,7 @@ from perf import (
     compare,
     gateway_overhead,
     gpu_check,
+    guard,
     judge_layer,
     judge_throughput,
     length_buckets,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "layer": (judge_layer, 5),
     "length_buckets": (length_buckets, 1),
     "gateway": (gateway_overhead, 5),
+    "guard": (guard, 1),
 }
 REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
