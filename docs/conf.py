@@ -7,7 +7,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "Tribunal"
-copyright = "Apache-2.0"
 version = release = installed_version("tribunal")
 
 extensions = [
@@ -30,7 +29,7 @@ exclude_patterns = ["_extensions"]
 
 html_theme = "furo"
 html_title = f"Tribunal {version}"
-html_static_path: list[str] = []
+html_show_copyright = False
 # No page loads anything from another host.
 html_theme_options = {"footer_icons": []}
 copybutton_exclude = ".linenos, .gp, .go"
