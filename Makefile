@@ -10,7 +10,7 @@ PLAYGROUND_PORT ?= 8080
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo playground test test-clients check export serve bench soak load gpu-check recipe lock clean
+.PHONY: help setup demo playground test test-clients docs check export serve bench soak load gpu-check recipe lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -49,9 +49,13 @@ playground: setup  ## serve the demo weights and a gateway with its page, until 
 test: setup check  ## check, then run all tests
 	$(RUN) -m pytest tests/unit --numprocesses 2
 	$(RUN) -m pytest tests/integration
+	$(MAKE) docs
 
 test-clients: setup  ## run other projects' clients against a gateway, each in an environment of its own
 	$(RUN) -m tests.clients.run
+
+docs: setup  ## build the documentation site in build/docs, and check its links
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
 
 check: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .
@@ -83,10 +87,7 @@ load: setup  ## a minute of mixed load by Locust, with its report in build/
 		$(VENV)/bin/locust --locustfile perf/load/locustfile.py --headless --users 16 --spawn-rate 4 \
 		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
 
-gpu-test-clients: setup  ## run other projects' clients against a gateway, each in an environment of its own
-	$(RUN) -m tests.clients.run
-
-check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
+gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
 	$(RUN) -m perf gpu-check --source $(SOURCE)
 
 recipe: setup  ## train the demo weights anew
@@ -95,7 +96,7 @@ recipe: setup  ## train the demo weights anew
 
 lock: setup  ## pin all packages anew
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra gateway --extra scan --extra serve \
-		--extra export --extra perf --extra dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
+		--extra export --extra perf --extra docs --extra dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 		--override launcher/environments/judge_overrides.txt launcher/environments/judge.in \
 		| sed 's/+cpu$$//' > launcher/environments/judge.txt
