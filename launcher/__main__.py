@@ -1,4 +1,4 @@
-"""`python -m launcher`: serve a model repository on this host until it is told to stop."""
+"""`python -m launcher`: serve a model repository on this host until SIGTERM."""
 
 import contextlib
 import json
@@ -62,7 +62,7 @@ def keep_serving(server: TritonServer, command: list[str]) -> int:
         if pause_s is None:
             raise StartError(f"{death}; it never served: see {server.log_name}")
         console.print(
-            f"[red]{death}[/red]; starting it again in {pause_s:g} s (its log: {server.log_name})",
+            f"[red]{death}[/red]; restarting in {pause_s:g} s (its log: {server.log_name})",
             soft_wrap=True,
         )
         time.sleep(pause_s)

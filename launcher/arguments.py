@@ -25,7 +25,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="N")
     parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="N")
     parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
-    parser.add_argument("--without-judge", action="store_true", help="leave the LLM out")
+    parser.add_argument("--without-judge", action="store_true", help="serve the encoders without the judge")
     parser.add_argument(
         "--instances",
         type=positive,
@@ -52,7 +52,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=0,
         metavar="N",
-        help="keep the encoders' answers to repeated texts in so many MiB (default: no cache)",
+        help="cache the encoders' answers to repeated texts in so many MiB (default: no cache)",
     )
     parser.add_argument(
         "--trace-url",
@@ -114,7 +114,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--tls-client-ca",
         type=Path,
         metavar="PEM",
-        help="let in only callers with a certificate that it signed",
+        help="require client certificates signed by this CA",
     )
     parser.add_argument(
         "command",
@@ -131,7 +131,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def server_options(arguments: argparse.Namespace) -> ServerOptions:
-    """How the command line says that the server is to run; raises StartError for one open to all."""
+    """Server options of the command line; raises StartError for an unprotected address."""
     ports = Ports(http=arguments.http_port, grpc=arguments.grpc_port, metrics=arguments.metrics_port)
     return ServerOptions(
         arguments.repository,

@@ -68,5 +68,5 @@ async def refuse(_: Request, error: InvalidInput) -> JSONResponse:
 
 @app.exception_handler(TribunalError)
 async def hold_back(_: Request, error: TribunalError) -> JSONResponse:
-    """No verdict, no publication."""
+    """Without a verdict nothing is published."""
     return JSONResponse({"error": str(error)}, status_code=503)

@@ -22,7 +22,7 @@ ANSWER_UNCHECKED = "This answer could not be checked by the moderation, and was 
 class Filter:
     """Moderates the last message of a user before the LLM reads it, and the LLM's answer after it is whole.
 
-    An answer that is streamed is seen until it is whole. Earlier messages of a chat are not read again.
+    A streamed answer is visible until it is complete. Earlier messages of a chat are not read again.
     """
 
     class Valves(BaseModel):

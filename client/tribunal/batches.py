@@ -1,4 +1,4 @@
-"""How the texts of one call become requests, and their answers one list again: shared by both clients."""
+"""Splits the texts of a call into requests and merges their answers; shared by both clients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tribunal.messages import Question, encode_text
 from tribunal.verdict import Verdict
 
 Outcome = Verdict | TribunalError
-# Requests of one call that are in flight together: enough to keep a server busy, and not to flood it.
+# Requests of one call that are in flight together: keeps a server busy without flooding it.
 REQUESTS_AT_ONCE = 8
 
 
@@ -18,7 +18,8 @@ class Call:
     """What holds for all texts of one call.
 
     deadline_s: of the whole call, on the monotonic clock.
-    divided_on: errors after which a request is asked again in halves, so that only its guilty texts fail.
+    divided_on: errors after which a request is split in halves and retried, so that only the
+    faulty texts fail.
     return_errors: the error of a text stands in its place, and fails no other.
     """
 

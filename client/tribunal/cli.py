@@ -48,10 +48,10 @@ def tribunal(
         bool, typer.Option("--debug", show_default="off", help="Show the traceback of a failure.")
     ] = False,
     show_version: Annotated[
-        bool, typer.Option("--version", show_default="off", help="Show the version, and end.")
+        bool, typer.Option("--version", show_default="off", help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Ask a Tribunal server what it thinks of a text.
+    """Moderate texts with a Tribunal server, and run its gateway.
 
     \b
     Examples:
@@ -85,7 +85,7 @@ def info(
     *,
     connection: Connection,
 ) -> None:
-    """Say what the server runs, and from which weights.
+    """Show the server's version, models and the source of their weights.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def info(
 @app.command()
 @connecting
 def ready(url: Url = DEFAULT_URL, timeout_s: Timeout = DEFAULT_TIMEOUT_S, *, connection: Connection) -> None:
-    """Exit with 0 where the server gives verdicts now, else with 1.
+    """Exit with 0 if the server is ready, else with 1.
 
     \b
     Examples:

@@ -58,7 +58,7 @@ class Client:
     """Asks a Tribunal server for verdicts; a context manager, which threads may share.
 
     url: `host:port` or `grpcs://host:port` for gRPC, `http://host:port` or `https://host:port` for HTTP.
-    timeout_s: deadline of each call in seconds, all waiting and trying again included.
+    timeout_s: deadline of each call in seconds, including queueing and retries.
     connection: TLS, headers, compression, retries and limits.
 
     Every method raises a TribunalError: InvalidInput, AccessDenied, ServerUnavailable (Overloaded),
@@ -129,12 +129,12 @@ class Client:
         explain: bool = True,
         return_errors: bool = False,
     ) -> list[Verdict] | list[Verdict | TribunalError]:
-        """Verdicts of `texts`, one each, in their order, all by one deadline.
+        """Verdicts of `texts`, one each, in order, within one deadline for all.
 
         judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
         leaves it to the server's config.
         explain: False for the LLM's label and score without its reason, which is faster.
-        return_errors: the error of a text stands in its place. Otherwise the first error fails the call.
+        return_errors: return a text's error in place of its verdict. By default the first error is raised.
 
         Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
         that the server refuses with InvalidInput is sent again in halves, until only the text that
@@ -147,7 +147,7 @@ class Client:
     def stream_judgement(self, text: str) -> Iterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is tried again only before its first piece. Raises ServerError where the stream ends before
+        It is retried only before the first piece. Raises ServerError where the stream ends before
         the answer does.
         """
         request = judgement_request(text)
@@ -265,7 +265,7 @@ class Client:
 
     @contextlib.contextmanager
     def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:
-        """Hold one of the `max_in_flight` slots; raises TimeoutError where none is free by the deadline."""
+        """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
         if not self._in_flight.acquire(timeout=remaining_s(deadline_s)):
             raise TimeoutError
         try:

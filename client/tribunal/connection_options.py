@@ -22,7 +22,7 @@ def _connection(
             envvar="TRIBUNAL_CA",
             metavar="PEM",
             show_default="the usual public ones",
-            help="Trust these authorities alone.",
+            help="Trust only these certificate authorities.",
         ),
     ] = None,
     cert_file: Annotated[
@@ -32,7 +32,7 @@ def _connection(
             envvar="TRIBUNAL_CERT",
             metavar="PEM",
             show_default="none",
-            help="Own certificate, for mutual TLS.",
+            help="Client certificate, for mutual TLS.",
         ),
     ] = None,
     key_file: Annotated[
@@ -58,7 +58,7 @@ def _connection(
         Compression | None, typer.Option(show_default="none", help="Compress what is sent.")
     ] = None,
     retries: Annotated[
-        int, typer.Option(min=0, help="Ask an unavailable server again so often.")
+        int, typer.Option(min=0, help="Retries if the server is unavailable or overloaded.")
     ] = DEFAULT_RETRIES,
 ) -> Connection:
     headers = {}

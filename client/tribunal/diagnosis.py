@@ -1,4 +1,4 @@
-"""Finds out why no connection came about: asks the port itself which protocol it speaks, and by which TLS."""
+"""Diagnoses a failed connection: probes which protocol the port speaks, and with which TLS."""
 
 import socket
 import ssl

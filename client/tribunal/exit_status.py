@@ -65,6 +65,6 @@ def _report(message: str, settings: Settings) -> None:
 
 
 def _without_reader() -> int:
-    """Nobody reads standard output: nothing more can be written, not even by the interpreter's end."""
+    """The reader of standard output has gone: redirect it, so that the interpreter's exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED

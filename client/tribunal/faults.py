@@ -4,7 +4,7 @@ from tribunal.errors import AccessDenied, Overloaded, ServerError, ServerUnavail
 
 
 class NoConnection(ServerUnavailable):
-    """No connection came about; `diagnosis` may find out why."""
+    """The connection failed; `diagnosis` may find out why."""
 
 
 def no_connection(url: str, reason: object) -> NoConnection:
@@ -34,7 +34,9 @@ def incomplete_answer(url: str) -> ServerError:
 
 def lacking_output(output: str) -> ServerError:
     """An answer has no tensor `output`."""
-    return ServerError(f"the server's answer lacks {output}; are client and server of the same version?")
+    return ServerError(
+        f"the server's answer has no {output}: check that client and server have the same version"
+    )
 
 
 def _unreachable(url: str, reason: object) -> str:

@@ -1,4 +1,4 @@
-"""Sends single texts at once where the server is free, and together in one request where they wait anyway."""
+"""Sends single texts immediately if the server is free, and batches those that have to wait."""
 
 import asyncio
 from collections import deque
@@ -57,7 +57,7 @@ class _Queue:
     asks_judge: bool | None = None
 
     def most_in_flight(self, max_in_flight: int) -> int:
-        """How many requests may be under way.
+        """The most requests in flight.
 
         A text that waits for the LLM must not hold up those of its request, so such texts are gathered
         only beyond `max_in_flight`.
@@ -128,7 +128,7 @@ class Gatherer:
     async def _answer(self, queue: _Queue, callers: Sequence[_Waiting]) -> None:
         """Ask about the callers' texts, and give each its outcome."""
         try:
-            # What fails a request of several callers may be the text of one.
+            # One caller's text may fail the whole request.
             call = Call(
                 queue.question,
                 max(caller.deadline_s for caller in callers),

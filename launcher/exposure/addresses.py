@@ -29,7 +29,8 @@ class Exposure:
     def __post_init__(self) -> None:
         if not (self.address.is_loopback or self.everything or self.tls):
             raise StartError(
-                f"{self.address} is no loopback address, and whoever reaches it could ask and read "
+                f"{self.address} is not a loopback address, and anybody who reaches it could send "
+                "requests and read "
                 "everything: give --tls-certificate and --tls-key, or --expose where a proxy or a "
                 "container's network guards it. Triton 24.10, which runs here, has published "
                 "vulnerabilities; the shared-memory API behind them asks for a key in any case"

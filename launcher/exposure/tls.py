@@ -25,7 +25,7 @@ class Tls:
             context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
             raise StartError(
-                f"{self.certificate} and {self.key} are no certificate and its key ({error}): "
+                f"{self.certificate} and {self.key} are not a certificate and its key ({error}): "
                 "check --tls-certificate and --tls-key"
             ) from error
         if self.client_ca is None:

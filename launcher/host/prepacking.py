@@ -1,4 +1,4 @@
-"""Lays an encoder's weights out for this processor, in a file that all its instances map into memory.
+"""Prepacks an encoder's weights for this processor into a file that all its instances map.
 
 ONNX Runtime otherwise packs the weights of matrix products anew in each process, beside a copy of
 the file: two instances then hold four times the weights, and start later.
@@ -30,7 +30,7 @@ def prepack_encoders(repository: Path) -> None:
 def prepack(model: Path) -> None:
     """Write PACKED_MODEL and PACKED_WEIGHTS beside `model`, unless they are of it and of this machine.
 
-    PACKED_FOR holds their checksums: files that are no longer what was packed are packed anew.
+    PACKED_FOR holds their checksums: files that changed since are packed again.
     """
     folder = model.parent
     packed_for = folder / PACKED_FOR

@@ -68,7 +68,7 @@ class ModelControl:
         }
 
     def drain(self, timeout_s: float) -> None:
-        """Let no request in any more, and wait at most `timeout_s` seconds for those that are in.
+        """Reject new requests, and wait at most `timeout_s` seconds for those in flight.
 
         Triton before 26.04 corrupts its memory where a step of an ensemble is refused while another
         of the same request runs, as all are when it stops under load

@@ -1,6 +1,6 @@
 """The scratch folder and the shared memory of one run of tritonserver.
 
-A run that is killed cannot remove them, so the next one does: whoever runs holds a lock, which the
+A run that is killed cannot remove them, so the next one does: each run holds a lock, which the
 kernel drops with the last process of the run.
 """
 
@@ -56,7 +56,7 @@ def remove_abandoned(parent: Path) -> None:
 
 def _is_abandoned(lock_file: Path) -> bool:
     """Whether `lock_file` is the launcher's own, of this user, and nobody holds it; raises OSError."""
-    # A FIFO would otherwise hold up whoever opens it, and a link lead elsewhere.
+    # Opening a FIFO would block, and a link could lead elsewhere.
     lock_fd = os.open(lock_file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         state = os.fstat(lock_fd)

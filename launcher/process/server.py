@@ -153,7 +153,7 @@ class TritonServer:
         return self._process.wait()
 
     def stop(self) -> None:
-        """Answer the requests that are in, then end the server and every process that it started.
+        """Drain the requests in flight, then stop the server and every process that it started.
 
         Safe to call more than once. An exception from a signal handler cuts the waiting short.
         """

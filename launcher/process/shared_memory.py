@@ -1,4 +1,4 @@
-"""Shared memory that Python's multiprocessing made and whoever made it was killed before it removed it.
+"""Removes shared memory of Python's multiprocessing whose owner was killed.
 
 Its names are random, so a region belongs to the processes that map it.
 """

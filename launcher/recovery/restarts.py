@@ -1,4 +1,4 @@
-"""Decides whether and when a tritonserver that died is started again."""
+"""Decides whether and when to restart a tritonserver that died."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from launcher.recovery.backoff import BackOff
 
-# A server that has not served yet dies for a reason that stays, and is given up after so many attempts.
+# A server that never became ready will not recover: give up after so many attempts.
 MOST_FAILED_STARTS = 5
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-# A server that has served for so long starts again at once when it dies.
+# After so many seconds of service the back-off is reset.
 STABLE_S = 600.0
 
 

@@ -1,4 +1,4 @@
-"""Brings back each model that dies under a running tritonserver, by itself and as often as it takes.
+"""Restores each model that dies under a running tritonserver, independently of the others, until it succeeds.
 
 Triton 24.10 starts no Python process again that has died: its model stays READY and each request to it
 fails with "Stub process is not healthy". A judge whose engine died is unloaded and stays away.
@@ -117,7 +117,7 @@ class Supervisor:
             try:
                 self.look()
             except UNREACHABLE as error:
-                # Whoever waits for tritonserver itself starts it again.
+                # The caller that waits for tritonserver restarts it.
                 self._say(f"the state of the models is not known: {error!r}")
 
     def look(self) -> None:
@@ -140,7 +140,7 @@ class Supervisor:
                 threading.Thread(target=self._restore, args=(model, loss, died), daemon=True).start()
 
     def _is_lost(self, model: str, states: Mapping[str, str], running: Mapping[str, int]) -> bool:
-        """Whether a model does not serve and somebody must act; not while it loads or waits for others.
+        """Whether a model needs to be restored; not while it loads or waits for others.
 
         One that is already lost is tried again whatever its state: a model whose process died with
         requests in it unloads for ever, and can still be loaded.

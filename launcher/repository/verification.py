@@ -28,7 +28,7 @@ RECORD_NAME = "local.verified.json"
 def require_exported(repository: Path) -> None:
     """Raise StartError unless `repository` is a model repository with the export's manifest."""
     if not (repository / "moderation" / "config.pbtxt").exists():
-        raise StartError(f"{repository} is no model repository of Tribunal: check --repository")
+        raise StartError(f"{repository} is not a model repository of Tribunal: check --repository")
     if not (repository / MANIFEST).exists():
         raise StartError(
             f"{repository} holds no exported models: run `make export SOURCE=demo`, or SOURCE=hub for "
@@ -70,7 +70,7 @@ def verify(
     if not manifest.exists():
         raise StartError(f"{manifest}, which holds the checksums, is missing: export the models again")
     if manifest_sha256 and sha256(manifest) != manifest_sha256.lower():
-        raise StartError(f"{MANIFEST} is not the one whose checksum was given: its own is {sha256(manifest)}")
+        raise StartError(f"{MANIFEST} has another checksum than --manifest-sha256: {sha256(manifest)}")
     try:
         expected = {
             file: checksum
@@ -85,7 +85,7 @@ def verify(
     verified, faults = _compare(repository, expected, known)
     if faults:
         raise StartError(
-            f"{repository} is not what {MANIFEST} says was exported: {', '.join(faults)}. "
+            f"{repository} differs from {MANIFEST}: {', '.join(faults)}. "
             "Export the models again, or restore the files"
         )
     _require_labels(repository)

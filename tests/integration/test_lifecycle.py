@@ -78,11 +78,11 @@ def test_a_server_that_crashes_is_started_again_after_a_growing_pause(
             family = triton(launcher).children(recursive=True)
             triton(launcher).send_signal(signal.SIGSEGV)
             messages = wait_until_ready(launcher, ports)
-            assert f"ended by itself with status -11; starting it again in {pause_s} s" in messages
+            assert f"ended by itself with status -11; restarting in {pause_s} s" in messages
             assert left_running(family) == []
         triton(launcher).send_signal(signal.SIGSEGV)
         assert launcher.stderr is not None
-        assert "starting it again in 8 s" in launcher.stderr.readline()
+        assert "restarting in 8 s" in launcher.stderr.readline()
         launcher.send_signal(signal.SIGTERM)
         assert launcher.wait(timeout=5) == 0
     assert (tmp_path / "log").read_text("utf-8").count("Started GRPCInferenceService") == 4

@@ -105,7 +105,7 @@ def test_records_keep_their_fields_and_their_order(
     source.write_bytes(as_jsonl(RECORDS[1:]))
     other = scan(getattr(server, protocol), source, "-o", output)
     assert other.returncode == 1
-    assert b"was begun otherwise: input was" in other.stderr
+    assert b"was started with other options: input was" in other.stderr
     assert read_lines(output) == records
     assert scan(getattr(server, protocol), source, "-o", output, "--overwrite").returncode == 0
     assert read_lines(output) == records[1:]
@@ -314,13 +314,15 @@ def test_an_interrupted_scan_goes_on_only_as_it_was_begun(server: TritonServer, 
     interrupt(len(whole) // 2)
     other = scan(server.grpc_url, source, "-o", output, "--no-explain")
     assert other.returncode == 1
-    assert b"was begun otherwise: explain was true and is false" in other.stderr
+    assert b"was started with other options: explain was true and is false" in other.stderr
     assert part.read_bytes() == whole[: len(whole) // 2]
 
     weights = {name: {**model, "source": "hub:a/b"} for name, model in state["plan"]["weights"].items()}
     begun = {**state, "stage": "scanning", "plan": {**state["plan"], "weights": weights}}
     state_file.write_text(json.dumps(begun), "utf-8")
-    assert b"was begun otherwise: weights was" in scan(server.grpc_url, source, "-o", output).stderr
+    assert (
+        b"was started with other options: weights was" in scan(server.grpc_url, source, "-o", output).stderr
+    )
 
     state_file.write_text(json.dumps({**state, "stage": "scanning"}), "utf-8")
     with part.open("rb") as held:
@@ -339,7 +341,7 @@ def test_what_is_no_output_of_a_scan_is_not_touched(server: TritonServer, tmp_pa
     output.write_text("mine", "utf-8")
     ran = scan(server.grpc_url, source, "-o", output)
     assert ran.returncode == 1
-    assert b"exists and no scan of it is known" in ran.stderr
+    assert b"exists and is not the output of a scan" in ran.stderr
     assert output.read_text("utf-8") == "mine"
     named = scan(server.grpc_url, source, "-o", tmp_path / "out.xlsx")
     assert b"must end in .jsonl, .ndjson, .csv, .tsv, .parquet, or be -" in named.stderr

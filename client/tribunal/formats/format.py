@@ -9,7 +9,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 64 * 2**20
 
 Fields = Mapping[str, Any]
-# Gives all records anew at each call.
+# Returns a new iterator over all records at each call.
 Records = Callable[[], Iterator[dict[str, Any]]]
 
 

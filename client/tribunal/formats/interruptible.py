@@ -21,7 +21,7 @@ class InterruptibleFile(io.RawIOBase):
         self.bytes_read = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Whether it can be read: always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -34,7 +34,7 @@ class InterruptibleFile(io.RawIOBase):
         return size_bytes
 
     def stop(self) -> None:
-        """End the file here, for whoever reads it or waits for it."""
+        """Signal the end of the file to its reader."""
         os.write(self._stop_writer, b"\0")
 
     def close(self) -> None:

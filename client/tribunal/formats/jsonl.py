@@ -29,7 +29,7 @@ def json_text(value: object) -> str:
 
 
 def plain_text(value: object) -> str:
-    """What Parquet has and JSON has not, as text: bytes, dates, decimals."""
+    """Values without a JSON form, as text: bytes, dates, decimals."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 

@@ -99,7 +99,7 @@ def _schema_of(records: Records, known: Collection[str]) -> tuple["pyarrow.Schem
             except (pyarrow.ArrowException, OverflowError):
                 json_fields.add(name)
                 types[name] = pyarrow.string()
-    # Parquet has no structure without fields.
+    # Parquet has no empty struct.
     for name, type_ in types.items():
         if "struct<>" in str(type_):
             json_fields.add(name)

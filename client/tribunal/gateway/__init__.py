@@ -1,1 +1,1 @@
-"""`tribunal gateway`: one process that speaks the protocols of existing clients, and asks Triton for them."""
+"""`tribunal gateway`: a reverse proxy for Triton that speaks the protocols of existing clients."""

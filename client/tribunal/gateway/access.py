@@ -1,4 +1,4 @@
-"""Logs and counts every answer, and turns errors into answers in the form of the dialect that was asked."""
+"""Logs and counts every answer, and formats errors for the requested dialect."""
 
 import logging
 import time
@@ -15,9 +15,9 @@ from tribunal.gateway.metrics import Metrics
 from tribunal.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
-# Probes ask for them again and again; they are logged and not counted.
+# Health checks: logged, not counted.
 HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
-# Of answers whose caller went before they were sent, as nginx logs them.
+# Client closed the request, by nginx's convention.
 CALLER_GONE = 499
 
 

@@ -1,4 +1,4 @@
-"""The HTTP application: the dialects, and around them the layers that every request passes."""
+"""The HTTP application: the dialects, and the middleware around them."""
 
 import logging
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from tribunal.async_client import AsyncClient
 from tribunal.errors import InvalidInput
 from tribunal.gateway.access import AccessMiddleware, answer
-from tribunal.gateway.authentication import AuthenticationMiddleware, Doorkeeper
+from tribunal.gateway.authentication import AuthenticationMiddleware, Authenticator
 from tribunal.gateway.body import BodyMiddleware
 from tribunal.gateway.dialect import Policies, dialect_of
 from tribunal.gateway.dialects import DIALECTS
@@ -36,7 +36,7 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.policies, keys = self._read()
-        self.doorkeeper = Doorkeeper(keys)
+        self.authenticator = Authenticator(keys)
         self.metrics = Metrics()
         self.client = AsyncClient(settings.url, timeout_s=settings.timeout_s, connection=settings.connection)
         self.moderator = Moderator(self.client, settings, self.metrics)
@@ -51,14 +51,14 @@ class Gateway:
         self.app = self._application()
 
     def reload(self) -> None:
-        """Read policies and keys again; what has a fault changes nothing."""
+        """Reload policies and keys; a file with a fault changes nothing."""
         try:
-            self.policies, self.doorkeeper.keys = self._read()
+            self.policies, self.authenticator.keys = self._read()
         except InvalidInput as error:
-            log.error("policies and keys stay as they were: %s", error)
+            log.error("policies and keys were not reloaded: %s", error)
             return
         self.app.state.policies = self.policies
-        log.info("policies and keys were read again: %s", ", ".join(self.policies.by_name))
+        log.info("policies and keys were reloaded: %s", ", ".join(self.policies.by_name))
 
     def _read(self) -> tuple[Policies, Keys]:
         policies = load_policies(self.settings.policies_file)
@@ -78,7 +78,7 @@ class Gateway:
         )
         app.add_middleware(
             AuthenticationMiddleware,
-            doorkeeper=self.doorkeeper,
+            authenticator=self.authenticator,
             require_room=self.moderator.require_room,
         )
         if self.settings.cors_origins:

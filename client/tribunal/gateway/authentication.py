@@ -1,4 +1,4 @@
-"""Who asks: reads the key of a request, and holds its caller to the rate limits."""
+"""Reads the key of a request and applies its caller's rate limits."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.keys import Caller, Keys
 
-# What a browser loads before anybody has typed a key, what a load balancer asks, and where Google's libraries
+# Paths that need no key: the page's files, health checks, and the discovery document that Google's libraries
 # read which methods there are.
 OPEN_PATHS = (
     "/",
@@ -33,7 +33,7 @@ class RateLimits:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def count(self, caller: Caller) -> None:
-        """Count one request; raises GatewayError 429 where it is one too many."""
+        """Count one request; raises GatewayError 429 if the rate limit is exceeded."""
         for limit in caller.rate_limits:
             if not self._limiter.hit(limit, caller.name):
                 reset_s = self._limiter.get_window_stats(limit, caller.name).reset_time
@@ -41,8 +41,8 @@ class RateLimits:
                 raise GatewayError(429, "rate_limited", message, retry_after_s=reset_s - time.time())
 
 
-class Doorkeeper:
-    """Lets in whoever has a key, as often as the key's limits allow."""
+class Authenticator:
+    """Authenticates callers by key and applies the key's rate limits."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
@@ -56,29 +56,29 @@ class Doorkeeper:
         return caller
 
     def count(self, caller: Caller) -> None:
-        """Count one request of a caller; raises GatewayError 429 where it is one too many."""
+        """Count one request of a caller; raises GatewayError 429 if the rate limit is exceeded."""
         self._limits.count(caller)
 
 
 class AuthenticationMiddleware:
     """Sets `caller` in the state of each request that needs one; raises GatewayError.
 
-    require_room: raises GatewayError for a caller whose request would be refused once it is read.
+    require_room: raises GatewayError if the caller's queue is full, before the body is read.
     """
 
     def __init__(
-        self, app: ASGIApp, *, doorkeeper: Doorkeeper, require_room: Callable[[Caller], None]
+        self, app: ASGIApp, *, authenticator: Authenticator, require_room: Callable[[Caller], None]
     ) -> None:
         self._app = app
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
         self._require_room = require_room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
         if scope["type"] == "http" and not is_open(scope["path"]):
-            caller = self._doorkeeper.identify(key_of(scope), address_of(scope))
+            caller = self._authenticator.identify(key_of(scope), address_of(scope))
             scope["state"]["caller"] = caller
-            self._doorkeeper.count(caller)
+            self._authenticator.count(caller)
             if scope["method"] == "POST":
                 self._require_room(caller)
         await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Reads each request's body whole before it is handled: bounded, and decompressed."""
+"""Reads and decompresses each request's body, up to a limit, before it is handled."""
 
 import asyncio
 import zlib
@@ -129,4 +129,4 @@ class BodyMiddleware:
         return content
 
     def _too_large(self) -> GatewayError:
-        return GatewayError(413, "too_large", f"a body may have {self._max_body_bytes} bytes")
+        return GatewayError(413, "too_large", f"the body exceeds the limit of {self._max_body_bytes} bytes")

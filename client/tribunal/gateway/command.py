@@ -36,25 +36,26 @@ def gateway(
     ] = None,
     keys_file: Annotated[
         Path | None,
-        typer.Option(
-            "--keys", metavar="TOML", show_default="everybody is let in", help="Callers' hashed keys."
-        ),
+        typer.Option("--keys", metavar="TOML", show_default="no key is needed", help="Callers' hashed keys."),
     ] = None,
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Deadline of each request, in seconds.")
     ] = (DEFAULT_TIMEOUT_S),
     max_wait_s: Annotated[
-        float, typer.Option("--max-wait", min=0, help="Refuse requests that would wait longer, in seconds.")
+        float,
+        typer.Option("--max-wait", min=0, help="Answer 429 to requests that would wait longer, in seconds."),
     ] = 10.0,
     max_in_flight: Annotated[
         int,
-        typer.Option(min=1, help="Texts that are with Triton at a time; each KiB of a text counts as one."),
+        typer.Option(min=1, help="Texts in flight at Triton; a text counts 1 for each KiB."),
     ] = 64,
     max_body_mib: Annotated[int, typer.Option(min=1, help="The largest body of a request.")] = 8,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ORIGIN", show_default="none", help="Web pages of this origin may ask; may be repeated."
+            metavar="ORIGIN",
+            show_default="none",
+            help="Allow web pages of this origin (CORS); may be repeated.",
         ),
     ] = None,
     *,
@@ -62,7 +63,7 @@ def gateway(
 ) -> None:
     """Serve existing clients: OpenAI, LiteLLM, FMS detectors, Perspective, KServe, and a page to try it.
 
-    URL is Triton's. SIGHUP reads policies and keys again. SIGTERM answers what is under way, and ends.
+    URL is Triton's. SIGHUP reloads policies and keys. On SIGTERM it answers requests in flight, then exits.
 
     \b
     Examples:

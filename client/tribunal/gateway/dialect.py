@@ -30,7 +30,7 @@ def dialect_of(path: str, dialects: Sequence[Dialect]) -> Dialect:
     return next((dialect for dialect in dialects if path.startswith(dialect.paths)), dialects[-1])
 
 
-# Asynchronous, for FastAPI calls other dependencies in threads.
+# Async, because FastAPI runs synchronous dependencies in threads.
 async def _moderator(request: Request) -> Moderator:
     moderator: Moderator = request.app.state.moderator
     return moderator

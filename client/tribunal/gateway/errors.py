@@ -1,4 +1,4 @@
-"""What goes wrong in the gateway, as an HTTP status with a message; each dialect gives it its own form."""
+"""The gateway's errors: an HTTP status with a message; each dialect formats them in its own way."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tribunal.errors import (
     TribunalError,
 )
 
-# The pause that a caller is asked for where nothing better is known.
+# Default of Retry-After.
 DEFAULT_RETRY_AFTER_S = 1.0
 
 
@@ -53,9 +53,7 @@ def invalid(message: str, field: str | None = None) -> GatewayError:
 
 def overloaded(retry_after_s: float) -> GatewayError:
     """The error of a request that would wait too long."""
-    message = (
-        f"the server has more work than it can do in time; try again in {max(1, math.ceil(retry_after_s))} s"
-    )
+    message = f"the server is overloaded; try again in {max(1, math.ceil(retry_after_s))} s"
     return GatewayError(429, "overloaded", message, retry_after_s=retry_after_s)
 
 
@@ -67,7 +65,7 @@ def from_validation(error: RequestValidationError) -> GatewayError:
 
 
 def from_tribunal(error: TribunalError) -> GatewayError:
-    """What the client of Triton raised, as the gateway's callers see it.
+    """Map an error of Triton's client to the gateway's error.
 
     Addresses and credentials of the server behind the gateway are not repeated.
     """
@@ -80,6 +78,8 @@ def from_tribunal(error: TribunalError) -> GatewayError:
             message = "the moderation server does not answer"
             return GatewayError(503, "unavailable", message, None, DEFAULT_RETRY_AFTER_S)
         case AccessDenied():
-            return GatewayError(502, "bad_gateway", "the moderation server refuses the gateway")
+            return GatewayError(
+                502, "bad_gateway", "the moderation server rejected the gateway's credentials"
+            )
         case _:
             return GatewayError(502, "bad_gateway", "the moderation server failed")

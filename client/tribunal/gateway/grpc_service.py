@@ -141,7 +141,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     @contextmanager
     def _place(self, queue: str) -> Iterator[None]:
-        """Count a call of a caller; raises GatewayError 429 where it is one too many."""
+        """Count a call of a caller; raises GatewayError 429 if the rate limit is exceeded."""
         with self._counting:
             if self._calls[queue] >= MAX_CALLS_OF_CALLER:
                 raise overloaded(1.0)
@@ -167,15 +167,15 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     @contextmanager
     def _answering(self, context: Any, method: str, *, needs_key: bool = True) -> Iterator[Caller]:
-        """Let the caller in, turn errors into statuses, and log and count the call."""
+        """Authenticate the caller, map errors to statuses, and log and count the call."""
         started_s = time.monotonic()
         name, status = "-", grpc.StatusCode.CANCELLED
         try:
             caller = Caller("-", address=address_of(context))
             if needs_key:
-                caller = self._gateway.doorkeeper.identify(key_of(context), caller.address)
+                caller = self._gateway.authenticator.identify(key_of(context), caller.address)
                 name = caller.name
-                self._gateway.doorkeeper.count(caller)
+                self._gateway.authenticator.count(caller)
                 self._moderator.require_room(caller)
             headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
             with self._place(caller.queue), trace_context(headers):

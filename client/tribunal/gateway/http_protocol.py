@@ -1,4 +1,4 @@
-"""HTTP connections that cannot be held for nothing: uvicorn waits without limit for a request's head."""
+"""Closes idle and slow HTTP connections; uvicorn itself waits without limit for a request's head."""
 
 import asyncio
 from collections import Counter
@@ -9,12 +9,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # From the opening of a connection, or from a request's first byte, to the end of its head.
 HEAD_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 4096
-# So that no address can take all connections; a proxy before the gateway is one address.
+# Limit for one address, so that none takes all connections. A proxy before the gateway is one address.
 MAX_CONNECTIONS_OF_ADDRESS = 2048
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose head is late, or that is one too many of its address."""
+    """Closes a connection whose head is late, or that exceeds the connection limit of its address."""
 
     open_of_address: ClassVar[Counter[str]] = Counter()
 
@@ -33,7 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection no more."""
+        """Stop counting the connection."""
         self._head_came()
         self.open_of_address[self._address] -= 1
         if not self.open_of_address[self._address]:

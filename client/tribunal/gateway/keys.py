@@ -1,4 +1,4 @@
-"""Callers by their keys. The file holds hashes, so whoever reads it learns no key."""
+"""Callers by their keys. The file holds hashes, so reading it reveals no key."""
 
 import hashlib
 import hmac
@@ -60,15 +60,15 @@ class Caller:
 
     @property
     def queue(self) -> str:
-        """Whoever shares it waits in one line."""
+        """Name of the queue that requests of this caller wait in."""
         return f"{self.name} {self.address}"
 
 
 class Keys:
-    """The callers whose keys are known; where no file is given, everybody is let in."""
+    """The callers with a key; without a file no key is needed."""
 
     def __init__(self, callers: Mapping[str, Caller] | None) -> None:
-        """callers: by the hash of their key; None lets everybody in."""
+        """callers: by the hash of their key; None: no key is needed."""
         self._callers = callers
 
     @classmethod
@@ -85,7 +85,7 @@ class Keys:
         return cls(callers)
 
     def caller(self, key: str | None, address: str = "") -> Caller | None:
-        """Whose key it is; None for nobody's. Every hash is compared, each in constant time."""
+        """The caller of the key, or None. Every hash is compared in constant time."""
         if self._callers is None:
             return Caller(ANONYMOUS, address=address)
         digest = hash_key(key or "")
@@ -102,5 +102,5 @@ def hash_key(key: str) -> str:
 
 
 def new_key() -> str:
-    """A key nobody can guess."""
+    """A random key of 32 bytes."""
     return secrets.token_hex(KEY_BYTES)

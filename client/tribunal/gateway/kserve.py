@@ -1,7 +1,7 @@
-"""The KServe protocol for `moderation`, `manifest` and `judge`: what is let in, and what the outputs are.
+"""The KServe protocol for `moderation`, `manifest` and `judge`: valid requests, and their outputs.
 
 HTTP and gRPC share it. Nothing that a caller declares reaches Triton: texts and options are read here, and
-the gateway's client sends them anew. So shapes and sizes that do not exist end here.
+the gateway's client builds a new request. Impossible shapes and sizes are refused here.
 """
 
 import json
@@ -29,7 +29,7 @@ OUTPUTS = {
     "flagged": "BOOL",
     VERDICT: "BYTES",
 }
-# The models that callers reach; the others take part in them.
+# The models that callers may call; the others are steps of these.
 MODELS = (MODERATION, MANIFEST, JUDGE)
 MODES: Mapping[bytes, JudgeMode] = {b"always": "always", b"auto": "auto", b"never": "never"}
 

@@ -131,7 +131,7 @@ class Moderator:
                 raise from_tribunal(error) from error
 
     def stop(self) -> None:
-        """Be no longer ready; what is under way goes on."""
+        """Stop being ready; requests in flight continue."""
         self._is_stopping = True
 
     async def is_ready(self) -> bool:

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from tribunal.gateway.categories import CATEGORIES
 
 FOLDER = Path(__file__).parent / "page"
-# Texts and judges' reasons may hold markup: nothing that they might bring with them may load or run.
+# Texts and judges' reasons may hold markup: nothing in them may load or run.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"

@@ -1,4 +1,4 @@
-"""Who is next: bounds what is with Triton, shares it between callers, refuses what would wait too long."""
+"""Limits the texts in flight, shares them fairly between callers, and refuses what would wait too long."""
 
 import asyncio
 import time
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from tribunal.gateway.errors import overloaded
 
-# Weight of what was measured last against what was measured before.
+# Weight of the newest measurement in the moving average.
 SMOOTHING = 0.2
-# Shorter than this a measurement says little.
+# Shorter measurements are too noisy.
 MEASURED_S = 0.25
 
 
@@ -36,8 +36,8 @@ class Scheduler:
     """A queue for each caller, served in turn.
 
     max_in_flight: cost of the work that may be under way at a time; one piece that costs more runs alone.
-    max_wait_s: work that would wait longer is refused. The cost that is done a second tells how long that is:
-    it is measured while something waits, and before that assumed to be all that may be in flight.
+    max_wait_s: requests that would wait longer are refused. The cost that is done a second tells how long
+    that is: it is measured while something waits, and before that assumed to be all that may be in flight.
     max_waiting: cost of everything that waits.
     """
 
@@ -72,7 +72,7 @@ class Scheduler:
             self._leave(cost)
 
     def expected_wait_s(self, caller: str, cost: int) -> float:
-        """How long work of this caller would wait."""
+        """Estimated wait in seconds of a request of this caller."""
         own = self._queues[caller].cost if caller in self._queues else 0
         # Callers are served in turn, so each that waits takes as much as this one, at most all that it has.
         others = sum(min(queue.cost, own + cost) for name, queue in self._queues.items() if name != caller)

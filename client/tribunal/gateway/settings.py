@@ -15,12 +15,12 @@ MAX_TEXTS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class GatewaySettings:
-    """How a gateway reaches Triton, whom it lets in and what it bounds.
+    """The options of a gateway: Triton's address, callers' keys, and limits.
 
     url: of Triton. connection: TLS, headers and retries towards it.
     timeout_s: from a request's last byte to its answer; sending a body has as long.
     max_body_bytes: of a request, also after it is decompressed.
-    max_in_flight_texts: texts that are with Triton at a time; others wait here, where they cost nothing when
+    max_in_flight_texts: texts in flight at Triton; others wait in the gateway, where they cost nothing if
     their caller goes.
     max_wait_s: a request that would wait longer is refused at once.
     cors_origins: web pages that may ask, such as `https://example.org`.

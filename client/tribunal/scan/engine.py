@@ -77,8 +77,8 @@ class Asker:
         weights = self.client.info().weights
         if self.weights is not None and weights != self.weights:
             raise InvalidInput(
-                "the server came back with other weights: scan with those that it had to go on, or give "
-                "--overwrite to begin anew"
+                "the server restarted with other weights: serve the old ones to resume, or give "
+                "--overwrite to start over"
             )
         self.weights = weights
 

@@ -87,8 +87,8 @@ class Journal:
         ]
         if changes:
             raise InvalidInput(
-                f"{self.output} was begun otherwise: {'; '.join(changes)}. Scan as before to go on, or give "
-                "--overwrite to begin anew"
+                f"{self.output} was started with other options: {'; '.join(changes)}. "
+                "Repeat the old command to resume, or give --overwrite to start over"
             )
 
     def begin(self, stage: str, plan: Mapping[str, object]) -> None:
@@ -170,7 +170,7 @@ class Journal:
             return {}
         except ValueError as error:
             raise InvalidInput(
-                f"{self._state_file} is damaged ({error}): give --overwrite to begin anew"
+                f"{self._state_file} is damaged ({error}): give --overwrite to start over"
             ) from error
         return state
 

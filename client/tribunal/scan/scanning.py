@@ -49,7 +49,8 @@ class Scan:
         stage = None if overwrite else journal.stage
         if stage is None and not overwrite and self.options.output.exists():
             raise InvalidInput(
-                f"{self.options.output} exists and no scan of it is known: give --overwrite or another"
+                f"{self.options.output} exists and is not the output of a scan: "
+                "give --overwrite or another --output"
             )
         if stage == COMPLETE and retry_failed and (journal.summary or {}).get("failed"):
             journal.begin(RETRYING, {})
@@ -120,7 +121,7 @@ class Scan:
         fields = one_pass.to_record(before, self.options.text_field).fields if before else None
         if fields is None or json.loads(json_text(fields)) != without_outcome(last):
             raise InvalidInput(
-                f"record {self.summary.records} of {one_pass.source} is not the one that "
+                f"record {self.summary.records} of {one_pass.source} differs from the record that "
                 f"{self.options.output} ends with: give the input that it was begun with, or --overwrite"
             )
 

@@ -1,4 +1,4 @@
-"""Shares a bounded number of calls among requests: the next free one goes to whoever has the fewest.
+"""Shares a bounded number of calls: the next free one goes to the request with the fewest in flight.
 
 Among equals it goes to the one that has waited longest since its last call; a new one goes first.
 """

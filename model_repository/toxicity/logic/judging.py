@@ -1,4 +1,4 @@
-"""Asks the judge about texts: within a time limit, and with no more than a fair share of its calls."""
+"""Asks the judge about texts, within a time limit and a fair share of its calls."""
 
 import asyncio
 import time

@@ -83,7 +83,7 @@ def test_keys_policies_and_limits(server: TritonServer, files: tuple[Path, Path]
 
         policies.write_text(POLICIES.replace("category_threshold = 0.0", "category_threshold = 1.0"))
         gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: "were read again" in gateway.log)
+        until(lambda: "were reloaded" in gateway.log)
         assert ask().json()["flagged"] is False
         policies.write_text(POLICIES.replace("0.0", "7"))
         gateway.process.send_signal(signal.SIGHUP)

@@ -101,7 +101,7 @@ def _truncated(document: bytes) -> Reply:
             "text/html, which is not",
         ),
         (Reply(200, b"[1, 2]"), ServerError, "which is not Triton's answer: is a Tribunal server at"),
-        (Reply(200, b'{"outputs": []}'), ServerError, "lacks verdict"),
+        (Reply(200, b'{"outputs": []}'), ServerError, "has no verdict"),
         (_truncated(OUTPUT), ServerError, r"6 bytes, which is not BYTES \[1, 1\]"),
     ],
 )

@@ -51,5 +51,5 @@ def test_it_is_not_waited_for_longer_than_was_asked() -> None:
 def test_other_weights_end_the_scan() -> None:
     waiting = asker(FlakyClient(absences=1))
     waiting.weights = {"aegis": Weights("hub:AC/model", "1", "fp32")}
-    with pytest.raises(InvalidInput, match="came back with other weights"):
+    with pytest.raises(InvalidInput, match="restarted with other weights"):
         waiting.wait_until_ready()

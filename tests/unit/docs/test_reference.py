@@ -25,11 +25,11 @@ def parameters() -> list[tuple[str, str, str]]:
     for file in sorted(MODEL_REPOSITORY.glob("*/config.pbtxt")):
         config = read_config(file)
         found += [
-            (config.name or file.parent.name, name, value.string_value)
-            for name, value in config.parameters.items()
+            (config.name or file.parent.name, name, config.parameters[name].string_value)
+            for name in sorted(config.parameters)
         ]
         for accelerator in config.optimization.execution_accelerators.gpu_execution_accelerator:
-            found += [(file.parent.name, name, value) for name, value in accelerator.parameters.items()]
+            found += [(file.parent.name, *parameter) for parameter in sorted(accelerator.parameters.items())]
     return found
 
 

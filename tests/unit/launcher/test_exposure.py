@@ -29,7 +29,7 @@ def tls(tmp_path: Path) -> Tls:
 @pytest.mark.parametrize("address", [EVERYWHERE, IPv4Address("192.0.2.7")])
 def test_an_open_address_without_protection_is_refused(address: IPv4Address) -> None:
     with pytest.raises(
-        StartError, match=rf"{address} is no loopback.*--tls-certificate.*--expose.*vulnerabil"
+        StartError, match=rf"{address} is not a loopback.*--tls-certificate.*--expose.*vulnerabil"
     ):
         Exposure(address)
 
@@ -90,5 +90,5 @@ def test_a_damaged_file_is_named(tls: Tls, file: str, reason: str) -> None:
 
 def test_a_key_of_another_certificate_is_refused(tls: Tls) -> None:
     trustme.CA().issue_cert("127.0.0.1").private_key_pem.write_to_path(tls.key)
-    with pytest.raises(StartError, match="no certificate and its key"):
+    with pytest.raises(StartError, match="not a certificate and its key"):
         tls.require_usable()

@@ -27,7 +27,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_folder_that_is_no_repository(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=r"no model repository.*--repository"):
+    with pytest.raises(StartError, match=r"not a model repository.*--repository"):
         require_exported(tmp_path)
 
 
@@ -75,7 +75,7 @@ def test_a_damaged_manifest_is_refused(repository: Path, content: str) -> None:
 
 
 def test_an_exchanged_manifest_is_refused(repository: Path) -> None:
-    with pytest.raises(StartError, match="not the one whose checksum was given"):
+    with pytest.raises(StartError, match="another checksum than --manifest-sha256"):
         verify(repository, "0" * 64)
 
 

@@ -3,7 +3,7 @@
 from tribunal.gateway.dialect import Dialect
 from tribunal.gateway.dialects import description, fms, kserve, litellm, openai, perspective, verdicts
 
-# The last one has every path that the others have not.
+# The last one is the fallback for all other paths.
 DIALECTS: tuple[Dialect, ...] = (
     kserve.DIALECT,
     openai.DIALECT,

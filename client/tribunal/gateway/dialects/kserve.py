@@ -229,7 +229,9 @@ def _rows(inputs: Sequence[Input], binary: bytes) -> dict[str, list[Any]]:
             values: list[Any] = _flat(tensor)
         else:
             if not 0 <= size <= len(binary):
-                raise invalid(f"input {tensor.name} says {size} bytes, and {len(binary)} follow", tensor.name)
+                raise invalid(
+                    f"input {tensor.name} declares {size} bytes; {len(binary)} were sent", tensor.name
+                )
             values, binary = read_binary(tensor.name, tensor.datatype, binary[:size]), binary[size:]
         if len(values) != batch or tensor.name in rows:
             raise invalid(
@@ -237,7 +239,7 @@ def _rows(inputs: Sequence[Input], binary: bytes) -> dict[str, list[Any]]:
             )
         rows[tensor.name] = values
     if binary:
-        raise invalid(f"{len(binary)} bytes follow the JSON that no input has", "inputs")
+        raise invalid(f"{len(binary)} bytes after the JSON belong to no input", "inputs")
     return rows
 
 

@@ -20,7 +20,7 @@ router = APIRouter(tags=["openai"])
 MAX_INPUTS = 1024
 # Names of OpenAI's own models begin so; they mean the caller's policy.
 OPENAI_MODELS = ("omni-moderation-", "text-moderation-")
-# What OpenAI calls the faults that the gateway names otherwise.
+# OpenAI's names of the gateway's error codes.
 CODES = {
     "unauthorized": "invalid_api_key",
     "policy_not_found": "model_not_found",
@@ -49,7 +49,7 @@ def require_input(value: Any) -> Any:
     for index, part in enumerate(value):
         place = f"input[{index}]"
         if not isinstance(part, dict):
-            raise invalid(f"{place} must be a part, as another item is: all are strings or all parts", place)
+            raise invalid(f"{place} is a string among parts: give only strings or only parts", place)
         if part.get("type") == "image_url":
             message = f"{place} is an image, and this server moderates text only"
             raise GatewayError(400, "unsupported_image", message, place)

@@ -74,7 +74,7 @@ class Failed(BaseModel):
 
 
 class VerdictsAnswer(BaseModel):
-    """The verdicts of a batch, in the order of its texts; a text at fault has its error instead."""
+    """The verdicts of a batch, in the order of its texts; a text that fails has its error instead."""
 
     verdicts: list[VerdictAnswer | Failed]
 
@@ -115,7 +115,7 @@ async def verdicts(
         return {"verdicts": [_document(answer, name) for answer in answers]}
     if request.stream:
         events = _events(moderator, request.text, options, caller, name)
-        # What is first must not fail after the status was sent.
+        # An error before the first event still gets an error status.
         first = await anext(events)
         return StreamingResponse(_all(first, events), media_type="text/event-stream", headers=NO_BUFFERING)
     return _document((await moderator.moderate([request.text], options, caller))[0], name)
@@ -147,7 +147,7 @@ async def _events(
                 async for piece in moderator.stream_reason(text, caller):
                     yield _event("reason", {"text": piece})
             except GatewayError as error:
-                # The verdict says what became of the judge.
+                # The verdict reports the judge's failure.
                 yield _event("reason_failed", error_document(error))
         yield _event("verdict", _document((await whole)[0], policy))
     except GatewayError as error:

@@ -25,7 +25,7 @@ HISTOGRAMS = {
 
 
 class Taken(NamedTuple):
-    """By how much each counter grew, and what each histogram is to observe."""
+    """Increments of the counters and observations of the histograms."""
 
     increments: Counter[str]
     observations: dict[str, list[float]]

@@ -15,7 +15,7 @@ REPORT_PERIOD_S = 1.0
 
 
 class StatLogger(StatLoggerBase):  # type: ignore[misc]
-    """Hands what vLLM counts to a tally."""
+    """Passes vLLM's statistics to a tally."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tribunal.errors import InvalidInput
-from tribunal.gateway.authentication import Doorkeeper, is_open, key_of
+from tribunal.gateway.authentication import Authenticator, is_open, key_of
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.keys import ANONYMOUS, Keys, hash_key, new_key
 
@@ -49,19 +49,19 @@ def test_a_file_holds_no_key(tmp_path: Path) -> None:
 
 
 def test_a_caller_beyond_its_limit_is_told_when_to_return(tmp_path: Path) -> None:
-    doorkeeper = Doorkeeper(Keys.load(key_file(tmp_path, 'rate_limit = "2/minute"'), ["default"]))
-    alice = doorkeeper.identify("s3cret", "")
+    authenticator = Authenticator(Keys.load(key_file(tmp_path, 'rate_limit = "2/minute"'), ["default"]))
+    alice = authenticator.identify("s3cret", "")
     for _ in range(2):
-        doorkeeper.count(alice)
+        authenticator.count(alice)
     with pytest.raises(GatewayError) as raised:
-        doorkeeper.count(alice)
+        authenticator.count(alice)
     assert raised.value.status == 429
     assert 1 <= int(raised.value.headers["Retry-After"]) <= 60
 
 
 def test_a_stranger_is_refused_with_401(tmp_path: Path) -> None:
     with pytest.raises(GatewayError) as raised:
-        Doorkeeper(Keys.load(key_file(tmp_path), ["default"])).identify("wrong", "")
+        Authenticator(Keys.load(key_file(tmp_path), ["default"])).identify("wrong", "")
     error = raised.value
     assert (error.status, error.headers) == (401, {"WWW-Authenticate": 'Bearer realm="tribunal"'})
 
