@@ -9,6 +9,7 @@ from tribunal.errors import (
     AccessDenied,
     DeadlineExceeded,
     InvalidInput,
+    Overloaded,
     ServerUnavailable,
     TribunalError,
 )
@@ -60,6 +61,8 @@ def overloaded(retry_after_s: float) -> GatewayError:
 def from_validation(error: RequestValidationError) -> GatewayError:
     """The first fault of a request's body, with its place."""
     fault = error.errors()[0]
+    if fault["type"] == "json_invalid":
+        return invalid(f"the body is not JSON: {fault['ctx']['error']} at character {fault['loc'][-1]}")
     place = ".".join(str(part) for part in fault["loc"] if part != "body")
     return invalid(f"{place or 'body'}: {fault['msg']}", place or None)
 
@@ -74,6 +77,8 @@ def from_tribunal(error: TribunalError) -> GatewayError:
             return invalid(str(error))
         case DeadlineExceeded():
             return GatewayError(504, "timeout", "no verdict within the deadline", None, DEFAULT_RETRY_AFTER_S)
+        case Overloaded():
+            return overloaded(error.retry_after_s or DEFAULT_RETRY_AFTER_S)
         case ServerUnavailable():
             message = "the moderation server does not answer"
             return GatewayError(503, "unavailable", message, None, DEFAULT_RETRY_AFTER_S)
