@@ -28,7 +28,7 @@ MESSAGE_SIZE = re.compile(r"larger than max|exceeds maximum size")
 # A model that is not found is the wrong server's, unless the server says so of one that it can load.
 UNLOADED = "has no available versions"
 # How gRPC begins the reason of a connection that did not come about.
-NOT_CONNECTED = ("failed to connect", "errors resolving")
+NOT_CONNECTED = ("failed to connect", "connections to all backends failing", "errors resolving")
 
 
 def channel_options(connection: Connection) -> list[tuple[str, int | str]]:
