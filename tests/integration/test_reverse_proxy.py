@@ -182,7 +182,7 @@ def test_without_the_whole_key_https_answers_401(proxy: ReverseProxy, shortened:
     with proxy.http(proxy.key[:-1] if shortened else None) as client:
         answer = client.post(INFER, json=question("hello"))
     assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="tribunal"'
 
 
 def test_a_key_may_stand_in_the_query(proxy: ReverseProxy) -> None:
