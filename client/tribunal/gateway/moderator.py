@@ -4,18 +4,18 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tribunal.async_client import AsyncClient
 from tribunal.contract import JudgeMode
 from tribunal.errors import TribunalError
 from tribunal.gateway.decision import Decision, decide
-from tribunal.gateway.errors import GatewayError, from_tribunal, invalid
+from tribunal.gateway.errors import GatewayError, from_tribunal
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.metrics import Metrics
 from tribunal.gateway.policies import Policy
 from tribunal.gateway.scheduler import Scheduler
-from tribunal.gateway.settings import MAX_TEXTS, GatewaySettings
+from tribunal.gateway.settings import GatewaySettings
 from tribunal.server_info import ServerInfo
 from tribunal.verdict import Verdict
 
@@ -93,6 +93,19 @@ class Moderator:
                 raise answer
         return [answer for answer in answers if isinstance(answer, Decision)]
 
+    async def moderate_by_place(
+        self, texts: Mapping[str, str], options: Options, caller: Caller
+    ) -> list[Decision]:
+        """A decision for each of `texts`, in their order; the error of a text names its place.
+
+        texts: by their place in the request.
+        """
+        answers = await self.moderate_each([*texts.values()], options, caller)
+        for place, answer in zip(texts, answers, strict=True):
+            if isinstance(answer, GatewayError):
+                raise replace(answer, field=place) from answer
+        return [answer for answer in answers if isinstance(answer, Decision)]
+
     async def moderate_each(
         self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
     ) -> list[Decision | GatewayError]:
@@ -103,8 +116,6 @@ class Moderator:
         each = [options] * len(texts) if isinstance(options, Options) else options
         for scheduler, cost in self._costs(texts, each).items():
             self._schedulers[scheduler].require_room(caller.queue, cost)
-        if not 1 <= len(texts) <= MAX_TEXTS:
-            raise invalid(f"a request has 1 to {MAX_TEXTS} texts, and this one has {len(texts)}")
         try:
             async with asyncio.timeout(self._timeout_s), asyncio.TaskGroup() as group:
                 tasks = [

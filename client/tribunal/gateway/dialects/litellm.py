@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from tribunal.contract import JudgeMode
-from tribunal.gateway.batches import moderate_all
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
 from tribunal.gateway.errors import GatewayError, invalid
@@ -76,7 +75,7 @@ async def guardrail(
     """Judge each text by itself; any that is flagged blocks the request or response."""
     parameters = request.additional_provider_specific_params or Parameters()
     options = Options(policies.of(caller, parameters.policy), parameters.judge, explain=False)
-    decisions = await moderate_all(moderator, texts_of(request), options, caller)
+    decisions = await moderator.moderate_by_place(texts_of(request), options, caller)
     reasons = blocking_reasons(decisions)
     if request.images and parameters.images == "block":
         reasons.append(UNREAD_IMAGES)

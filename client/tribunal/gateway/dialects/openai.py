@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tribunal.contract import JudgeMode
-from tribunal.gateway.batches import moderate_all
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, Policies, PoliciesOf
 from tribunal.gateway.errors import GatewayError, invalid
@@ -143,7 +142,7 @@ async def moderations(
     """The moderation of a text, or of each of several."""
     name = policy_name(request.model, caller, policies)
     options = Options(policies.find(name), request.judge, request.explain)
-    decisions = await moderate_all(moderator, texts_of(request.input), options, caller)
+    decisions = await moderator.moderate_by_place(texts_of(request.input), options, caller)
     return ModerationAnswer(
         id=f"modr-{uuid.uuid4().hex}", model=name, results=[result(decision) for decision in decisions]
     )
