@@ -98,10 +98,15 @@ def address_of(scope: Scope) -> str:
 def key_of(scope: Scope) -> str | None:
     """The key of a request: a bearer token, or as some clients send it, `x-api-key` or `?key=`."""
     headers = Headers(scope=scope)
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
+    if (token := bearer_token(headers.get("authorization", ""))) is not None:
+        return token
     if key := headers.get("x-api-key"):
         return key
     keys = parse_qs(scope["query_string"].decode("latin-1")).get("key")
     return keys[0] if keys else None
+
+
+def bearer_token(authorization: str) -> str | None:
+    """The token in the header `authorization`; None for another scheme."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -10,9 +10,14 @@ import typer
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.connection_options import connecting
 from tribunal.errors import InvalidInput
+from tribunal.gateway.settings import (
+    DEFAULT_MAX_BODY_BYTES,
+    DEFAULT_MAX_IN_FLIGHT_TEXTS,
+    DEFAULT_MAX_WAIT_S,
+    GatewaySettings,
+)
 from tribunal.options import Url, naming_extra
 
-# As in `gateway.settings`, which is imported only when the command runs.
 MIB = 2**20
 Port = typer.Option(min=1, max=65535)
 
@@ -44,12 +49,14 @@ def gateway(
     max_wait_s: Annotated[
         float,
         typer.Option("--max-wait", min=0, help="Answer 429 to requests that would wait longer, in seconds."),
-    ] = 10.0,
+    ] = DEFAULT_MAX_WAIT_S,
     max_in_flight: Annotated[
         int,
         typer.Option(min=1, help="Texts in flight at Triton; a text counts 1 for each KiB."),
-    ] = 64,
-    max_body_mib: Annotated[int, typer.Option(min=1, help="The largest body of a request.")] = 8,
+    ] = DEFAULT_MAX_IN_FLIGHT_TEXTS,
+    max_body_mib: Annotated[
+        int, typer.Option(min=1, help="The largest body of a request.")
+    ] = DEFAULT_MAX_BODY_BYTES // MIB,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +81,6 @@ def gateway(
         import uvloop
 
         from tribunal.gateway.server import Listening, serve
-        from tribunal.gateway.settings import GatewaySettings
     settings = GatewaySettings(
         url=url,
         connection=connection,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tribunal.gateway.policies import Policy, ServerPolicy
-from tribunal.verdict import Verdict
+from tribunal.verdict import Refusal, Verdict
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,16 @@ def decide(policy: Policy, verdict: Verdict) -> Decision:
         )
     categories = _categories(policy, verdict)
     toxic = toxicity.score is not None and toxicity.score >= policy.toxicity_threshold
-    refused = policy.refusal == "flag" and refusal.score >= policy.refusal_threshold
+    refused = policy.refusal == "flag" and is_refusal(policy, refusal)
     judge_failed = policy.judge_failure == "flag" and failed
     unread = policy.truncation == "flag" and unread
     flagged = bool(categories) or toxic or refused or judge_failed or unread
     return Decision(verdict, flagged, categories, toxic, refused, judge_failed, unread)
+
+
+def is_refusal(policy: Policy, refusal: Refusal) -> bool:
+    """Whether the text is an LLM's refusal, by the threshold of `policy`."""
+    return refusal.detected if isinstance(policy, ServerPolicy) else refusal.score >= policy.refusal_threshold
 
 
 def _categories(policy: Policy, verdict: Verdict) -> tuple[str, ...]:

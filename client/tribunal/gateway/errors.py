@@ -1,7 +1,9 @@
 """The gateway's errors: an HTTP status with a message; each dialect formats them in its own way."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 
@@ -60,11 +62,17 @@ def overloaded(retry_after_s: float) -> GatewayError:
 
 def from_validation(error: RequestValidationError) -> GatewayError:
     """The first fault of a request's body, with its place."""
-    fault = error.errors()[0]
-    if fault["type"] == "json_invalid":
-        return invalid(f"the body is not JSON: {fault['ctx']['error']} at character {fault['loc'][-1]}")
-    place = ".".join(str(part) for part in fault["loc"] if part != "body")
-    return invalid(f"{place or 'body'}: {fault['msg']}", place or None)
+    faults = error.errors()
+    if faults[0]["type"] == "json_invalid":
+        said, position = faults[0]["ctx"]["error"], faults[0]["loc"][-1]
+        return invalid(f"the body is not JSON: {said} at character {position}")
+    return first_fault(faults)
+
+
+def first_fault(faults: Sequence[Any]) -> GatewayError:
+    """The error for the first of pydantic's `faults`, with its place."""
+    place = ".".join(str(part) for part in faults[0]["loc"] if part != "body")
+    return invalid(f"{place or 'body'}: {faults[0]['msg']}", place or None)
 
 
 def from_tribunal(error: TribunalError) -> GatewayError:

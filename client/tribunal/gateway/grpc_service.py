@@ -21,6 +21,7 @@ from tritonclient.grpc import service_pb2 as messages
 
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION
 from tribunal.gateway.app import Gateway
+from tribunal.gateway.authentication import bearer_token
 from tribunal.gateway.errors import GatewayError, overloaded
 from tribunal.gateway.grpc_messages import infer_response, output_names, parse, read_judged_text, read_rows
 from tribunal.gateway.keys import Caller
@@ -269,8 +270,7 @@ def address_of(context: Any) -> str:
 def key_of(context: Any) -> str | None:
     """The bearer token of a call."""
     metadata = dict(context.invocation_metadata() or ())
-    scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    return bearer_token(str(metadata.get("authorization", "")))
 
 
 async def _cancel_after(timeout_s: float, context: Any) -> None:

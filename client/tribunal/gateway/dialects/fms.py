@@ -6,11 +6,11 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from tribunal.contract import JudgeMode
-from tribunal.gateway.decision import Decision
+from tribunal.gateway.decision import Decision, is_refusal
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.moderator import Options
-from tribunal.gateway.policies import Policy, ServerPolicy, Threshold
+from tribunal.gateway.policies import Policy, Threshold
 from tribunal.gateway.settings import MAX_TEXTS
 
 router = APIRouter(tags=["fms"])
@@ -115,15 +115,10 @@ def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Findi
         case "judge":
             return judged
         case "rejection":
-            return (refusal if _is_refusal(policy, decision) else []) + unread
+            return (refusal if is_refusal(policy, verdict.refusal) else []) + unread
         case _:
             flagged = [(detector_id, "flagged", CERTAIN)] if decision.flagged else []
             return flagged + categories + judged + (refusal if decision.refused else []) + unread
-
-
-def _is_refusal(policy: Policy, decision: Decision) -> bool:
-    refusal = decision.verdict.refusal
-    return refusal.detected if isinstance(policy, ServerPolicy) else refusal.score >= policy.refusal_threshold
 
 
 def error_document(error: GatewayError) -> dict[str, Any]:

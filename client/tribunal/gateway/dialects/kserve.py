@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from tribunal.contract import MANIFEST, MODERATION
+from tribunal.contract import MANIFEST, MODERATION, JudgeMode
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
-from tribunal.gateway.errors import GatewayError, invalid
+from tribunal.gateway.errors import GatewayError, first_fault, invalid
 from tribunal.gateway.kserve import (
     MODELS,
     OUTPUTS,
@@ -156,7 +156,7 @@ class GenerateRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: str
-    judge: str | None = None
+    judge: JudgeMode | None = None
     explain: bool | None = None
 
 
@@ -165,10 +165,7 @@ async def generate(
     request: GenerateRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> dict[str, Any]:
     """Verdict of one text, as JSON that every parser takes: a missing score is null."""
-    judge = (
-        read_question({"text": [b""], "judge": [request.judge.encode()]}).judge[0] if request.judge else None
-    )
-    options = Options(policies.of(caller, None), judge, request.explain)
+    options = Options(policies.of(caller, None), request.judge, request.explain)
     tensors = output_tensors(await moderator.moderate([request.text], options, caller))
     values = {name: _json_data(tensor) for name, tensor in tensors.items()}
     return {
@@ -188,9 +185,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[InferRequest, 
     try:
         return InferRequest.model_validate_json(body[:length]), body[length:]
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise invalid(f"{place or 'body'}: {fault['msg']}", place or None) from error
+        raise first_fault(error.errors()) from error
 
 
 def answer(

@@ -5,7 +5,7 @@ LiteLLM's documentation: https://docs.litellm.ai/docs/adding_provider/generic_gu
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tribunal.contract import JudgeMode
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
-from tribunal.gateway.errors import GatewayError, invalid
+from tribunal.gateway.dialects.verdicts import error_document
+from tribunal.gateway.errors import invalid
 from tribunal.gateway.moderator import Options
 
 router = APIRouter(tags=["litellm"])
@@ -125,9 +126,5 @@ def blocking_reasons(decisions: Sequence[Decision]) -> list[str]:
     return list(dict.fromkeys(reason for reasons in flagged for reason in reasons))
 
 
-def error_document(error: GatewayError) -> dict[str, Any]:
-    """The form of an error; LiteLLM looks at its status only."""
-    return {"error": {"code": error.code, "message": error.message, "field": error.field}}
-
-
+# LiteLLM looks at the status of an error only.
 DIALECT = Dialect("litellm", ("/beta/litellm_basic_guardrail_api",), router, error_document)

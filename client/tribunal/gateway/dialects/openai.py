@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tribunal.contract import JudgeMode
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, Policies, PoliciesOf
+from tribunal.gateway.dialects.verdicts import Refusal, Toxicity
 from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.moderator import Options
@@ -79,22 +80,6 @@ class ModerationRequest(BaseModel):
     )
     judge: JudgeMode | None = Field(None, description="When the judge is asked; the policy's by default.")
     explain: bool | None = Field(None, description="Whether the judge gives its reason.")
-
-
-class Refusal(BaseModel):
-    """Is the text an LLM's refusal?"""
-
-    detected: bool
-    score: float
-
-
-class Toxicity(BaseModel):
-    """The judge's answer; label, score and reason are null where there is none."""
-
-    status: str
-    label: str | None
-    score: float | None
-    reason: str | None
 
 
 class ModerationResult(BaseModel):

@@ -5,12 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 from tribunal.gateway.decision import Decision
-from tribunal.gateway.dialects.litellm import (
-    GuardrailRequest,
-    blocking_reasons,
-    error_document,
-    texts_of,
-)
+from tribunal.gateway.dialects.litellm import GuardrailRequest, blocking_reasons, texts_of
+from tribunal.gateway.dialects.verdicts import error_document
 from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
