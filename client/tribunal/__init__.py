@@ -14,7 +14,7 @@ from tribunal.errors import (
 )
 from tribunal.server_info import ServerInfo, Weights
 from tribunal.trace_context import trace_context
-from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
+from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
 __all__ = [
     "AccessDenied",
@@ -29,6 +29,7 @@ __all__ = [
     "ServerError",
     "ServerInfo",
     "ServerUnavailable",
+    "Span",
     "Toxicity",
     "TribunalError",
     "Verdict",

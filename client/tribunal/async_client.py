@@ -85,7 +85,9 @@ class AsyncClient:
             await self._opened.close()
             self._opened = None
 
-    async def moderate(self, text: str, *, judge: JudgeMode | None = None, explain: bool = True) -> Verdict:
+    async def moderate(
+        self, text: str, *, judge: JudgeMode | None = None, explain: bool = True, spans: bool = False
+    ) -> Verdict:
         """Verdict of one text; the options are those of `moderate_batch`.
 
         It is sent at once while the server is free. Where it has to wait it is sent together with others
@@ -93,7 +95,9 @@ class AsyncClient:
         """
         encoded = encode_text(text, "text")
         with late_answers(self._url, self._timeout_s):
-            return await self._gatherer.verdict(encoded, Question(judge, explain), self._new_deadline_s())
+            return await self._gatherer.verdict(
+                encoded, Question(judge, explain, spans), self._new_deadline_s()
+            )
 
     @overload
     async def moderate_batch(
@@ -102,6 +106,7 @@ class AsyncClient:
         *,
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         return_errors: Literal[False] = False,
     ) -> list[Verdict]: ...
 
@@ -112,6 +117,7 @@ class AsyncClient:
         *,
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         return_errors: Literal[True],
     ) -> list[Verdict | TribunalError]: ...
 
@@ -121,6 +127,7 @@ class AsyncClient:
         *,
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         return_errors: bool = False,
     ) -> list[Verdict] | list[Verdict | TribunalError]:
         """Verdicts of `texts`, one each, in their order, all by one deadline.
@@ -128,6 +135,8 @@ class AsyncClient:
         judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
         leaves it to the server's config.
         explain: False for the LLM's label and score without its reason, which is faster.
+        spans: the encoders also read each sentence by itself. The highest score counts, and the verdicts
+        say which sentences cross a threshold. It takes about twice the time of the encoders.
         return_errors: the error of a text stands in its place. Otherwise the first error fails the call.
 
         Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
@@ -135,7 +144,7 @@ class AsyncClient:
         breaks a limit fails.
         """
         encoded = encode_each(texts, return_errors=return_errors)
-        call = Call(Question(judge, explain), self._new_deadline_s(), return_errors=return_errors)
+        call = Call(Question(judge, explain, spans), self._new_deadline_s(), return_errors=return_errors)
         return merged(encoded, await self._outcomes_side_by_side(requests_of(encoded), call))
 
     async def stream_judgement(self, text: str) -> AsyncIterator[str]:

@@ -94,11 +94,13 @@ class Client:
         """Release the connection."""
         self._transport.close()
 
-    def moderate(self, text: str, *, judge: JudgeMode | None = None, explain: bool = True) -> Verdict:
+    def moderate(
+        self, text: str, *, judge: JudgeMode | None = None, explain: bool = True, spans: bool = False
+    ) -> Verdict:
         """Verdict of one text; the options are those of `moderate_batch`."""
         request = Request(0, [encode_text(text, "text")])
         return only_verdict(
-            self._outcomes(request, Call(Question(judge, explain), self._new_deadline_s()))[0]
+            self._outcomes(request, Call(Question(judge, explain, spans), self._new_deadline_s()))[0]
         )
 
     @overload
@@ -108,6 +110,7 @@ class Client:
         *,
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         return_errors: Literal[False] = False,
     ) -> list[Verdict]: ...
 
@@ -118,6 +121,7 @@ class Client:
         *,
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         return_errors: Literal[True],
     ) -> list[Verdict | TribunalError]: ...
 
@@ -127,6 +131,7 @@ class Client:
         *,
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         return_errors: bool = False,
     ) -> list[Verdict] | list[Verdict | TribunalError]:
         """Verdicts of `texts`, one each, in order, within one deadline for all.
@@ -134,6 +139,8 @@ class Client:
         judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
         leaves it to the server's config.
         explain: False for the LLM's label and score without its reason, which is faster.
+        spans: the encoders also read each sentence by itself. The highest score counts, and the verdicts
+        say which sentences cross a threshold. It takes about twice the time of the encoders.
         return_errors: return a text's error in place of its verdict. By default the first error is raised.
 
         Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
@@ -141,7 +148,7 @@ class Client:
         breaks a limit fails.
         """
         encoded = encode_each(texts, return_errors=return_errors)
-        call = Call(Question(judge, explain), self._new_deadline_s(), return_errors=return_errors)
+        call = Call(Question(judge, explain, spans), self._new_deadline_s(), return_errors=return_errors)
         return merged(encoded, self._outcomes_side_by_side(requests_of(encoded), call))
 
     def stream_judgement(self, text: str) -> Iterator[str]:

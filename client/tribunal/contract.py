@@ -16,6 +16,7 @@ MODERATION = "moderation"
 TEXT = "text"
 JUDGE_MODE = "judge"
 EXPLAIN = "explain"
+SPANS = "spans"
 VERDICT = "verdict"
 
 # The model that streams the judge's answer on one text.

@@ -1,6 +1,16 @@
 """The errors that both protocols share, with what to do about each."""
 
-from tribunal.errors import AccessDenied, Overloaded, ServerError, ServerUnavailable
+from tribunal.errors import (
+    AccessDenied,
+    InvalidInput,
+    Overloaded,
+    ServerError,
+    ServerUnavailable,
+    TribunalError,
+)
+
+# What Triton says of an input that the model does not have.
+UNKNOWN_INPUT = "unexpected inference input"
 
 
 class NoConnection(ServerUnavailable):
@@ -25,6 +35,13 @@ def overloaded(url: str, reason: str, retry_after_s: float | None) -> Overloaded
 def access_denied(url: str, reason: str) -> AccessDenied:
     """The server at `url`, or a gateway before it, refuses the credentials."""
     return AccessDenied(f"{url} refuses these credentials ({reason})")
+
+
+def refused(reason: str) -> TribunalError:
+    """The server refuses the request: for what the caller sent, or for an input that it does not have."""
+    if UNKNOWN_INPUT in reason:
+        return ServerError(f"the server is older than an option of this call ({reason}): update the server")
+    return InvalidInput(reason)
 
 
 def incomplete_answer(url: str) -> ServerError:

@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2
 
 from tribunal import faults
 from tribunal.connection import Address, Connection
-from tribunal.errors import InvalidInput, ServerError, TribunalError
+from tribunal.errors import ServerError, TribunalError
 from tribunal.messages import Tensor, Tensors
 from tribunal.retries import retry_after_s
 from tribunal.wire import datatype, from_bytes, to_bytes
@@ -109,10 +109,10 @@ def _fault(error: Any, url: str) -> TribunalError | TimeoutError:
     pause_s = retry_after_s(trailers.get("retry-after"))
     match status:
         case grpc.StatusCode.INVALID_ARGUMENT:
-            return InvalidInput(reason)
+            return faults.refused(reason)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             if MESSAGE_SIZE.search(reason):
-                return InvalidInput(reason)
+                return faults.refused(reason)
             return faults.overloaded(url, reason, pause_s)
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return faults.access_denied(url, reason)

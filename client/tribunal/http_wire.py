@@ -12,7 +12,7 @@ import httpx
 
 from tribunal import faults
 from tribunal.connection import Compression
-from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, TribunalError
+from tribunal.errors import DeadlineExceeded, ServerError, TribunalError
 from tribunal.messages import Tensor, Tensors
 from tribunal.retries import retry_after_s
 from tribunal.wire import datatype, from_bytes, to_bytes
@@ -115,7 +115,7 @@ def _fault(response: httpx.Response, url: str) -> TribunalError:
         case 404 if UNLOADED in reason:
             return faults.unavailable(url, reason)
         case 400 | 413:
-            return InvalidInput(reason)
+            return faults.refused(reason)
         case _:
             return ServerError(f"{url}: {reason}")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tribunal.contract import EXPLAIN, JUDGE_MODE, STREAM, TEXT, JudgeMode
+from tribunal.contract import EXPLAIN, JUDGE_MODE, SPANS, STREAM, TEXT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError
 from tribunal.server_info import ServerInfo, Weights
 from tribunal.verdict import Verdict
@@ -25,10 +25,12 @@ class Question:
     """What is asked of a text.
 
     judge: when to ask the LLM; None leaves it to the server. explain: with the LLM's reason.
+    spans: whether the encoders also read each sentence by itself.
     """
 
     judge: JudgeMode | None
     explain: bool
+    spans: bool = False
 
 
 def encode_text(text: object, name: str) -> bytes:
@@ -44,12 +46,15 @@ def encode_text(text: object, name: str) -> bytes:
 def moderation_request(texts: Sequence[bytes], question: Question) -> Tensors:
     """Inputs of `moderation` for `texts` in UTF-8, at most MAX_BATCH_SIZE.
 
-    text BYTES, explain BOOL and, unless it is None, judge BYTES, all [batch, 1].
+    text BYTES, explain BOOL, judge BYTES unless it is None, and spans BOOL where they are asked for, all
+    [batch, 1].
     """
     batch = len(texts)
     inputs = {TEXT: _column(texts, "object"), EXPLAIN: _column([question.explain] * batch, "bool")}
     if question.judge is not None:
         inputs[JUDGE_MODE] = _column([question.judge.encode()] * batch, "object")
+    if question.spans:
+        inputs[SPANS] = _column([True] * batch, "bool")
     return inputs
 
 

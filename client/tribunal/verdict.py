@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tribunal.contract import ToxicityLabel, ToxicityStatus
 from tribunal.errors import ServerError
@@ -49,11 +50,25 @@ class Toxicity:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A sentence whose own scores cross a threshold.
+
+    start, end: `text[start:end]` is the sentence; both count code points, as Python's strings do.
+    """
+
+    start: int
+    end: int
+    refusal: Refusal
+    categories: Categories
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The decision on one text and what it rests on.
 
     windows: how many windows of 512 tokens the encoders read the text in.
     truncated: the text has more than the server reads; the encoders have not seen its end.
+    spans: the sentences that cross a threshold, in their order; None where they were not asked for.
     """
 
     flagged: bool
@@ -62,6 +77,14 @@ class Verdict:
     toxicity: Toxicity
     windows: int
     truncated: bool
+    spans: tuple[Span, ...] | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """The verdict in the form of JSON; `spans` is left out where it was not asked for."""
+        document = asdict(self)
+        if self.spans is None:
+            del document["spans"]
+        return document
 
     @classmethod
     def from_json(cls, document: bytes) -> "Verdict":
@@ -71,11 +94,11 @@ class Verdict:
         """
         try:
             verdict = json.loads(document)
-            refusal, categories, toxicity = (verdict[name] for name in ("refusal", "categories", "toxicity"))
+            toxicity, spans = verdict["toxicity"], verdict.get("spans")
             return cls(
                 flagged=verdict["flagged"],
-                refusal=Refusal(detected=refusal["detected"], score=refusal["score"]),
-                categories=Categories(flagged=tuple(categories["flagged"]), scores=categories["scores"]),
+                refusal=_refusal(verdict["refusal"]),
+                categories=_categories(verdict["categories"]),
                 toxicity=Toxicity(
                     status=toxicity["status"],
                     label=toxicity["label"],
@@ -84,9 +107,27 @@ class Verdict:
                 ),
                 windows=verdict["windows"],
                 truncated=verdict["truncated"],
+                spans=None if spans is None else tuple(_span(span) for span in spans),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ServerError(
                 f"the server's verdict is not in the form that this client knows ({error!r}); are client "
                 "and server of the same version?"
             ) from error
+
+
+def _refusal(document: Mapping[str, Any]) -> Refusal:
+    return Refusal(detected=document["detected"], score=document["score"])
+
+
+def _categories(document: Mapping[str, Any]) -> Categories:
+    return Categories(flagged=tuple(document["flagged"]), scores=document["scores"])
+
+
+def _span(document: Mapping[str, Any]) -> Span:
+    return Span(
+        start=document["start"],
+        end=document["end"],
+        refusal=_refusal(document["refusal"]),
+        categories=_categories(document["categories"]),
+    )

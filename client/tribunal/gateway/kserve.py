@@ -112,7 +112,7 @@ def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
 
 def verdict_document(decision: Decision) -> bytes:
     """The verdict under the policy, by `verdict.schema.json`."""
-    document = asdict(decision.verdict)
+    document = decision.verdict.as_document()
     document["categories"]["flagged"] = list(decision.categories)
     document["flagged"] = decision.flagged
     return json.dumps(document).encode()

@@ -1,6 +1,5 @@
 """The command `tribunal moderate`."""
 
-import dataclasses
 import json
 from contextlib import suppress
 from typing import Annotated, Any
@@ -55,7 +54,7 @@ def moderate(
                 verdicts = client.moderate_batch(batch, judge=judge, explain=explain)
                 for offset, (text, verdict) in enumerate(zip(batch, verdicts, strict=True)):
                     if as_json:
-                        _print_json({"index": index + offset, "text": text, **dataclasses.asdict(verdict)})
+                        _print_json({"index": index + offset, "text": text, **verdict.as_document()})
                     else:
                         table.add(text, verdict)
             if index == 0:

@@ -1,4 +1,7 @@
-"""Triton model `tokenizer`: text -> windows of token ids, with their masks, for both encoders."""
+"""Triton model `tokenizer`: text -> windows of token ids, with their masks, for both encoders.
+
+A text whose `spans` are asked for is read in its sentences as well; `sentences` says where they lie.
+"""
 
 import json
 from pathlib import Path
@@ -7,12 +10,15 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.encoding import InvalidText, TextEncoder, decode_texts
+from logic.normalization import normalizer
+from logic.reading import Reader, places_tensor
 from logic.windows import TooManyWindows, WindowLimits, pad_batch
 from tokenizers import Tokenizer
 
 ENCODERS = ("rejection", "aegis")
 TEXT_BYTES_BUCKETS = [64, 256, 1024, 4096, 16384, 65536]
 WINDOWS_BUCKETS = [1, 2, 4, 8, 16, 32]
+SENTENCES_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
 class TritonPythonModel:
@@ -23,10 +29,10 @@ class TritonPythonModel:
         parameters = json.loads(args["model_config"])["parameters"]
         settings = {name: value["string_value"] for name, value in parameters.items()}
         special_tokens_in_text = settings.pop("special_tokens_in_text")
+        normalize = normalizer(settings.pop("normalization"))
         limits = {name: int(value) for name, value in settings.items()}
         self.max_text_bytes = limits["max_text_bytes"]
         self.pad_to_multiple_of = limits["pad_to_multiple_of"]
-        self.window_limits = WindowLimits(limits["max_request_windows"], limits["max_padded_windows"])
         folder = Path(args["model_repository"]) / args["model_version"]
         self.encoders = {
             name: TextEncoder(
@@ -38,6 +44,12 @@ class TritonPythonModel:
             )
             for name in ENCODERS
         }
+        self.reader = Reader(
+            self.encoders,
+            normalize=normalize,
+            max_sentences=limits["max_sentences"],
+            limits=WindowLimits(limits["max_request_windows"], limits["max_padded_windows"]),
+        )
         self._create_metrics()
 
     def _create_metrics(self) -> None:
@@ -52,6 +64,11 @@ class TritonPythonModel:
             description="Windows of up to 512 tokens that a text is read in.",
             kind=families.HISTOGRAM,
         )
+        self.sentences_family = families(
+            name="tribunal_text_sentences",
+            description="Sentences that a text is read in whose spans are asked for.",
+            kind=families.HISTOGRAM,
+        )
         self.invalid_family = families(
             name="tribunal_invalid_requests_total",
             description="Requests refused for what a caller sent, by the input that was wrong.",
@@ -59,6 +76,7 @@ class TritonPythonModel:
         )
         self.text_bytes = self.text_bytes_family.Metric(labels={}, buckets=TEXT_BYTES_BUCKETS)
         self.text_windows = self.windows_family.Metric(labels={}, buckets=WINDOWS_BUCKETS)
+        self.text_sentences = self.sentences_family.Metric(labels={}, buckets=SENTENCES_BUCKETS)
         self.invalid_texts = self.invalid_family.Metric(labels={"input": "text"})
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -69,29 +87,35 @@ class TritonPythonModel:
         raw = pb_utils.get_input_tensor_by_name(request, "text").as_numpy()
         try:
             texts = decode_texts(raw, self.max_text_bytes)
-            encoded = {
-                name: encoder.encode(texts, self.window_limits) for name, encoder in self.encoders.items()
-            }
+            readings = self.reader.read(texts, _spans(request, len(texts)))
         except (InvalidText, TooManyWindows) as error:
             self.invalid_texts.increment(1)
             refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=refusal)
-        windows = np.zeros((len(texts), 1), dtype=np.int32)
-        truncated = np.zeros((len(texts), 1), dtype=np.bool_)
         outputs = []
-        for name, encoded_texts in encoded.items():
+        for name, encoder in self.encoders.items():
             input_ids, attention_mask = pad_batch(
-                [text.windows for text in encoded_texts],
-                pad_id=self.encoders[name].pad_id,
+                [reading.windows[name] for reading in readings],
+                pad_id=encoder.pad_id,
                 pad_to_multiple_of=self.pad_to_multiple_of,
             )
             outputs.append(pb_utils.Tensor(f"{name}_input_ids", input_ids))
             outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
-            windows = np.maximum(windows, [[len(text.windows)] for text in encoded_texts], dtype=np.int32)
-            truncated |= [[text.truncated] for text in encoded_texts]
-        for content, count in zip(raw[:, 0], windows[:, 0].tolist(), strict=True):
+        for content, reading in zip(raw[:, 0], readings, strict=True):
             self.text_bytes.observe(len(content))
-            self.text_windows.observe(count)
+            self.text_windows.observe(reading.text_windows)
+            if reading.sentences:
+                self.text_sentences.observe(len(reading.sentences))
+        windows = np.array([[reading.text_windows] for reading in readings], dtype=np.int32)
+        truncated = np.array([[reading.truncated] for reading in readings], dtype=np.bool_)
         outputs.append(pb_utils.Tensor("windows", windows))
         outputs.append(pb_utils.Tensor("truncated", truncated))
+        outputs.append(pb_utils.Tensor("sentences", places_tensor(readings)))
         return pb_utils.InferenceResponse(outputs)
+
+
+def _spans(request: Any, batch: int) -> list[bool]:
+    """Whether the spans of each text are asked for."""
+    tensor = pb_utils.get_input_tensor_by_name(request, "spans")
+    spans: list[bool] = [False] * batch if tensor is None else tensor.as_numpy()[:, 0].tolist()
+    return spans

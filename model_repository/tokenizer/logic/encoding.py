@@ -1,4 +1,4 @@
-"""Text to windows of token ids: bytes are decoded, checked against the limit, then encoded and cut."""
+"""Text to windows of token ids: bytes are decoded and checked against the limit, texts encoded and cut."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from .windows import Window, Windowing, WindowLimits
+from .windows import Window, Windowing
 
 # How a special token that a caller typed is encoded: as ordinary characters, or as the token itself.
 SPECIAL_TOKENS_IN_TEXT = ("ordinary", "special")
@@ -72,22 +72,27 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = special_tokens_in_text == "ordinary"
 
-    def encode(self, texts: Sequence[str], limits: WindowLimits) -> list[EncodedText]:
-        """Windows of each text of a request, in order.
+    @property
+    def content_tokens(self) -> int:
+        """Tokens of a text in a full window, special tokens not counted."""
+        return self._windowing.content_tokens
 
-        Raises TooManyWindows at the text that breaks a limit, without reading those behind it.
-        """
-        encoded: list[EncodedText] = []
-        windows = 0
-        for text in texts:
-            encoded.append(self._cut(self._tokenizer.encode(text, add_special_tokens=False).ids))
-            windows += len(encoded[-1].windows)
-            limits.check_sum(windows, len(encoded))
-        limits.check_padding(len(encoded), max(len(text.windows) for text in encoded))
-        return encoded
+    @property
+    def max_text_tokens(self) -> int:
+        """Tokens of a text in all its windows, if they did not overlap."""
+        return self._windowing.max_windows * self.content_tokens
 
-    def _cut(self, ids: list[int]) -> EncodedText:
+    def ids(self, text: str) -> list[int]:
+        """The token ids of `text`, without special tokens."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def window(self, ids: Sequence[int]) -> Window:
+        """The first tokens of `ids`, as many as fit, in one window."""
+        return [self._first, *ids[: self.content_tokens], self._last]
+
+    def windows(self, ids: Sequence[int]) -> EncodedText:
+        """All windows of a text of these token ids."""
         starts, truncated = self._windowing.starts(len(ids))
-        content = self._windowing.content_tokens
-        windows = [[self._first, *ids[start : start + content], self._last] for start in starts]
-        return EncodedText(windows, truncated)
+        content = self.content_tokens
+        return EncodedText([self.window(ids[start : start + content]) for start in starts], truncated)

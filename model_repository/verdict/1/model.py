@@ -9,7 +9,8 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.decision_metrics import COUNTERS, Tally, all_series, report
 from logic.policy import Policy, Toxicity
-from logic.scores import category_scores, rejection_scores
+from logic.scores import category_probabilities, rejection_probabilities
+from logic.spans import spans_of
 
 # Each change of a counter is a message to Triton, which would cost every text more than its decision.
 REPORT_PERIOD_S = 1.0
@@ -62,31 +63,36 @@ class TritonPythonModel:
             )
             return pb_utils.InferenceResponse(error=gone)
         try:
-            rejection = rejection_scores(rejection_logits)
-            categories = category_scores(aegis_logits)
-            self.policy.require_categories(categories.shape[1])
+            rejection = rejection_probabilities(rejection_logits)
+            categories = category_probabilities(aegis_logits)
+            self.policy.require_categories(categories.shape[2])
         except (ArithmeticError, ValueError) as error:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+        rejection_score, category_scores = rejection.max(axis=1, keepdims=True), categories.max(axis=1)
         judge = [values(name)[:, 0].tolist() for name in JUDGE_TENSORS]
         toxicities = [Toxicity.from_tensors(*row) for row in zip(*judge, strict=True)]
         verdicts = [
             self.policy.decide(*row, truncated=truncated)
             for *row, truncated in zip(
-                rejection[:, 0].tolist(),
-                categories.tolist(),
+                rejection_score[:, 0].tolist(),
+                category_scores.tolist(),
                 toxicities,
                 values("windows")[:, 0].tolist(),
                 values("truncated")[:, 0].tolist(),
                 strict=True,
             )
         ]
+        for row, places in enumerate(values("sentences")):
+            spans = spans_of(places, rejection[row], categories[row], self.policy)
+            if spans is not None:
+                verdicts[row]["spans"] = spans
         flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
         documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)
         self.tally.add(verdicts)
         return pb_utils.InferenceResponse(
             [
-                pb_utils.Tensor("rejection_score", rejection),
-                pb_utils.Tensor("category_scores", categories),
+                pb_utils.Tensor("rejection_score", rejection_score),
+                pb_utils.Tensor("category_scores", category_scores),
                 pb_utils.Tensor("toxicity_score", values("toxicity_score")),
                 pb_utils.Tensor("flagged", flagged),
                 pb_utils.Tensor("verdict", documents),

@@ -89,10 +89,21 @@ class Policy:
         *,
         truncated: bool,
     ) -> dict[str, Any]:
-        """Verdict document of one text; its schema is `verdict.schema.json`.
+        """Verdict document of one text without its spans; its schema is `verdict.schema.json`.
 
         A refusal is reported and does not flag: it is no harm.
         """
+        encoders = self.decide_encoders(rejection_score, category_scores)
+        return {
+            "flagged": bool(encoders["categories"]["flagged"]) or self._flags(toxicity, truncated=truncated),
+            **encoders,
+            "toxicity": asdict(toxicity),
+            "windows": windows,
+            "truncated": truncated,
+        }
+
+    def decide_encoders(self, rejection_score: float, category_scores: Sequence[float]) -> dict[str, Any]:
+        """The fields `refusal` and `categories` of a text or of one of its spans."""
         flagged = [
             label
             for label, score, threshold in zip(
@@ -101,7 +112,6 @@ class Policy:
             if score >= threshold
         ]
         return {
-            "flagged": bool(flagged) or self._flags(toxicity, truncated=truncated),
             "refusal": {
                 "detected": rejection_score >= self.rejection_threshold,
                 "score": round(rejection_score, 6),
@@ -112,9 +122,6 @@ class Policy:
                     label: round(score, 6) for label, score in zip(self.labels, category_scores, strict=True)
                 },
             },
-            "toxicity": asdict(toxicity),
-            "windows": windows,
-            "truncated": truncated,
         }
 
     def _flags(self, toxicity: Toxicity, *, truncated: bool) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -164,7 +163,7 @@ def _event(name: str, data: dict[str, Any]) -> str:
 def _document(answer: Decision | GatewayError, policy: str) -> dict[str, Any]:
     if isinstance(answer, GatewayError):
         return error_document(answer)
-    document = asdict(answer.verdict)
+    document = answer.verdict.as_document()
     document["categories"]["flagged"] = list(answer.categories)
     return {**document, "flagged": answer.flagged, "reasons": list(answer.reasons), "policy": policy}
 

@@ -1,0 +1,33 @@
+"""Which sentences of a text cross a threshold, from the probabilities of their windows."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .policy import Policy
+
+Floats = npt.NDArray[np.float32]
+
+
+def spans_of(
+    places: npt.NDArray[np.int32], rejection: Floats, categories: Floats, policy: Policy
+) -> list[dict[str, Any]] | None:
+    """The verdict's field `spans` of one text, in order; None where it was not asked for.
+
+    places: INT32 [sentences, 2], first and last code point of each sentence; negative behind the last one.
+    A sentence in two forms stands there twice, and its highest scores count.
+    rejection: FP32 [windows], categories: FP32 [windows, categories]; the window of each sentence first.
+    """
+    count = int((places[:, 0] >= 0).sum())
+    if not count:
+        return None
+    read, first = np.unique(places[:count], axis=0, return_index=True)
+    highest_rejection = np.maximum.reduceat(rejection[:count], first).tolist()
+    highest_categories = np.maximum.reduceat(categories[:count], first, axis=0).tolist()
+    spans = []
+    for (start, end), *scores in zip(read.tolist(), highest_rejection, highest_categories, strict=True):
+        decided = policy.decide_encoders(*scores)
+        if decided["refusal"]["detected"] or decided["categories"]["flagged"]:
+            spans.append({"start": start, "end": end, **decided})
+    return spans
