@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from export_scripts.checkpoint import Checkpoint
 from export_scripts.parity_texts import parity_texts, texts_with_special_tokens
 from model_repository.tokenizer.logic.encoding import InvalidText, TextEncoder, decode_texts
-from model_repository.tokenizer.logic.windows import TooManyWindows, WindowLimits
-
-NO_LIMITS = WindowLimits(max_request_windows=10**6, max_padded_windows=10**6)
 
 
 def rows(*texts: bytes) -> npt.NDArray[Any]:
@@ -55,7 +52,7 @@ def encoder(
 
 def ids_of(one: TextEncoder, text: str) -> list[int]:
     """The ids of a text of one window."""
-    ((window,),) = [encoded.windows for encoded in one.encode([text], NO_LIMITS)]
+    (window,) = one.windows(one.ids(text)).windows
     return list(window)
 
 
@@ -104,7 +101,8 @@ def test_an_unknown_way_to_encode_special_tokens_is_named(checkpoint: Checkpoint
 def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
     text = " ".join(f"{number} apples" for number in range(20))
     first, *ids, last = checkpoint.input_ids(text)
-    (encoded,) = encoder(checkpoint, max_tokens=16).encode([text], NO_LIMITS)
+    one = encoder(checkpoint, max_tokens=16)
+    encoded = one.windows(one.ids(text))
     assert len(encoded.windows) > 2
     assert all(window[0] == first and window[-1] == last for window in encoded.windows)
     assert {len(window) for window in encoded.windows} == {16}
@@ -115,24 +113,6 @@ def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
 
 def test_what_is_not_read_is_said(checkpoint: Checkpoint) -> None:
     three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
-    long, short = three_windows.encode(["a " * 100, "a"], NO_LIMITS)
+    long, short = (three_windows.windows(three_windows.ids(text)) for text in ("a " * 100, "a"))
     assert (len(long.windows), long.truncated) == (3, True)
     assert (len(short.windows), short.truncated) == (1, False)
-
-
-def test_a_request_of_too_many_windows_is_refused_before_its_end(checkpoint: Checkpoint) -> None:
-    three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
-    texts = ["a " * 100] * 4
-    few = WindowLimits(max_request_windows=12, max_padded_windows=16)
-    assert [len(encoded.windows) for encoded in three_windows.encode(texts, few)] == [3, 3, 3, 3]
-    fewer = WindowLimits(max_request_windows=8, max_padded_windows=16)
-    with pytest.raises(TooManyWindows, match=r"first 3 texts of the request have 9 windows; .* may have 8"):
-        three_windows.encode(texts, fewer)
-
-
-def test_a_request_that_padding_makes_too_large_is_refused(checkpoint: Checkpoint) -> None:
-    three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
-    limits = WindowLimits(max_request_windows=12, max_padded_windows=8)
-    assert len(three_windows.encode(["a " * 100, "a"], limits)) == 2
-    with pytest.raises(TooManyWindows, match="3 texts of up to 3 windows count as 3 x 4 = 12 windows"):
-        three_windows.encode(["a " * 100, "a", "a"], limits)

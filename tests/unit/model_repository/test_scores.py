@@ -1,4 +1,4 @@
-"""Logits to scores, against PyTorch."""
+"""Logits to probabilities, against PyTorch."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model_repository.verdict.logic.scores import category_scores, rejection_scores
+from model_repository.verdict.logic.scores import category_probabilities, rejection_probabilities
 
 
 def logits(labels: int) -> st.SearchStrategy[npt.NDArray[Any]]:
@@ -19,20 +19,19 @@ def logits(labels: int) -> st.SearchStrategy[npt.NDArray[Any]]:
 
 
 @given(logits(2))
-def test_rejection_is_the_highest_softmax_of_the_windows(values: npt.NDArray[Any]) -> None:
-    expected = torch.softmax(torch.from_numpy(values), dim=2)[:, :, 1].amax(dim=1)
-    scores = rejection_scores(values)
-    assert scores.shape == (len(values), 1)
-    assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores[:, 0], expected, atol=1e-6)
+def test_rejection_is_the_softmax_of_each_window(values: npt.NDArray[Any]) -> None:
+    expected = torch.softmax(torch.from_numpy(values), dim=2)[:, :, 1]
+    probabilities = rejection_probabilities(values)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 @given(logits(14))
-def test_categories_are_the_highest_sigmoid_of_the_windows(values: npt.NDArray[Any]) -> None:
-    expected = torch.sigmoid(torch.from_numpy(values)).amax(dim=1)
-    scores = category_scores(values)
-    assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores, expected, atol=1e-6)
+def test_categories_are_the_sigmoids_of_each_window(values: npt.NDArray[Any]) -> None:
+    expected = torch.sigmoid(torch.from_numpy(values))
+    probabilities = category_probabilities(values)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -40,6 +39,6 @@ def test_logits_that_are_not_finite_are_an_error_not_a_score(bad: float) -> None
     values = np.zeros((2, 1, 14), dtype=np.float32)
     values[1, 0, 3] = bad
     with pytest.raises(ArithmeticError, match="aegis_logits"):
-        category_scores(values)
+        category_probabilities(values)
     with pytest.raises(ArithmeticError, match="rejection_logits"):
-        rejection_scores(values[:, :, 2:4])
+        rejection_probabilities(values[:, :, 2:4])

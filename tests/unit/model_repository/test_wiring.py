@@ -76,6 +76,7 @@ def test_the_contract_of_the_ensemble() -> None:
         "text": ("TYPE_STRING", (1,)),
         "judge": ("TYPE_STRING", (1,)),
         "explain": ("TYPE_BOOL", (1,)),
+        "spans": ("TYPE_BOOL", (1,)),
     }
     assert [tensor.name for tensor in MODERATION.input if tensor.optional] == ["judge", "explain"]
     assert types(MODERATION.output) == {
