@@ -20,6 +20,7 @@ from perf import (
     scaling,
     scan_throughput,
     shapes,
+    spans,
     start_time,
     summary,
     sweep,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "length_buckets": (length_buckets, 1),
     "gateway": (gateway_overhead, 5),
     "guard": (guard, 1),
+    "spans": (spans, 5),
 }
 REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 

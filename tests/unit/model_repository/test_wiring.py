@@ -78,7 +78,7 @@ def test_the_contract_of_the_ensemble() -> None:
         "explain": ("TYPE_BOOL", (1,)),
         "spans": ("TYPE_BOOL", (1,)),
     }
-    assert [tensor.name for tensor in MODERATION.input if tensor.optional] == ["judge", "explain"]
+    assert [tensor.name for tensor in MODERATION.input if tensor.optional] == ["judge", "explain", "spans"]
     assert types(MODERATION.output) == {
         "rejection_score": ("TYPE_FP32", (1,)),
         "category_scores": ("TYPE_FP32", (-1,)),
