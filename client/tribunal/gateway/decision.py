@@ -1,9 +1,11 @@
 """A verdict under a policy: is the text flagged, and for what?"""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tribunal.gateway.policies import Policy, ServerPolicy
-from tribunal.verdict import Refusal, Verdict
+from tribunal.verdict import Categories, Refusal, Span, Verdict
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,8 @@ class Decision:
     categories: names of the detected ones, in the order of the scores.
     toxic: the judge's score is at or above the threshold. refused: the text is a refusal that is flagged.
     judge_failed: no answer from a judge that was asked. unread: nobody has read the text's end.
+    spans: the sentences that cross a threshold of the policy, with what it detects in each; None where they
+    were not asked for.
     """
 
     verdict: Verdict
@@ -23,6 +27,7 @@ class Decision:
     refused: bool
     judge_failed: bool
     unread: bool
+    spans: tuple[Span, ...] | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -34,6 +39,12 @@ class Decision:
             "truncation": self.unread,
         }
         return (*self.categories, *(name for name, holds in others.items() if holds))
+
+    def as_document(self) -> dict[str, Any]:
+        """The verdict with what the policy decides, by `verdict.schema.json`."""
+        categories = replace(self.verdict.categories, flagged=self.categories)
+        decided = replace(self.verdict, flagged=self.flagged, categories=categories, spans=self.spans)
+        return decided.as_document()
 
 
 def decide(policy: Policy, verdict: Verdict) -> Decision:
@@ -51,14 +62,16 @@ def decide(policy: Policy, verdict: Verdict) -> Decision:
             refused=False,
             judge_failed=flagged and failed,
             unread=flagged and unread,
+            spans=verdict.spans,
         )
-    categories = _categories(policy, verdict)
+    categories = _categories(policy, verdict.categories)
     toxic = toxicity.score is not None and toxicity.score >= policy.toxicity_threshold
     refused = policy.refusal == "flag" and is_refusal(policy, refusal)
     judge_failed = policy.judge_failure == "flag" and failed
     unread = policy.truncation == "flag" and unread
     flagged = bool(categories) or toxic or refused or judge_failed or unread
-    return Decision(verdict, flagged, categories, toxic, refused, judge_failed, unread)
+    spans = None if verdict.spans is None else _spans(policy, verdict.spans)
+    return Decision(verdict, flagged, categories, toxic, refused, judge_failed, unread, spans)
 
 
 def is_refusal(policy: Policy, refusal: Refusal) -> bool:
@@ -66,12 +79,25 @@ def is_refusal(policy: Policy, refusal: Refusal) -> bool:
     return refusal.detected if isinstance(policy, ServerPolicy) else refusal.score >= policy.refusal_threshold
 
 
-def _categories(policy: Policy, verdict: Verdict) -> tuple[str, ...]:
+def _spans(policy: Policy, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """What `policy` detects in each of `spans`, without those in which it detects nothing."""
+    decided = [
+        replace(
+            span,
+            refusal=replace(span.refusal, detected=is_refusal(policy, span.refusal)),
+            categories=replace(span.categories, flagged=_categories(policy, span.categories)),
+        )
+        for span in spans
+    ]
+    return tuple(span for span in decided if span.refusal.detected or span.categories.flagged)
+
+
+def _categories(policy: Policy, categories: Categories) -> tuple[str, ...]:
     thresholds = {str(name): threshold for name, threshold in policy.category_thresholds.items()}
     default = policy.category_threshold
 
     def detected(name: str, score: float) -> bool:
         threshold = thresholds.get(name, default)
-        return name in verdict.categories.flagged if threshold is None else score >= threshold
+        return name in categories.flagged if threshold is None else score >= threshold
 
-    return tuple(name for name, score in verdict.categories.scores.items() if detected(name, score))
+    return tuple(name for name, score in categories.scores.items() if detected(name, score))

@@ -23,6 +23,7 @@ from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION
 from tribunal.gateway.app import Gateway
 from tribunal.gateway.authentication import bearer_token
 from tribunal.gateway.errors import GatewayError, overloaded
+from tribunal.gateway.grpc_address import CallerAddresses
 from tribunal.gateway.grpc_messages import infer_response, output_names, parse, read_judged_text, read_rows
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.kserve import (
@@ -74,8 +75,9 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
     UNIMPLEMENTED: nothing that administers Triton is passed on. Make it within the event loop that serves.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, addresses: CallerAddresses) -> None:
         self._gateway = gateway
+        self._addresses = addresses
         self._moderator = gateway.moderator
         self._loop = asyncio.get_running_loop()
         self._streams = BoundedSemaphore(MAX_STREAMS)
@@ -171,10 +173,11 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         """Authenticate the caller, map errors to statuses, and log and count the call."""
         started_s = time.monotonic()
         name, status = "-", grpc.StatusCode.CANCELLED
+        address = self._addresses.of(context.peer(), context.invocation_metadata() or ())
         try:
-            caller = Caller("-", address=address_of(context))
+            caller = Caller("-", address=address)
             if needs_key:
-                caller = self._gateway.authenticator.identify(key_of(context), caller.address)
+                caller = self._gateway.authenticator.identify(key_of(context), address)
                 name = caller.name
                 self._gateway.authenticator.count(caller)
                 self._moderator.require_room(caller)
@@ -196,7 +199,6 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
             duration_s = time.monotonic() - started_s
             self._gateway.metrics.requests.labels(DIALECT, name, status.name).inc()
             self._gateway.metrics.durations.labels(DIALECT).observe(duration_s)
-            address = address_of(context)
             log.info("%s caller=%s gRPC %s %s %.1f ms", address, name, method, status.name, 1000 * duration_s)
 
     async def _infer(self, request: Any, caller: Caller) -> Any:
@@ -243,11 +245,14 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         return messages.ServerReadyResponse(ready=await self._moderator.is_ready())
 
 
-def grpc_server(gateway: Gateway, address: str) -> Any:
-    """A gRPC server that listens at `address` and is not started; raises OSError where it cannot listen."""
+def grpc_server(gateway: Gateway, address: str, trusted_proxies: list[str] | str) -> Any:
+    """A gRPC server that listens at `address` and is not started; raises OSError where it cannot listen.
+
+    trusted_proxies: those whose `x-forwarded-for` is believed.
+    """
     server = grpc.server(
         ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="grpc"),
-        handlers=[GrpcService(gateway)],
+        handlers=[GrpcService(gateway, CallerAddresses(gateway.app, trusted_proxies))],
         options=[
             ("grpc.max_receive_message_length", gateway.settings.max_body_bytes),
             ("grpc.so_reuseport", 0),
@@ -260,11 +265,6 @@ def grpc_server(gateway: Gateway, address: str) -> Any:
     except RuntimeError as error:
         raise OSError(f"gRPC cannot listen at {address}: {error}") from error
     return server
-
-
-def address_of(context: Any) -> str:
-    """The address that a call comes from, without its port."""
-    return str(context.peer()).rpartition(":")[0]
 
 
 def key_of(context: Any) -> str | None:

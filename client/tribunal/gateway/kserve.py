@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tribunal.contract import EXPLAIN, JUDGE, JUDGE_MODE, MANIFEST, MODERATION, TEXT, VERDICT, JudgeMode
+from tribunal.contract import (
+    EXPLAIN,
+    JUDGE,
+    JUDGE_MODE,
+    MANIFEST,
+    MODERATION,
+    SPANS,
+    TEXT,
+    VERDICT,
+    JudgeMode,
+)
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderator import Options
@@ -21,7 +31,7 @@ from tribunal.gateway.settings import MAX_TEXTS
 from tribunal.server_info import ServerInfo
 
 Tensor = npt.NDArray[Any]
-DATATYPES = {TEXT: "BYTES", JUDGE_MODE: "BYTES", EXPLAIN: "BOOL"}
+DATATYPES = {TEXT: "BYTES", JUDGE_MODE: "BYTES", EXPLAIN: "BOOL", SPANS: "BOOL"}
 OUTPUTS = {
     "rejection_score": "FP32",
     "category_scores": "FP32",
@@ -41,11 +51,12 @@ class Question:
     texts: Sequence[str]
     judge: Sequence[JudgeMode | None]
     explain: Sequence[bool | None]
+    spans: Sequence[bool]
 
     def options(self, policy: Policy) -> list[Options]:
         """The options of each text under `policy`."""
         return [
-            Options(policy, judge, explain) for judge, explain in zip(self.judge, self.explain, strict=True)
+            Options(policy, *of_text) for of_text in zip(self.judge, self.explain, self.spans, strict=True)
         ]
 
 
@@ -81,6 +92,7 @@ def read_question(inputs: Mapping[str, Sequence[Any]]) -> Question:
         [_text(row, raw) for row, raw in enumerate(inputs[TEXT])],
         [_mode(raw) for raw in inputs.get(JUDGE_MODE, [None] * batch)],
         list(inputs.get(EXPLAIN, [None] * batch)),
+        list(inputs.get(SPANS, [False] * batch)),
     )
 
 
@@ -106,16 +118,10 @@ def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
         ),
         "toxicity_score": np.array([[score] for score in toxicity], np.float32),
         "flagged": np.array([[decision.flagged] for decision in decisions], np.bool_),
-        VERDICT: np.array([[verdict_document(decision)] for decision in decisions], np.object_),
+        VERDICT: np.array(
+            [[json.dumps(decision.as_document()).encode()] for decision in decisions], np.object_
+        ),
     }
-
-
-def verdict_document(decision: Decision) -> bytes:
-    """The verdict under the policy, by `verdict.schema.json`."""
-    document = decision.verdict.as_document()
-    document["categories"]["flagged"] = list(decision.categories)
-    document["flagged"] = decision.flagged
-    return json.dumps(document).encode()
 
 
 def manifest_document(server: ServerInfo) -> bytes:

@@ -21,6 +21,8 @@ from tribunal.verdict import Verdict
 
 # A text costs about as much as it has windows of 512 tokens, and one of these has some KiB of English.
 BYTES_OF_COST = 1024
+# The encoders take about twice as long where they read a text's sentences as well; the judge does not.
+COST_OF_SPANS = 2
 # The queues.
 ENCODERS, JUDGED = "encoders", "judge"
 # Of everything that waits, over all callers; bounds the memory that texts take.
@@ -31,12 +33,13 @@ MAX_WAITING_COST = 32 * 1024
 class Options:
     """How the texts of one request are moderated.
 
-    judge, explain: None is as the policy says.
+    judge, explain: None is as the policy says. spans: whether the encoders also read each sentence by itself.
     """
 
     policy: Policy
     judge: JudgeMode | None = None
     explain: bool | None = None
+    spans: bool = False
 
     @property
     def judge_mode(self) -> JudgeMode | None:
@@ -132,8 +135,9 @@ class Moderator:
 
     async def stream_reason(self, text: str, caller: Caller) -> AsyncIterator[str]:
         """The judge's answer piece by piece, label first, as it is generated."""
-        self._schedulers[JUDGED].require_room(caller.queue, _cost(text))
-        async with self._schedulers[JUDGED].turn(caller.queue, _cost(text)):
+        cost = _windows_cost(text)
+        self._schedulers[JUDGED].require_room(caller.queue, cost)
+        async with self._schedulers[JUDGED].turn(caller.queue, cost):
             try:
                 async with aclosing(self._client.stream_judgement(text)) as pieces:  # type: ignore[type-var]
                     async for piece in pieces:
@@ -163,17 +167,19 @@ class Moderator:
         """What a request costs in each queue that its texts wait in."""
         costs: Counter[str] = Counter()
         for text, options in zip(texts, each, strict=True):
-            costs[_queue(options)] += _cost(text)
+            costs[_queue(options)] += _cost(text, options)
         return costs
 
     async def _answer(self, text: str, options: Options, caller: Caller) -> Decision | GatewayError:
-        async with self._schedulers[_queue(options)].turn(caller.queue, _cost(text)):
+        async with self._schedulers[_queue(options)].turn(caller.queue, _cost(text, options)):
             verdict = await self._verdict(text, options)
         return verdict if isinstance(verdict, GatewayError) else decide(options.policy, verdict)
 
     async def _verdict(self, text: str, options: Options) -> Verdict | GatewayError:
         try:
-            return await self._client.moderate(text, judge=options.judge_mode, explain=options.with_reason)
+            return await self._client.moderate(
+                text, judge=options.judge_mode, explain=options.with_reason, spans=options.spans
+            )
         except TribunalError as error:
             fault = from_tribunal(error)
             # A fault of the text is its own; any other fails what was asked with it too.
@@ -186,5 +192,10 @@ def _queue(options: Options) -> str:
     return ENCODERS if options.judge_mode == "never" else JUDGED
 
 
-def _cost(text: str) -> int:
+def _cost(text: str, options: Options) -> int:
+    is_doubled = options.spans and _queue(options) == ENCODERS
+    return _windows_cost(text) * (COST_OF_SPANS if is_doubled else 1)
+
+
+def _windows_cost(text: str) -> int:
     return 1 + len(text) // BYTES_OF_COST

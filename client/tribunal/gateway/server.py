@@ -76,7 +76,7 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
             stack.callback(server.shutdown)
         rpc = None
         if listening.grpc_port is not None:
-            rpc = grpc_server(gateway, f"{listening.host}:{listening.grpc_port}")
+            rpc = grpc_server(gateway, f"{listening.host}:{listening.grpc_port}", config.forwarded_allow_ips)
             rpc.start()
         listener = stack.enter_context(_listener(listening.host, listening.port))
         serving = asyncio.create_task(http.serve(sockets=[listener]))

@@ -1,6 +1,6 @@
 """The detectors API of FMS Guardrails and TrustyAI: `POST /api/v1/text/contents`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,11 +12,10 @@ from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.moderator import Options
 from tribunal.gateway.policies import Policy, Threshold
 from tribunal.gateway.settings import MAX_TEXTS
+from tribunal.verdict import Span
 
 router = APIRouter(tags=["fms"])
 
-# The detector, what it has found, and a score.
-Finding = tuple[str, str, float]
 # When the judge is asked, by detector, where a request does not say it; None is as the policy says.
 JUDGE_MODES: dict[str, JudgeMode | None] = {
     "tribunal": None,
@@ -26,6 +25,15 @@ JUDGE_MODES: dict[str, JudgeMode | None] = {
 }
 # Of what is detected without a probability: a policy's decision, a failed judge, a text that was not read.
 CERTAIN = 1.0
+
+
+class Finding(NamedTuple):
+    """What a detector has found. span: the sentence in which it was found; None is the whole text."""
+
+    detector: str
+    kind: str
+    score: float
+    span: Span | None = None
 
 
 class DetectorParams(BaseModel):
@@ -56,7 +64,8 @@ class ContentsRequest(BaseModel):
 class Detection(BaseModel):
     """What was detected in one text.
 
-    start, end: code points; the whole text. detection: the detector. detection_type: what it found.
+    start, end: code points of the sentence in which it was detected, or of the whole text where no sentence
+    explains it. text: what stands there. detection: the detector. detection_type: what it found.
     score: its probability, or 1 for what has none.
     """
 
@@ -83,13 +92,15 @@ async def contents(
         raise GatewayError(404, "detector_not_found", message, "detector-id")
     params = request.detector_params or DetectorParams()
     policy = policies.of(caller, params.policy)
-    options = Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False)
+    # The judge reads a text as a whole.
+    spans = detector_id != "judge"
+    options = Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False, spans=spans)
     decisions = await moderator.moderate(request.contents, options, caller)
     return [
         [
-            Detection(start=0, end=len(text), text=text, detection=by, detection_type=what, score=score)
-            for by, what, score in findings(detector_id, policy, decision)
-            if score >= params.threshold
+            detection(text, finding)
+            for finding in findings(detector_id, policy, decision)
+            if finding.score >= params.threshold
         ]
         for text, decision in zip(request.contents, decisions, strict=True)
     ]
@@ -101,14 +112,14 @@ def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Findi
     `rejection` finds refusals also where the policy does not flag them.
     """
     verdict = decision.verdict
-    categories = [("aegis", name, verdict.categories.scores[name]) for name in decision.categories]
+    categories = [finding for name in decision.categories for finding in in_category(name, decision)]
     judged = []
     if decision.toxic and verdict.toxicity.score is not None:
-        judged.append(("judge", "toxicity", verdict.toxicity.score))
+        judged.append(Finding("judge", "toxicity", verdict.toxicity.score))
     if decision.judge_failed:
-        judged.append(("judge", "judge_failure", CERTAIN))
-    refusal = [("rejection", "refusal", verdict.refusal.score)]
-    unread = [(detector_id, "truncation", CERTAIN)] if decision.unread else []
+        judged.append(Finding("judge", "judge_failure", CERTAIN))
+    refusal = refusals(decision)
+    unread = [Finding(detector_id, "truncation", CERTAIN)] if decision.unread else []
     match detector_id:
         case "aegis":
             return categories + unread
@@ -117,8 +128,35 @@ def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Findi
         case "rejection":
             return (refusal if is_refusal(policy, verdict.refusal) else []) + unread
         case _:
-            flagged = [(detector_id, "flagged", CERTAIN)] if decision.flagged else []
+            flagged = [Finding(detector_id, "flagged", CERTAIN)] if decision.flagged else []
             return flagged + categories + judged + (refusal if decision.refused else []) + unread
+
+
+def in_category(name: str, decision: Decision) -> list[Finding]:
+    """A finding for each sentence in which the category is detected; without one, that of the whole text."""
+    spans = [span for span in decision.spans or () if name in span.categories.flagged]
+    in_spans = [Finding("aegis", name, span.categories.scores[name], span) for span in spans]
+    return in_spans or [Finding("aegis", name, decision.verdict.categories.scores[name])]
+
+
+def refusals(decision: Decision) -> list[Finding]:
+    """A finding for each sentence that is a refusal; without one, that of the whole text."""
+    spans = [span for span in decision.spans or () if span.refusal.detected]
+    in_spans = [Finding("rejection", "refusal", span.refusal.score, span) for span in spans]
+    return in_spans or [Finding("rejection", "refusal", decision.verdict.refusal.score)]
+
+
+def detection(text: str, finding: Finding) -> Detection:
+    """A finding in `text`, with its place."""
+    start, end = (0, len(text)) if finding.span is None else (finding.span.start, finding.span.end)
+    return Detection(
+        start=start,
+        end=end,
+        text=text[start:end],
+        detection=finding.detector,
+        detection_type=finding.kind,
+        score=finding.score,
+    )
 
 
 def error_document(error: GatewayError) -> dict[str, Any]:

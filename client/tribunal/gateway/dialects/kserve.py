@@ -158,6 +158,7 @@ class GenerateRequest(BaseModel):
     text: str
     judge: JudgeMode | None = None
     explain: bool | None = None
+    spans: bool = False
 
 
 @router.post("/v2/models/moderation/generate")
@@ -165,7 +166,7 @@ async def generate(
     request: GenerateRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> dict[str, Any]:
     """Verdict of one text, as JSON that every parser takes: a missing score is null."""
-    options = Options(policies.of(caller, None), request.judge, request.explain)
+    options = Options(policies.of(caller, None), request.judge, request.explain, request.spans)
     tensors = output_tensors(await moderator.moderate([request.text], options, caller))
     values = {name: _json_data(tensor) for name, tensor in tensors.items()}
     return {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tribunal.contract import JudgeMode
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, Policies, PoliciesOf
-from tribunal.gateway.dialects.verdicts import Refusal, Toxicity
+from tribunal.gateway.dialects.verdicts import SPANS_DESCRIPTION, Refusal, Span, Toxicity
 from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.moderator import Options
@@ -61,7 +61,7 @@ def require_input(value: Any) -> Any:
 
 
 class ModerationRequest(BaseModel):
-    """What to moderate. `judge` and `explain` are Tribunal's own; OpenAI's SDK sends them by `extra_body`."""
+    """What to moderate. `judge`, `explain` and `spans` are Tribunal's own, sent by the SDK's `extra_body`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -80,10 +80,14 @@ class ModerationRequest(BaseModel):
     )
     judge: JudgeMode | None = Field(None, description="When the judge is asked; the policy's by default.")
     explain: bool | None = Field(None, description="Whether the judge gives its reason.")
+    spans: bool = Field(False, description=SPANS_DESCRIPTION)
 
 
 class ModerationResult(BaseModel):
-    """The result of one input, by OpenAI's categories and by ours. `reasons` says why it is flagged."""
+    """The result of one input, by OpenAI's categories and by ours. `reasons` says why it is flagged.
+
+    `spans` is there if asked for. Parts of one input are joined by line feeds, and spans count those too.
+    """
 
     flagged: bool
     categories: dict[str, bool]
@@ -94,6 +98,7 @@ class ModerationResult(BaseModel):
     toxicity: Toxicity
     windows: int
     truncated: bool
+    spans: list[Span] | None = None
 
 
 class ModerationAnswer(BaseModel):
@@ -120,13 +125,14 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
-@router.post("/v1/moderations")
+# `spans` is left out where it is not set.
+@router.post("/v1/moderations", response_model_exclude_unset=True)
 async def moderations(
     request: ModerationRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> ModerationAnswer:
     """The moderation of a text, or of each of several."""
     name = policy_name(request.model, caller, policies)
-    options = Options(policies.find(name), request.judge, request.explain)
+    options = Options(policies.find(name), request.judge, request.explain, request.spans)
     decisions = await moderator.moderate_by_place(texts_of(request.input), options, caller)
     return ModerationAnswer(
         id=f"modr-{uuid.uuid4().hex}", model=name, results=[result(decision) for decision in decisions]
@@ -168,6 +174,7 @@ def result(decision: Decision) -> ModerationResult:
     """The result of a decision."""
     verdict = decision.verdict
     scores = verdict.categories.scores
+    spans = {} if decision.spans is None else {"spans": [Span(**asdict(span)) for span in decision.spans]}
     return ModerationResult(
         flagged=decision.flagged,
         categories={
@@ -181,6 +188,7 @@ def result(decision: Decision) -> ModerationResult:
         toxicity=Toxicity(**asdict(verdict.toxicity)),
         windows=verdict.windows,
         truncated=verdict.truncated,
+        **spans,
     )
 
 

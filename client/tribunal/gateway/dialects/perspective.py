@@ -1,5 +1,6 @@
 """Perspective API: `POST /v1alpha1/comments:analyze`, and the discovery document of Google's libraries."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -9,11 +10,12 @@ from pydantic.alias_generators import to_camel
 
 from tribunal.gateway.decision import Decision
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
-from tribunal.gateway.dialects.perspective_attributes import ATTRIBUTES, TOXICITY, attribute_score
+from tribunal.gateway.dialects.perspective_attributes import ATTRIBUTES, TOXICITY, attribute_score, span_score
 from tribunal.gateway.dialects.perspective_discovery import VERSION, discovery_document
 from tribunal.gateway.errors import DEFAULT_RETRY_AFTER_S, GatewayError
 from tribunal.gateway.moderator import Options
 from tribunal.gateway.policies import Threshold
+from tribunal.verdict import Span
 
 router = APIRouter(tags=["perspective"])
 
@@ -85,7 +87,8 @@ async def analyze(
 ) -> dict[str, Any]:
     """Scores of a comment. The judge is asked, as the caller's policy says, for TOXICITY only."""
     check(request)
-    options = Options(policies.of(caller, None), explain=False)
+    spans = bool(request.span_annotations)
+    options = Options(policies.of(caller, None), explain=False, spans=spans)
     if TOXICITY not in request.requested_attributes:
         options = replace(options, judge="never")
     decision = (await moderator.moderate([request.comment.text], options, caller))[0]
@@ -134,24 +137,53 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
             f"the judge gave no answer, and {TOXICITY} is its score",
             retry_after_s=DEFAULT_RETRY_AFTER_S,
         )
-    scores = {}
+    text, spans = request.comment.text, decision.spans
+    places = utf16_places(text, spans or ())
+    scores: dict[str, Any] = {}
     for name, parameters in request.requested_attributes.items():
         value = attribute_score(name, decision.verdict)
         if parameters is None or parameters.score_threshold is None or value >= parameters.score_threshold:
-            scores[name] = _scores(value, request.comment.text if request.span_annotations else None)
+            scores[name] = {"summaryScore": _score(value)}
+            if spans is not None:
+                # Without a sentence that explains the score, it is that of the whole comment.
+                in_spans = _span_scores(name, spans, places)
+                scores[name]["spanScores"] = in_spans or [_span_score((0, _utf16_units(text)), value)]
     languages = request.languages or [LANGUAGE]
     document = {"attributeScores": scores, "languages": languages, "detectedLanguages": languages}
     return document if request.client_token is None else {**document, "clientToken": request.client_token}
 
 
-def _scores(value: float, span: str | None) -> dict[str, Any]:
-    """span: the text that the score is of, where spans were asked for."""
-    score = {"value": value, "type": PROBABILITY}
-    if span is None:
-        return {"summaryScore": score}
-    # Perspective counts UTF-16 code units.
-    end = len(span.encode("utf-16-le")) // 2
-    return {"spanScores": [{"begin": 0, "end": end, "score": score}], "summaryScore": score}
+def utf16_places(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Begin and end (exclusive) of each span in UTF-16 code units, as Perspective counts; spans in order."""
+    places = []
+    read = units = 0
+    for span in spans:
+        begin = units + _utf16_units(text[read : span.start])
+        units = begin + _utf16_units(text[span.start : span.end])
+        read = span.end
+        places.append((begin, units))
+    return places
+
+
+def _span_scores(
+    attribute: str, spans: Sequence[Span], places: Sequence[tuple[int, int]]
+) -> list[dict[str, Any]]:
+    """Those of `spans` in which the attribute crosses a threshold."""
+    scores = ((place, span_score(attribute, span)) for span, place in zip(spans, places, strict=True))
+    return [_span_score(place, value) for place, value in scores if value is not None]
+
+
+def _span_score(place: tuple[int, int], value: float) -> dict[str, Any]:
+    begin, end = place
+    return {"begin": begin, "end": end, "score": _score(value)}
+
+
+def _score(value: float) -> dict[str, Any]:
+    return {"value": value, "type": PROBABILITY}
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _refused(error_type: str, message: str, field: str) -> GatewayError:

@@ -1,9 +1,9 @@
 """Which scores stand for the attributes of Perspective API."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tribunal.gateway.categories import Category
-from tribunal.verdict import Verdict
+from tribunal.verdict import Span, Verdict
 
 TOXICITY = "TOXICITY"
 
@@ -26,8 +26,22 @@ def attribute_score(attribute: str, verdict: Verdict) -> float:
     TOXICITY is the judge's P(toxic). Where the judge gave no answer, it is the highest score of the other
     attributes.
     """
-    if attribute != TOXICITY:
-        return max(verdict.categories.scores[name] for name in CATEGORIES_OF[attribute])
-    if verdict.toxicity.score is not None:
+    if attribute == TOXICITY and verdict.toxicity.score is not None:
         return verdict.toxicity.score
-    return max(attribute_score(other, verdict) for other in CATEGORIES_OF)
+    return _highest(attribute, verdict)
+
+
+def span_score(attribute: str, span: Span) -> float | None:
+    """The encoders' score of one of ATTRIBUTES in a sentence; None where it crosses no threshold there."""
+    is_detected = not set(span.categories.flagged).isdisjoint(_categories(attribute))
+    return _highest(attribute, span) if is_detected else None
+
+
+def _highest(attribute: str, scored: Verdict | Span) -> float:
+    return max(scored.categories.scores[name] for name in _categories(attribute))
+
+
+def _categories(attribute: str) -> Iterable[Category]:
+    if attribute != TOXICITY:
+        return CATEGORIES_OF[attribute]
+    return {name for categories in CATEGORIES_OF.values() for name in categories}

@@ -8,6 +8,8 @@ from tribunal.gateway.decision import decide
 from tribunal.gateway.policies import Policy, ServerPolicy
 from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
+from tests.unit.client.gateway.verdicts import span
+
 CLEAN = Verdict(
     flagged=False,
     refusal=Refusal(detected=True, score=0.6),
@@ -57,3 +59,44 @@ def test_the_server_policy_follows_the_server(flagged: bool, toxicity: Toxicity)
     decision = decide(ServerPolicy(), replace(CLEAN, flagged=flagged, toxicity=toxicity))
     assert decision.flagged is flagged
     assert bool(decision.reasons) is flagged
+
+
+VIOLENT, APOLOGY = span(0, 10, Violence=0.75), span(11, 20, refusal=0.625)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({}, [(0, False, ("Violence",)), (11, True, ())]),
+        ({"category_threshold": 0.8}, [(11, True, ())]),
+        ({"refusal_threshold": 0.7}, [(0, False, ("Violence",))]),
+        (
+            {"category_thresholds": {"Violence": 0.8, "Threat": 0.0}},
+            [(0, False, ("Threat",)), (11, True, ("Threat",))],
+        ),
+        ({"category_threshold": 0.8, "refusal_threshold": 0.7}, []),
+    ],
+)
+def test_a_policy_decides_over_each_span(policy: dict[str, Any], expected: list[Any]) -> None:
+    decision = decide(Policy(**policy), replace(CLEAN, spans=(VIOLENT, APOLOGY)))
+    assert decision.spans is not None
+    assert [(s.start, s.refusal.detected, s.categories.flagged) for s in decision.spans] == expected
+    assert [s["start"] for s in decision.as_document()["spans"]] == [start for start, *_ in expected]
+
+
+@pytest.mark.parametrize("spans", [None, (), (VIOLENT, APOLOGY)])
+def test_the_server_policy_keeps_the_spans(spans: Any) -> None:
+    assert decide(ServerPolicy(), replace(CLEAN, spans=spans)).spans == spans
+
+
+@pytest.mark.parametrize("policy", [Policy(), ServerPolicy()])
+def test_a_verdict_without_spans_has_none_under_a_policy(policy: Policy) -> None:
+    decision = decide(policy, CLEAN)
+    assert decision.spans is None
+    assert "spans" not in decision.as_document()
+
+
+def test_a_document_has_what_the_policy_decides() -> None:
+    document = decide(Policy(category_threshold=0.4), CLEAN).as_document()
+    assert document["flagged"]
+    assert list(document["categories"]["flagged"]) == ["Violence"]

@@ -1,6 +1,7 @@
 """OpenAI's dialect: its inputs, the policies that its models mean, and the form of its errors."""
 
 import pytest
+from tribunal.gateway.decision import decide
 from tribunal.gateway.dialect import Policies
 from tribunal.gateway.dialects.openai import (
     MAX_INPUTS,
@@ -8,11 +9,14 @@ from tribunal.gateway.dialects.openai import (
     error_document,
     policy_name,
     require_input,
+    result,
     texts_of,
 )
 from tribunal.gateway.errors import GatewayError, invalid, overloaded
 from tribunal.gateway.keys import Caller
-from tribunal.gateway.policies import Policy
+from tribunal.gateway.policies import Policy, ServerPolicy
+
+from tests.unit.client.gateway.verdicts import span, verdict
 
 ALICE = Caller("alice", "strict")
 POLICIES = Policies({"default": Policy(), "strict": Policy(), "text-moderation-house": Policy()})
@@ -85,3 +89,12 @@ def test_form_of_errors(error: GatewayError, kind: str, code: str) -> None:
     assert error_document(error) == {
         "error": {"message": error.message, "type": kind, "param": error.field, "code": code}
     }
+
+
+def test_spans_are_there_only_where_they_were_asked_for() -> None:
+    found = span(0, 4, Violence=0.75)
+    with_spans = result(decide(ServerPolicy(), verdict(spans=(found,)))).model_dump(exclude_unset=True)
+    without = result(decide(ServerPolicy(), verdict())).model_dump(exclude_unset=True)
+    assert set(with_spans) - set(without) == {"spans"}
+    assert (with_spans["spans"][0]["start"], with_spans["spans"][0]["end"]) == (0, 4)
+    assert with_spans["spans"][0]["categories"]["flagged"] == ["Violence"]

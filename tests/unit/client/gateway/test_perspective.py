@@ -12,6 +12,7 @@ from tribunal.gateway.dialects.perspective import (
     answer,
     check,
     error_document,
+    utf16_places,
 )
 from tribunal.gateway.dialects.perspective_attributes import ATTRIBUTES, CATEGORIES_OF, attribute_score
 from tribunal.gateway.dialects.perspective_discovery import discovery_document
@@ -19,7 +20,7 @@ from tribunal.gateway.errors import GatewayError, overloaded
 from tribunal.gateway.policies import Policy
 from tribunal.verdict import Verdict
 
-from tests.unit.client.gateway.verdicts import ANSWERED, FAILED, SKIPPED, verdict
+from tests.unit.client.gateway.verdicts import ANSWERED, FAILED, SKIPPED, span, verdict
 
 
 def request(**fields: Any) -> AnalyzeCommentRequest:
@@ -68,10 +69,47 @@ def test_a_score_below_its_threshold_is_left_out(threshold: float, is_answered: 
     assert ("TOXICITY" in scores) is is_answered
 
 
-def test_spans_count_utf16_code_units() -> None:
-    asked = request(comment={"text": "😀 fool"}, spanAnnotations=True)
-    scores = answer(asked, decision(verdict(ANSWERED)))["attributeScores"]["TOXICITY"]
-    assert scores["spanScores"] == [{"begin": 0, "end": 7, "score": scores["summaryScore"]}]
+COMMENT = "😀 Fool. I hit 😀 you. Sorry."
+INSULT, THREAT, REFUSAL = span(2, 7, Harassment=0.625), span(8, 20, Threat=0.75), span(21, 27, refusal=0.75)
+
+
+def spans_of(attribute: str, of: Verdict) -> list[Any]:
+    asked = request(
+        comment={"text": COMMENT},
+        spanAnnotations=True,
+        requestedAttributes={attribute: {"scoreThreshold": 0}},
+    )
+    spans = answer(asked, decision(of))["attributeScores"][attribute]["spanScores"]
+    assert {score["score"]["type"] for score in spans} == {"PROBABILITY"}
+    return [(score["begin"], score["end"], score["score"]["value"]) for score in spans]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("INSULT", [(3, 8, 0.625)]),
+        ("THREAT", [(9, 22, 0.75)]),
+        ("TOXICITY", [(3, 8, 0.625), (9, 22, 0.75)]),
+        # No sentence explains it: the whole comment, with the score of the comment.
+        ("PROFANITY", [(0, 29, 0.5)]),
+    ],
+)
+def test_an_attribute_has_the_sentences_in_which_it_is_detected(
+    attribute: str, expected: list[tuple[int, int, float]]
+) -> None:
+    assert spans_of(attribute, verdict(ANSWERED, spans=(INSULT, THREAT, REFUSAL))) == expected
+
+
+def test_without_a_sentence_the_judges_score_is_that_of_the_whole_comment() -> None:
+    assert spans_of("TOXICITY", verdict(ANSWERED, spans=())) == [(0, 29, 0.75)]
+
+
+def test_places_count_utf16_code_units() -> None:
+    places = utf16_places(COMMENT, (INSULT, THREAT, REFUSAL))
+    units = COMMENT.encode("utf-16-le")
+    found = [units[2 * begin : 2 * end].decode("utf-16-le") for begin, end in places]
+    assert found == [COMMENT[span.start : span.end] for span in (INSULT, THREAT, REFUSAL)]
+    assert found == ["Fool.", "I hit 😀 you.", "Sorry."]
 
 
 def test_fields_may_have_their_protobuf_names() -> None:

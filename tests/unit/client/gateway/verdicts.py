@@ -1,7 +1,7 @@
 """Verdicts for tests of what the gateway makes of them."""
 
 from tribunal.gateway.categories import CATEGORIES
-from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
+from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
 ANSWERED = Toxicity("answered", "toxic", 0.75, "It insults.")
 FAILED = Toxicity("unavailable", None, None, None)
@@ -9,7 +9,12 @@ SKIPPED = Toxicity("skipped", None, None, None)
 
 
 def verdict(
-    toxicity: Toxicity = SKIPPED, *, flagged: bool = False, refusal: float = 0.25, truncated: bool = False
+    toxicity: Toxicity = SKIPPED,
+    *,
+    flagged: bool = False,
+    refusal: float = 0.25,
+    truncated: bool = False,
+    spans: tuple[Span, ...] | None = None,
 ) -> Verdict:
     """The n-th category has the score n/16, so that each differs and is exact in binary."""
     scores: dict[str, float] = {name: index / 16 for index, name in enumerate(CATEGORIES)}
@@ -20,4 +25,12 @@ def verdict(
         toxicity=toxicity,
         windows=1,
         truncated=truncated,
+        spans=spans,
     )
+
+
+def span(start: int, end: int, refusal: float = 0.0, **scores: float) -> Span:
+    """A sentence in which the server detects what is at or above 0.5; categories without a score have 0."""
+    all_scores = {str(name): scores.get(str(name), 0.0) for name in CATEGORIES}
+    flagged = tuple(name for name, score in all_scores.items() if score >= 0.5)
+    return Span(start, end, Refusal(refusal >= 0.5, refusal), Categories(flagged, all_scores))
