@@ -42,13 +42,14 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
     It refuses a text of more than LONGEST_BYTES, a request of more than MOST_WINDOWS windows (each word
     `window` is one), and fails a request with the text `poison`.
 
-    requests: texts of each request. failures: what the next requests get.
+    requests: texts of each request. inputs: names of the inputs of each. failures: what the next get.
     hold: requests wait while it is set. held_text: requests that have it wait too.
     judge_status: of every verdict. stream: the answers of a stream. cancelled: requests given up.
     """
 
     url: str = ""
     requests: list[list[str]] = field(default_factory=list)
+    inputs: list[set[str]] = field(default_factory=list)
     failures: deque[Failure] = field(default_factory=deque)
     hold: bool = False
     held_text: str = ""
@@ -64,6 +65,7 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
         texts = [text.decode() for text in deserialize_bytes_tensor(request.raw_input_contents[0])]
         with self.lock:
             self.requests.append(texts)
+            self.inputs.append({tensor.name for tensor in request.inputs})
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

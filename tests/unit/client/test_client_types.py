@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 import tribunal
-from tribunal import AsyncClient, Client, InvalidInput, ServerError, Toxicity, TribunalError, Verdict
+from tribunal import (
+    AsyncClient,
+    Categories,
+    Client,
+    InvalidInput,
+    Refusal,
+    ServerError,
+    Span,
+    Toxicity,
+    TribunalError,
+    Verdict,
+)
 from tribunal.batches import encode_each
 from tribunal.messages import Question, moderation_request
 
@@ -23,6 +34,20 @@ DOCUMENT: dict[str, Any] = {
     "windows": 2,
     "truncated": False,
 }
+SPANS: list[dict[str, Any]] = [
+    {
+        "start": 3,
+        "end": 25,
+        "refusal": {"detected": True, "score": 0.75},
+        "categories": {"flagged": [], "scores": {"Threat": 0.2, "Violence": 0.1}},
+    },
+    {
+        "start": 26,
+        "end": 40,
+        "refusal": {"detected": False, "score": 0.1},
+        "categories": {"flagged": ["Threat"], "scores": {"Threat": 0.9, "Violence": 0.1}},
+    },
+]
 
 
 def test_a_verdict_is_read_from_its_document() -> None:
@@ -36,6 +61,40 @@ def test_a_verdict_is_read_from_its_document() -> None:
     assert pickle.loads(pickle.dumps(verdict)) == copy.deepcopy(verdict) == verdict  # noqa: S301
     with pytest.raises(dataclasses.FrozenInstanceError):
         verdict.flagged = False  # type: ignore[misc]
+
+
+def read(document: dict[str, Any]) -> Verdict:
+    return Verdict.from_json(json.dumps(document).encode())
+
+
+def test_spans_are_read_in_their_order() -> None:
+    verdict = read({**DOCUMENT, "spans": SPANS})
+    assert verdict.spans == (
+        Span(3, 25, Refusal(True, 0.75), Categories((), {"Threat": 0.2, "Violence": 0.1})),
+        Span(26, 40, Refusal(False, 0.1), Categories(("Threat",), {"Threat": 0.9, "Violence": 0.1})),
+    )
+    assert read({**DOCUMENT, "spans": []}).spans == ()
+    assert read(DOCUMENT).spans is None
+    assert pickle.loads(pickle.dumps(verdict)) == copy.deepcopy(verdict) == verdict  # noqa: S301
+
+
+@pytest.mark.parametrize("document", [DOCUMENT, {**DOCUMENT, "spans": []}, {**DOCUMENT, "spans": SPANS}])
+def test_a_document_comes_back_as_it_was(document: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(read(document).as_document())) == document
+
+
+def test_fields_of_a_newer_servers_spans_are_left_out() -> None:
+    newer = [
+        {**span, "words": [1], "refusal": {**span["refusal"], "reason": None}, "toxicity": {"score": 1}}
+        for span in SPANS
+    ]
+    assert read({**DOCUMENT, "spans": newer}) == read({**DOCUMENT, "spans": SPANS})
+
+
+@pytest.mark.parametrize("spans", [7, [7], [{"start": 1}], [{**SPANS[0], "categories": None}]])
+def test_spans_of_another_form_are_the_servers_error(spans: object) -> None:
+    with pytest.raises(ServerError, match="same version"):
+        read({**DOCUMENT, "spans": spans})
 
 
 def test_fields_of_a_newer_server_are_left_out() -> None:
@@ -65,6 +124,15 @@ def test_texts_become_one_row_each() -> None:
         ("text", "explain", "judge"), (3, 1)
     )
     assert inputs["text"][:, 0].tolist() == encoded
+
+
+def test_spans_are_an_input_only_where_they_are_asked_for() -> None:
+    plain = moderation_request([b"a", b"b"], Question(None, explain=True))
+    asked = moderation_request([b"a", b"b"], Question(None, explain=True, spans=True))
+    assert set(plain) == {"text", "explain"}
+    assert set(asked) == {"text", "explain", "spans"}
+    assert asked["spans"].dtype == bool
+    assert asked["spans"].tolist() == [[True], [True]]
 
 
 @pytest.mark.parametrize(

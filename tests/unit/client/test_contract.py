@@ -15,7 +15,11 @@ from model_repository.toxicity.logic.asking import MODES
 @pytest.mark.parametrize(
     ("model", "inputs", "output"),
     [
-        (contract.MODERATION, {contract.TEXT, contract.JUDGE_MODE, contract.EXPLAIN}, contract.VERDICT),
+        (
+            contract.MODERATION,
+            {contract.TEXT, contract.JUDGE_MODE, contract.EXPLAIN, contract.SPANS},
+            contract.VERDICT,
+        ),
         (contract.JUDGE, {contract.TEXT, contract.STREAM}, contract.JUDGEMENT),
         (contract.MANIFEST, set(), contract.MANIFEST),
     ],

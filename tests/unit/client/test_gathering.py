@@ -75,6 +75,29 @@ def test_calls_that_wait_are_gathered_by_what_they_ask(server: KserveServer) -> 
     assert sorted(server.requests[REQUESTS_AT_ENCODERS:], key=len) == [texts[32:], texts[:32]]
 
 
+def test_calls_with_and_without_spans_are_never_in_one_request(server: KserveServer) -> None:
+    async def ask() -> list[Verdict]:
+        async with AsyncClient(server.url) as client:
+            async with busy(server, client):
+                calls = [
+                    asyncio.create_task(
+                        client.moderate(
+                            f"{'spans' if number % 2 else 'plain'} {number}",
+                            judge="never",
+                            spans=bool(number % 2),
+                        )
+                    )
+                    for number in range(WAITING)
+                ]
+                await until(lambda: server.in_flight == 2 * REQUESTS_AT_ENCODERS)
+            return await asyncio.gather(*calls)
+
+    assert len(asyncio.run(ask())) == WAITING
+    assert max(map(len, server.requests)) > 1, "none was gathered"
+    for texts, inputs in zip(server.requests, server.inputs, strict=True):
+        assert {text.startswith("spans") for text in texts} == {"spans" in inputs}
+
+
 def test_calls_that_ask_the_judge_are_not_held_up(server: KserveServer) -> None:
     texts = [f"judged {number}" for number in range(REQUESTS_AT_ENCODERS + 10)]
 

@@ -54,6 +54,7 @@ def server() -> Iterator[KserveServer]:
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 4)", InvalidInput),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "gRPC message exceeds maximum size 4: 9", InvalidInput),
         (grpc.StatusCode.INVALID_ARGUMENT, "text[0] has 70000 bytes", InvalidInput),
+        (grpc.StatusCode.INVALID_ARGUMENT, "unexpected inference input 'spans'", ServerError),
         (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size", ServerUnavailable),
         (grpc.StatusCode.NOT_FOUND, "model 'x' has no available versions", ServerUnavailable),
         (grpc.StatusCode.NOT_FOUND, "model 'x' is not found", ServerError),
@@ -72,6 +73,18 @@ def test_which_error_a_status_is(
     assert type(caught.value) is error
     assert str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@both_clients
+def test_an_input_that_the_server_does_not_have_asks_for_an_update(server: KserveServer, ask: Ask) -> None:
+    reason = "[request id: 7] unexpected inference input 'spans' for model 'moderation'"
+    server.failures.append(Failure(grpc.StatusCode.INVALID_ARGUMENT, reason))
+    with pytest.raises(ServerError) as caught:
+        ask(server.url, 5.0, Connection())
+    assert str(caught.value) == (
+        f"the server is older than an option of this call ({reason}): update the server"
+    )
+    assert len(server.requests) == 1
 
 
 @both_clients

@@ -92,6 +92,11 @@ def _truncated(document: bytes) -> Reply:
         (Reply(429), Overloaded, r"is overloaded \(told so\): try again later"),
         (Reply(503), ServerUnavailable, r"told so"),
         (Reply(400), InvalidInput, "^told so$"),
+        (
+            Reply(400, b"{\"error\": \"unexpected inference input 'spans' for model 'moderation'\"}"),
+            ServerError,
+            r"^the server is older than an option of this call \(.*'spans'.*\): update the server$",
+        ),
         (Reply(500), ServerError, "told so"),
         (Reply(504), DeadlineExceeded, "a proxy before .* waited too long"),
         (Reply(302, b"", {"location": "/login"}), ServerError, "HTTP 302 Found with no content type"),
