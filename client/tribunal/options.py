@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tribunal.contract import JudgeMode
@@ -25,6 +26,14 @@ Judge = Annotated[
     JudgeMode | None, typer.Option(show_default="as the server is configured", help="When to ask the LLM.")
 ]
 Explain = Annotated[bool, typer.Option(help="With the LLM's reason.")]
+Spans = Annotated[
+    bool,
+    typer.Option(
+        "--spans",
+        show_default="off",
+        help="Read each sentence by itself too, and name those that cross a threshold.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", show_default="off", help="One JSON document a line.")]
 
 
@@ -51,5 +60,4 @@ def print_table(table: Table) -> None:
 
 def one_line(text: str) -> str:
     """`text` on one line, without control characters, and safe from rich's markup."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    return visible.replace("[", "\\[")
+    return escape("".join(character if character.isprintable() else " " for character in text))

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from tribunal.client import Client
 from tribunal.connection import Connection
-from tribunal.contract import MAX_BATCH_SIZE, VERDICT, JudgeMode
+from tribunal.contract import MAX_BATCH_SIZE, SPANS, VERDICT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError, ServerUnavailable
 from tribunal.formats.format import Row
-from tribunal.scan.engine import POLL_INTERVAL_S, Asker
+from tribunal.scan.engine import ANY_TEXT, POLL_INTERVAL_S, Asker
 from tribunal.scan.records import ERROR, OUTCOME, Record, filled_outcome, to_record
 from tribunal.server_info import Weights
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 DEFAULT_CONCURRENCY = 4
 DEFAULT_WAIT_S = 300.0
 DEFAULT_TIMEOUT_S = 120.0
-# Its verdict tells the categories of the server, which are the fields of the column `verdict`.
-ANY_TEXT = "The bread is fresh."
 
 
 class Moderate:
@@ -43,7 +41,7 @@ class Moderate:
     url: address of a server, or of several with the same weights, which take turns. While one is away
     the others take its rows.
     text_column: name of the column of the texts.
-    judge, explain: as of `Client.moderate_batch`.
+    judge, explain, spans: as of `Client.moderate_batch`.
     requests_in_flight: of each actor, 32 texts in each.
     wait_s: seconds that rows wait while no server gives verdicts; then ServerUnavailable fails the task.
     timeout_s: deadline of a request in seconds.
@@ -60,6 +58,7 @@ class Moderate:
         text_column: str = "text",
         judge: JudgeMode | None = None,
         explain: bool = True,
+        spans: bool = False,
         requests_in_flight: int = DEFAULT_CONCURRENCY,
         wait_s: float = DEFAULT_WAIT_S,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -72,7 +71,7 @@ class Moderate:
         limited = replace(connection or Connection(), max_in_flight=requests_in_flight + 1)
         clients = [Client(one, timeout_s=timeout_s, connection=limited) for one in urls]
         # The waiting is `_complete`'s, for another server may be there.
-        self._askers = [Asker(client, judge, explain, wait_s=0.0) for client in clients]
+        self._askers = [Asker(client, judge, explain, wait_s=0.0, spans=spans) for client in clients]
         self._wait_s = wait_s
         self._weights: Mapping[str, Weights] | None = None
         self._text_column = text_column
@@ -103,7 +102,8 @@ class Moderate:
         (record,) = self._complete([Record({}, text=ANY_TEXT)])
         if record.verdict is None:
             raise ServerError(f"the server gives no verdict on {ANY_TEXT!r}: {record.error}")
-        filled = filled_outcome(record.verdict["categories"]["scores"])
+        # The categories of the server are fields of the column `verdict`.
+        filled = filled_outcome(record.verdict["categories"]["scores"], spans=SPANS in record.verdict)
         return pyarrow.schema({name: pyarrow.array([value]).type for name, value in filled.items()})
 
     def _complete(self, records: Sequence[Record]) -> list[Record]:

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +13,9 @@ from tribunal.connection_options import connecting
 from tribunal.errors import TribunalError
 from tribunal.moderation.table import VerdictTable
 from tribunal.moderation.texts import batches_of, batches_of_standard_input
-from tribunal.options import AsJson, Explain, Judge, Timeout, Url
+from tribunal.options import AsJson, Explain, Judge, Spans, Timeout, Url
 from tribunal.server_info import demo_warning
+from tribunal.verdict import Span
 
 
 @connecting
@@ -24,6 +26,7 @@ def moderate(
     ] = None,
     judge: Judge = None,
     explain: Explain = True,
+    spans: Spans = False,
     stream: Annotated[bool, typer.Option(help="Only the LLM's answer, as it is generated.")] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -34,12 +37,14 @@ def moderate(
     """Give the verdict of each TEXT, as soon as it is there.
 
     With --json each line has `index` and `text`, and the fields of the verdict; with --json --stream a
-    line for each `piece` of the LLM's answer, and at its end one with the `text` and the whole `answer`.
+    line for each `piece` of the LLM's answer, and at its end one with the `text`, the whole `answer` and,
+    with --spans, the `spans`.
 
     \b
     Examples:
       tribunal moderate "How to make a bomb?"
       tribunal moderate --json --judge never < texts.txt
+      tribunal moderate --spans --judge never "The bread is fresh. I could strangle him. Come in."
       tribunal moderate --stream "I could strangle him"
     """
     batches = batches_of(texts) if texts else batches_of_standard_input()
@@ -49,9 +54,15 @@ def moderate(
         for batch in batches:
             if stream:
                 for offset, text in enumerate(batch):
-                    _print_stream(client, index + offset, text, as_json)
+                    answer = _print_pieces(client, index + offset, text, as_json)
+                    found = client.moderate(text, judge="never", spans=True).spans if spans else None
+                    if as_json:
+                        _print_json(_answer_document(index + offset, text, answer, found))
+                    else:
+                        typer.echo()
+                        table.add_spans(text, found or ())
             else:
-                verdicts = client.moderate_batch(batch, judge=judge, explain=explain)
+                verdicts = client.moderate_batch(batch, judge=judge, explain=explain, spans=spans)
                 for offset, (text, verdict) in enumerate(zip(batch, verdicts, strict=True)):
                     if as_json:
                         _print_json({"index": index + offset, "text": text, **verdict.as_document()})
@@ -62,8 +73,8 @@ def moderate(
             index += len(batch)
 
 
-def _print_stream(client: Client, index: int, text: str, as_json: bool) -> None:
-    """Print the judge's answer on `text` piece by piece."""
+def _print_pieces(client: Client, index: int, text: str, as_json: bool) -> str:
+    """Print the judge's answer on `text` piece by piece; returns the whole."""
     pieces = []
     for piece in client.stream_judgement(text):
         pieces.append(piece)
@@ -71,10 +82,15 @@ def _print_stream(client: Client, index: int, text: str, as_json: bool) -> None:
             _print_json({"index": index, "piece": piece})
         else:
             typer.echo(piece, nl=False)
-    if as_json:
-        _print_json({"index": index, "text": text, "answer": "".join(pieces)})
-    else:
-        typer.echo()
+    return "".join(pieces)
+
+
+def _answer_document(index: int, text: str, answer: str, spans: tuple[Span, ...] | None) -> dict[str, Any]:
+    """The last line of a stream; `spans` is left out where it was not asked for."""
+    document: dict[str, Any] = {"index": index, "text": text, "answer": answer}
+    if spans is not None:
+        document["spans"] = [asdict(span) for span in spans]
+    return document
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Verdicts as a table that grows row by row, and is as narrow as the terminal."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from tribunal.options import one_line, output_width
-from tribunal.verdict import Toxicity, Verdict
+from tribunal.verdict import Categories, Span, Toxicity, Verdict
 
 MAX_TEXT_WIDTH = 46
 MIN_TEXT_WIDTH = 12
@@ -30,7 +32,7 @@ class VerdictTable:
         self._has_head = False
 
     def add(self, text: str, verdict: Verdict) -> None:
-        """Print the decision on `text`, the refusal and the judge; then the categories and the reason."""
+        """Print the decision on `text`, the refusal and the judge; then the spans, categories and reason."""
         if not self._has_head:
             self._console.print(self._row("text", "flagged", "refusal", "judge", style="bold"))
             self._console.print("─" * (self._text_width + OTHER_COLUMNS_WIDTH))
@@ -44,8 +46,21 @@ class VerdictTable:
                 _judge_cell(verdict.toxicity),
             )
         )
+        self.add_spans(text, verdict.spans or ())
         for line in _details(verdict):
-            self._console.print(Padding(line, (0, 0, 0, INDENT), expand=False))
+            self._print_indented(line, INDENT)
+
+    def add_spans(self, text: str, spans: Sequence[Span]) -> None:
+        """Print each sentence of `spans`, and under it what crosses a threshold."""
+        for span in spans:
+            self._print_indented(f"sentence: {one_line(text[span.start : span.end])}", INDENT)
+            for line in _categories(span.categories):
+                self._print_indented(line, 2 * INDENT)
+            if span.refusal.detected:
+                self._print_indented(f"refusal: [yellow]{span.refusal.score:.2f}[/yellow]", 2 * INDENT)
+
+    def _print_indented(self, line: str, indent: int) -> None:
+        self._console.print(Padding(line, (0, 0, 0, indent), expand=False))
 
     def _row(self, text: str, flagged: str, refusal: str, judge: str, style: str = "") -> Table:
         row = Table.grid(padding=(0, GAP_WIDTH, 0, 0))
@@ -64,13 +79,15 @@ def _judge_cell(toxicity: Toxicity) -> str:
     return "" if toxicity.status == "skipped" else f"[yellow]{toxicity.status}[/yellow]"
 
 
+def _categories(categories: Categories) -> list[str]:
+    """A line of the flagged categories with their scores, where there are some."""
+    named = [f"{one_line(name)} {categories.scores[name]:.2f}" for name in categories.flagged]
+    return [f"categories: {', '.join(named)}"] if named else []
+
+
 def _details(verdict: Verdict) -> list[str]:
     """What stands under the row, a line each."""
-    lines = []
-    if verdict.categories.flagged:
-        scores = verdict.categories.scores
-        named = (f"{one_line(name)} {scores[name]:.2f}" for name in verdict.categories.flagged)
-        lines.append(f"categories: {', '.join(named)}")
+    lines = _categories(verdict.categories)
     if verdict.toxicity.reason:
         lines.append(f"reason: {one_line(verdict.toxicity.reason)}")
     if verdict.truncated:

@@ -14,7 +14,7 @@ from tribunal.formats.input import STANDARD_INPUT
 from tribunal.formats.jsonl import JSONL
 from tribunal.formats.lines import LINES
 from tribunal.formats.registry import InputFormat, output_format
-from tribunal.options import Explain, Judge, Timeout, Url, naming_extra
+from tribunal.options import Explain, Judge, Spans, Timeout, Url, naming_extra
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
 from tribunal.scan.passes import Options
@@ -57,6 +57,7 @@ def scan(
     text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
     judge: Judge = None,
     explain: Explain = True,
+    spans: Spans = False,
     concurrency: Annotated[
         int, typer.Option(min=1, max=512, help="Requests in flight.")
     ] = DEFAULT_CONCURRENCY,
@@ -102,13 +103,14 @@ def scan(
         text_field="text" if parsed.format is LINES else text_field,
         judge=judge,
         explain=explain,
+        spans=spans,
         concurrency=concurrency,
         batch_size=batch_size,
     )
     # One more than the requests, to see whether a server is back while others still wait for it.
     limited = replace(connection, max_in_flight=concurrency + 1)
     with ScanProgress() as progress, Client(url, timeout_s=timeout_s, connection=limited) as client:
-        asker = Asker(client, options.judge, explain, wait_s, on_wait=progress.show_waiting)
+        asker = Asker(client, judge, explain, wait_s, spans=spans, on_wait=progress.show_waiting)
         one_scan = Scan(options, asker, progress)
         with naming_extra("scan"):
             if to_standard_output:

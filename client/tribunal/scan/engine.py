@@ -20,6 +20,8 @@ ASKS = 3
 POLL_INTERVAL_S = 0.5
 # Batches that may be done before the one whose turn it is, for each one in flight.
 AHEAD = 4
+# Its verdict tells what the server knows.
+ANY_TEXT = "The bread is fresh."
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Asker:
     """Asks one server, by several threads.
 
     wait_s: how long a server that is away is waited for before ServerUnavailable is raised.
+    spans: whether the sentences of each text are read too.
     weights: of the server; one that comes back with others raises InvalidInput.
     on_wait: called with True when the waiting begins and with False when it is over.
     stopping: set to give up at once.
@@ -36,6 +39,7 @@ class Asker:
     judge: JudgeMode | None
     explain: bool
     wait_s: float
+    spans: bool = False
     weights: Mapping[str, Weights] | None = None
     on_wait: Callable[[bool], None] = lambda _: None
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -73,6 +77,12 @@ class Asker:
             if is_waiting:
                 self.on_wait(False)
 
+    def require_answer(self) -> None:
+        """Raise the error that each record would get from a server that does not know what is asked of it."""
+        (answer,) = self._ask([ANY_TEXT])
+        if isinstance(answer, TribunalError):
+            raise answer
+
     def _note_weights(self) -> None:
         weights = self.client.info().weights
         if self.weights is not None and weights != self.weights:
@@ -91,7 +101,7 @@ class Asker:
         while True:
             try:
                 outcomes = self.client.moderate_batch(
-                    texts, judge=self.judge, explain=self.explain, return_errors=True
+                    texts, judge=self.judge, explain=self.explain, spans=self.spans, return_errors=True
                 )
                 _raise_unless_refused(outcomes)
                 return outcomes

@@ -19,6 +19,8 @@ from tribunal.formats.input import STANDARD_INPUT
 
 SCANNING, RETRYING, COMPLETE = "scanning", "retrying", "complete"
 ENDS_BYTES = 2**20
+# What the options were in effect that plans of earlier versions do not name.
+EARLIER_OPTIONS = {"spans": False}
 
 
 class Journal:
@@ -79,7 +81,7 @@ class Journal:
 
     def require_same(self, plan: Mapping[str, object]) -> None:
         """Raise InvalidInput where the output was begun by another plan."""
-        begun = self._state["plan"]
+        begun = {**EARLIER_OPTIONS, **self._state["plan"]}
         changes = [
             f"{name} was {json.dumps(begun.get(name))} and is {json.dumps(plan[name])}"
             for name in plan

@@ -33,13 +33,19 @@ class Options:
     text_field: str
     judge: JudgeMode | None
     explain: bool
+    spans: bool
     concurrency: int
     batch_size: int
 
     @property
     def questions(self) -> dict[str, object]:
         """What is asked of each record, which is the same throughout an output."""
-        return {"text_field": self.text_field, "judge": self.judge, "explain": self.explain}
+        return {
+            "text_field": self.text_field,
+            "judge": self.judge,
+            "explain": self.explain,
+            "spans": self.spans,
+        }
 
     @property
     def origin(self) -> dict[str, object]:
@@ -133,7 +139,9 @@ def _rows_with_text(rows: Iterator[Row], text_field: str, source: str, first_row
 
 
 def _filled_outcome_of(part: Path) -> dict[str, Any]:
-    """A filled outcome with the categories of the first verdict in the work file."""
+    """A filled outcome with the categories and spans of the first verdict in the work file."""
     verdicts = (record[VERDICT] for record in work_records(part))
     first = next((verdict for verdict in verdicts if verdict is not None), None)
-    return filled_outcome(first["categories"]["scores"] if first else ())
+    if first is None:
+        return filled_outcome(())
+    return filled_outcome(first["categories"]["scores"], spans="spans" in first)

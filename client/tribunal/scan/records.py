@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tribunal.contract import VERDICT
+from tribunal.contract import SPANS, VERDICT
 from tribunal.errors import InvalidInput, TribunalError
 from tribunal.formats.format import Row
 from tribunal.formats.jsonl import json_text
-from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
+from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
 ERROR = "error"
 OUTCOME = (VERDICT, ERROR)
 # The columns of a format that has no objects, such as CSV, begin with this.
 VERDICT_COLUMN = f"{VERDICT}."
 SCORE_COLUMN = f"{VERDICT_COLUMN}categories.scores."
+SPANS_COLUMN = f"{VERDICT_COLUMN}{SPANS}"
 # How the errors begin of records that had no text to ask about: the formats' problems, and those of a field.
 UNASKED = tuple(f"InvalidInput: {words} " for words in ("line", "the row", "entry", "has no field", "field"))
 
@@ -79,7 +80,7 @@ def to_retry(row: Row, text_field: str, restore: Restore | None = None) -> Recor
     row_fields = row.fields
     if restore is not None:
         categories = [name.removeprefix(SCORE_COLUMN) for name in row_fields if name.startswith(SCORE_COLUMN)]
-        row_fields = restore(row_fields, filled_outcome(categories))
+        row_fields = restore(row_fields, filled_outcome(categories, spans=SPANS_COLUMN in row_fields))
     fields = without_outcome(row_fields)
     verdict, error = row_fields.get(VERDICT), row_fields.get(ERROR)
     text = fields.get(text_field)
@@ -94,24 +95,35 @@ def without_outcome(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in OUTCOME}
 
 
-def filled_outcome(categories: Iterable[str]) -> dict[str, Any]:
+def filled_outcome(categories: Iterable[str], *, spans: bool = False) -> dict[str, Any]:
     """An outcome with a value in every field, which tells a format the fields and their types.
 
     categories: of the server; none where no record has a verdict, and the verdict has no fields.
+    spans: whether they were asked for.
     """
     scores = dict.fromkeys(categories, 0.0)
+    refusal, filled = Refusal(detected=True, score=0.0), Categories(flagged=("",), scores=scores)
     verdict = Verdict(
         flagged=True,
-        refusal=Refusal(detected=True, score=0.0),
-        categories=Categories(flagged=("",), scores=scores),
+        refusal=refusal,
+        categories=filled,
         toxicity=Toxicity(status="answered", label="toxic", score=0.0, reason=""),
         windows=1,
         truncated=False,
+        spans=(Span(0, 0, refusal, filled),) if spans else None,
     )
     return {VERDICT: _document(verdict) if scores else None, ERROR: ""}
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:
-    """What `dataclasses.asdict` gives, in a small part of its time."""
-    parts = {name: vars(getattr(verdict, name)) for name in ("refusal", "categories", "toxicity")}
-    return {**vars(verdict), **parts}
+    """What `verdict.as_document` gives, in a small part of its time."""
+    document = {**vars(verdict), **_parts(verdict), "toxicity": vars(verdict.toxicity)}
+    if verdict.spans is None:
+        del document[SPANS]
+    else:
+        document[SPANS] = [{**vars(span), **_parts(span)} for span in verdict.spans]
+    return document
+
+
+def _parts(of: Verdict | Span) -> dict[str, Any]:
+    return {"refusal": vars(of.refusal), "categories": vars(of.categories)}

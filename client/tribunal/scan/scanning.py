@@ -126,8 +126,13 @@ class Scan:
             )
 
     def _greet_server(self) -> Mapping[str, Weights]:
-        """Wait for the server, and say where its weights are for demonstration only; returns them."""
+        """Wait for the server, and say where its weights are for demonstration only; returns them.
+
+        Raises ServerError where it is to give spans and is too old for them.
+        """
         self.asker.wait_until_ready()
+        if self.options.spans:
+            self.asker.require_answer()
         weights = self.asker.weights or {}
         warning = demo_warning(weights)
         if warning is not None:

@@ -1,12 +1,26 @@
 """A client without a server, for what the command line does with its answers."""
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tribunal import Categories, InvalidInput, Refusal, ServerInfo, Toxicity, Verdict, Weights
+from tribunal import (
+    Categories,
+    InvalidInput,
+    Refusal,
+    ServerError,
+    ServerInfo,
+    Span,
+    Toxicity,
+    TribunalError,
+    Verdict,
+    Weights,
+)
 from tribunal.contract import JudgeMode
 
+OLD_SERVER = "the server is older than an option of this call: update the server"
 CATEGORIES = ("Threat", "Guns and Illegal Weapons")
+SENTENCE = re.compile(r"[^.?!\s][^.?!]*[.?!]*")
 REASON = "The text threatens a person with violence, and names the weapon that is to be used."
 
 
@@ -24,12 +38,31 @@ def verdict_on(text: str) -> Verdict:
     )
 
 
+def with_spans(text: str) -> Verdict:
+    """That verdict, and the sentences that speak of a bomb; those that say `sorry` are refusals too."""
+    verdict = verdict_on(text)
+    spans = [
+        Span(
+            *sentence.span(),
+            Refusal("sorry" in sentence[0], 0.75),
+            verdict_on(sentence[0]).categories,
+        )
+        for sentence in SENTENCE.finditer(text)
+        if "bomb" in sentence[0] or "sorry" in sentence[0]
+    ]
+    return replace(verdict, spans=tuple(spans))
+
+
 @dataclass
 class FakeClient:
-    """Has the methods of `Client`, and refuses texts that say `refuse`."""
+    """Has the methods of `Client`, and refuses texts that say `refuse`.
+
+    knows_spans: False for the client of a server that has no such input.
+    """
 
     batches: list[list[str]] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=lambda: {"aegis": "demo", "judge": "demo"})
+    knows_spans: bool = True
 
     def __call__(self, *_: object, **__: object) -> "FakeClient":
         """Stands for the class too."""
@@ -54,16 +87,26 @@ class FakeClient:
         *,
         judge: JudgeMode | None = None,  # noqa: ARG002
         explain: bool = True,  # noqa: ARG002
+        spans: bool = False,
         return_errors: bool = False,
-    ) -> list[Verdict | InvalidInput]:
+    ) -> list[Verdict | TribunalError]:
         self.batches.append(list(texts))
-        outcomes: list[Verdict | InvalidInput] = []
+        outcomes: list[Verdict | TribunalError] = []
         for index, text in enumerate(texts):
-            refused = InvalidInput(f"text[0] has {70_000 + index} bytes; the limit is 65536")
-            outcomes.append(refused if "refuse" in text else verdict_on(text))
-            if "refuse" in text and not return_errors:
-                raise refused
+            if spans and not self.knows_spans:
+                outcomes.append(ServerError(OLD_SERVER))
+            elif "refuse" in text:
+                outcomes.append(InvalidInput(f"text[0] has {70_000 + index} bytes; the limit is 65536"))
+            else:
+                outcomes.append(with_spans(text) if spans else verdict_on(text))
+            if isinstance(failure := outcomes[-1], TribunalError) and not return_errors:
+                raise failure
         return outcomes
+
+    def moderate(self, text: str, *, judge: JudgeMode | None = None, spans: bool = False) -> Verdict:
+        self.batches.append([text])
+        assert judge == "never"
+        return with_spans(text) if spans else verdict_on(text)
 
     def stream_judgement(self, text: str) -> Iterator[str]:
         yield from ("toxic" if "bomb" in text else "non-toxic", ". ", REASON)

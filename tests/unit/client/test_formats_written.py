@@ -151,6 +151,54 @@ def test_a_table_gives_its_verdicts_back_for_a_retry(tmp_path: Path, format_: Fo
         assert second.read_bytes() == first.read_bytes()
 
 
+def with_spans(record: dict[str, Any]) -> dict[str, Any]:
+    """`record` with two sentences in its verdict, and after them none."""
+    if record["verdict"] is None:
+        return record
+    parts = {name: record["verdict"][name] for name in ("refusal", "categories")}
+    spans = [{"start": 0, "end": 2, **parts}, {"start": 3, "end": 9, **parts}] if record["id"] == 1 else []
+    return {**record, "verdict": {**record["verdict"], "spans": spans}}
+
+
+FILLED_WITH_SPANS = filled_outcome(["Threat", "A/B"], spans=True)
+RECORDS_WITH_SPANS = [with_spans(record) for record in RECORDS]
+
+
+def test_parquet_nests_the_spans(tmp_path: Path) -> None:
+    for name, records in (("all", RECORDS_WITH_SPANS), ("none", RECORDS_WITH_SPANS[1:])):
+        write_parquet(again(records), tmp_path / f"{name}.parquet", FILLED_WITH_SPANS)
+        written = pyarrow.parquet.read_table(tmp_path / f"{name}.parquet")
+        assert written["verdict"].to_pylist() == [record["verdict"] for record in records]
+        # Whether a sentence was found or not, the type is the same.
+        spans = written.schema.field("verdict").type.field("spans").type
+        verdict_type = written.schema.field("verdict").type
+        assert pyarrow.types.is_list(spans)
+        fields = {field.name: field.type for field in spans.value_type}
+        assert fields == {
+            "start": pyarrow.int64(),
+            "end": pyarrow.int64(),
+            "refusal": verdict_type.field("refusal").type,
+            "categories": verdict_type.field("categories").type,
+        }
+
+
+@pytest.mark.parametrize("format_", [CSV, TSV])
+def test_a_table_has_the_spans_as_json(tmp_path: Path, format_: Format) -> None:
+    first, second = tmp_path / f"1.{format_.name}", tmp_path / f"2.{format_.name}"
+    assert format_.write
+    format_.write(again(RECORDS_WITH_SPANS), first, FILLED_WITH_SPANS)
+    cells = [row["verdict.spans"] for row in read_back(first, format_)]
+    assert json.loads(cells[0]) == RECORDS_WITH_SPANS[0]["verdict"]["spans"]
+    assert cells[1:] == ["[]", ""]
+    with Input(str(first), InputFormat(format_)) as opened:
+        retries = [to_retry(row, "text", format_.restore) for row in opened.rows()]
+    assert [record.verdict for record in retries] == [record["verdict"] for record in RECORDS_WITH_SPANS]
+    written = [json.loads(record.line(whole=True)) for record in retries]
+    written[-1]["error"] = RECORDS[-1]["error"]
+    format_.write(again(written), second, FILLED_WITH_SPANS)
+    assert second.read_bytes() == first.read_bytes()
+
+
 UNASKED = {
     "in.jsonl": b'{"id": 1}\n{"id": 2, "text": null}\n{"id": 3, "text": 17}\n["list"]\n{',
     "in.json": b'[{"id": 1, "text": ["a"]}, 7]',

@@ -69,6 +69,77 @@ def test_rows_that_come_later_stand_under_the_first(
     }
 
 
+SPANS_TEXT = (
+    "👩‍🚒 The bread is fresh. How to make a bomb? We [b]painted[/b] it.  I am sorry, no bomb today.\n"
+)
+SENTENCES = ("How to make a bomb?", "I am sorry, no bomb today.")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_table_shows_the_sentences_that_cross_a_threshold_at_this_width(
+    client: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)
+    moderate("--spans", SPANS_TEXT, "The bread is fresh.")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    first, second = (number for number, line in enumerate(lines) if not line.startswith((" ", "─", "text")))
+    named = ", ".join(f"{name} 0.88" for name in CATEGORIES)
+    shown = " ".join(" ".join(lines[first + 1 : second]).split())
+    assert shown == (
+        f"sentence: {SENTENCES[0]} categories: {named} "
+        f"sentence: {SENTENCES[1]} categories: {named} refusal: 0.75 categories: {named} reason: {REASON}"
+    )
+    begins = [len(line) - len(line.lstrip()) for line in lines[first + 1 : second] if ": " in line]
+    assert begins == [4, 8, 4, 8, 8, 4, 4]
+    # Nothing of the harmless text crosses a threshold.
+    assert not [line for line in lines[second:] if "sentence" in line]
+    assert "sentence" not in _table(capsys, SPANS_TEXT)
+
+
+def _table(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    moderate(*arguments)
+    return capsys.readouterr().out
+
+
+def test_a_long_sentence_is_shown_whole(
+    client: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", 60)
+    sentence = f"{'very ' * 60}big [bomb] in \\[red]C:\\[/red]\\."
+    shown = _table(capsys, "--spans", f"Bread. {sentence}")
+    assert max(map(len, shown.splitlines())) <= 60
+    assert f"sentence: {sentence} categories: Threat 0.88" in " ".join(shown.split())
+
+
+def test_json_has_the_spans_where_they_are_asked_for(
+    client: FakeClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = map(json.loads, _table(capsys, "--spans", "--json", SPANS_TEXT, "bread").splitlines())
+    assert [SPANS_TEXT[span["start"] : span["end"]] for span in bad["spans"]] == list(SENTENCES)
+    assert [set(span) for span in bad["spans"]] == [{"start", "end", "refusal", "categories"}] * 2
+    assert bad["spans"][1]["refusal"] == {"detected": True, "score": 0.75}
+    assert bad["spans"][1]["categories"]["flagged"] == list(CATEGORIES)
+    assert good["spans"] == []
+
+
+def test_a_stream_ends_with_the_spans_where_they_are_asked_for(
+    client: FakeClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = _table(capsys, "--spans", "--json", "--stream", SPANS_TEXT, "bread").splitlines()
+    *_, last_of_first, _, _, _, last = map(json.loads, lines)
+    whole = json.loads(_table(capsys, "--spans", "--json", SPANS_TEXT))
+    assert last_of_first == {
+        "index": 0,
+        "text": SPANS_TEXT,
+        "answer": f"toxic. {REASON}",
+        "spans": whole["spans"],
+    }
+    assert last["spans"] == []
+    shown = _table(capsys, "--spans", "--stream", SPANS_TEXT)
+    assert shown.startswith(f"toxic. {REASON}\n    sentence: {SENTENCES[0]}\n        categories: Threat")
+
+
 def test_json_names_index_and_text(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> None:
     texts = [f"text {number}" for number in range(MAX_BATCH_SIZE)] + ["a bomb"]
     moderate("--json", *texts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tribunal import InvalidInput
+from tribunal import InvalidInput, ServerError
 from tribunal.cli import app
 from tribunal.exit_status import Settings
 from tribunal.formats.input import Input
@@ -18,7 +18,7 @@ from tribunal.scan.passes import FIRST_RECORDS
 from tribunal.scan.records import Record
 from tribunal.scan.summary import MAX_REASONS, OTHER_REASONS, Summary
 
-from tests.unit.client.fake_client import FakeClient
+from tests.unit.client.fake_client import OLD_SERVER, FakeClient, with_spans
 
 TEXTS = ["The bread is fresh.", "How to make a bomb?", "refuse this", "a bomb again"]
 
@@ -63,6 +63,59 @@ def test_each_record_gets_its_verdict_or_its_error(
     said = capsys.readouterr()
     assert said.out == ""
     assert "weights for demonstration only: aegis, judge" in said.err
+
+
+def test_spans_are_in_the_verdicts_only_where_they_are_asked_for(
+    client: FakeClient, source: Path, tmp_path: Path
+) -> None:
+    assert scan(source, "-o", tmp_path / "plain.jsonl") == 3
+    assert scan(source, "-o", tmp_path / "spans.jsonl", "--spans") == 3
+    plain, spans = read(tmp_path / "plain.jsonl"), read(tmp_path / "spans.jsonl")
+    assert not any("spans" in record["verdict"] for record in plain if record["verdict"])
+    expected = [json.loads(json.dumps(with_spans(text).as_document())) for text in TEXTS]
+    assert [record["verdict"] for record in spans] == [*expected[:2], None, expected[3]]
+    assert [len(document["spans"]) for document in expected] == [0, 1, 0, 1]
+    for record in spans:
+        if record["verdict"]:
+            del record["verdict"]["spans"]
+    assert spans == plain
+
+
+@pytest.mark.parametrize(("first", "second"), [((), ("--spans",)), (("--spans",), ())])
+def test_an_output_with_spans_and_one_without_are_not_mixed(
+    client: FakeClient, source: Path, tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    output = tmp_path / "out.jsonl"
+    assert scan(source, "-o", output, *first) == 3
+    for options in ((), ("--retry-failed",)):
+        with pytest.raises(InvalidInput, match="was started with other options: spans was"):
+            scan(source, "-o", output, *second, *options)
+    assert scan(source, "-o", output, *first, "--retry-failed") == 3
+
+
+def test_an_output_of_an_earlier_version_is_one_without_spans(
+    client: FakeClient, source: Path, tmp_path: Path
+) -> None:
+    output, state_file = tmp_path / "out.jsonl", tmp_path / "out.jsonl.scan.json"
+    assert scan(source, "-o", output) == 3
+    state = json.loads(state_file.read_text("utf-8"))
+    del state["plan"]["spans"]
+    state_file.write_text(json.dumps(state), "utf-8")
+    with pytest.raises(InvalidInput, match="spans was false and is true"):
+        scan(source, "-o", output, "--spans", "--retry-failed")
+    assert scan(source, "-o", output, "--retry-failed") == 3
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", "-"])
+def test_a_server_without_spans_stops_the_scan_before_it_begins(
+    client: FakeClient, source: Path, tmp_path: Path, output: str
+) -> None:
+    client.knows_spans = False
+    with pytest.raises(ServerError, match=OLD_SERVER):
+        scan(source, "-o", output if output == "-" else tmp_path / output, "--spans")
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+    assert not any(TEXTS[1] in batch for batch in client.batches)
+    assert scan(source, "-o", tmp_path / "out.jsonl") == 3
 
 
 @pytest.mark.parametrize("kind", ["same name", "symlink", "hard link"])
