@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status, read_answer
+from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status, read_answer, refused
 from logic.asking import Band, InvalidMode, Modes, text_splitter
 from logic.judging import Judging, Limits, Question
 
@@ -59,7 +59,9 @@ class TritonPythonModel:
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer the requests that ask nothing, and take the others on; each is answered by itself.
 
-        Inputs are copied here: a request's memory is Triton's again once its answer is sent.
+        None is answered with an error: while `rejection` still runs, an error of this step makes Triton 24.10
+        keep the memory of the request for good, or ends it where the caller has gone. Inputs are copied here:
+        a request's memory is Triton's again once its answer is sent.
         """
         responses = []
         for request in requests:
@@ -68,11 +70,10 @@ class TritonPythonModel:
                 asked = self._asked(inputs)
             except InvalidMode as error:
                 self.invalid_modes.increment(1)
-                refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
-                responses.append(pb_utils.InferenceResponse(error=refusal))
+                refusal = [refused(str(error))] * len(inputs["text"])
+                responses.append(pb_utils.InferenceResponse(_tensors(refusal)))
                 continue
-            # Triton marks a request whose caller has gone when it schedules it here, and never later. An
-            # error would end Triton 24.10 where `rejection` still runs, so it gets an answer.
+            # Triton marks a request whose caller has gone when it schedules it here, and never later.
             if any(asked) and request.is_cancelled():
                 unheard = [UNAVAILABLE if asks else SKIPPED for asks in asked]
                 responses.append(pb_utils.InferenceResponse(_tensors(unheard)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.decision_metrics import COUNTERS, Tally, all_series, report
-from logic.policy import Policy, Toxicity
+from logic.policy import REFUSED, Policy, Toxicity
 from logic.scores import category_probabilities, rejection_probabilities
 from logic.spans import spans_of
 
@@ -71,6 +71,9 @@ class TritonPythonModel:
         rejection_score, category_scores = rejection.max(axis=1, keepdims=True), categories.max(axis=1)
         judge = [values(name)[:, 0].tolist() for name in JUDGE_TENSORS]
         toxicities = [Toxicity.from_tensors(*row) for row in zip(*judge, strict=True)]
+        if toxicities[0].status == REFUSED:
+            refusal = pb_utils.TritonError(toxicities[0].reason, pb_utils.TritonError.INVALID_ARG)
+            return pb_utils.InferenceResponse(error=refusal)
         verdicts = [
             self.policy.decide(*row, truncated=truncated)
             for *row, truncated in zip(

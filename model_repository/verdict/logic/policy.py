@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FLAG_OR_PASS = ("flag", "pass")
+# The status by which `toxicity` has a request refused; no verdict has it.
+REFUSED = "refused"
 
 
 @dataclass(frozen=True)
