@@ -10,6 +10,7 @@ from googleapiclient import discovery  # type: ignore[import-not-found]
 from googleapiclient.errors import HttpError  # type: ignore[import-not-found]
 
 VERDICTS: dict[str, Any] = json.loads(Path(os.environ["TRIBUNAL_VERDICTS"]).read_text("utf-8"))
+INSULT = "You are a pathetic clown and everybody laughs at you."
 HARMLESS = "How to make a birthday cake without eggs?"
 
 
@@ -52,9 +53,15 @@ def analyze(client: Any, text: str, *attributes: str, **fields: Any) -> dict[str
 
 
 def check_spans_and_thresholds(client: Any) -> None:
-    """One span, of the whole comment; a score below its threshold is left out."""
-    score = analyze(client, "Fool 😀", "INSULT", spanAnnotations=True)["attributeScores"]["INSULT"]
-    assert score["spanScores"] == [{"begin": 0, "end": 7, "score": score["summaryScore"]}]
+    """The span of an insult in a comment, or the whole comment; a score below its threshold is left out."""
+    comment = f"{HARMLESS} 😀 {INSULT} {HARMLESS}"
+    scores = analyze(client, comment, "INSULT", "PROFANITY", spanAnnotations=True)["attributeScores"]
+    begin, units = len(HARMLESS) + 4, len(comment) + 1
+    for name, places in {"INSULT": (begin, begin + len(INSULT)), "PROFANITY": (0, units)}.items():
+        (span,) = scores[name]["spanScores"]
+        assert (span["begin"], span["end"]) == places, scores[name]
+        assert span["score"] == scores[name]["summaryScore"], scores[name]
+    assert "spanScores" not in analyze(client, comment, "INSULT")["attributeScores"]["INSULT"]
     body = {
         "comment": {"text": HARMLESS},
         "requestedAttributes": {"THREAT": {"scoreThreshold": 1}, "PROFANITY": {"scoreThreshold": 0}},

@@ -1,22 +1,47 @@
-"""A real gateway before the real server, started once."""
+"""A real gateway before the real server, started once, and its page in a real Chromium."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from tribunal.gateway.keys import hash_key
 
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer
 
 START_TIMEOUT_S = 60
+WITH_KEY, LIMITED = "key-of-anna", "key-of-ben"
+POLICIES = """
+[policies.strict]
+refusal = "flag"
+category_threshold = 0.3
+category_thresholds = {Violence = 0.2}
+
+[policies.encoders]
+judge = "never"
+category_thresholds = {Threat = 0.0}
+"""
+KEYS = f"""
+[keys.anna]
+sha256 = "{hash_key(WITH_KEY)}"
+policy = "strict"
+
+[keys.ben]
+sha256 = "{hash_key(LIMITED)}"
+rate_limit = "3/hour"
+"""
 
 
 @dataclass(frozen=True)
@@ -82,3 +107,72 @@ def gateway(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> I
     """A gateway that lets everybody in, before the demo server."""
     with running_gateway(server.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway with policies that asks for keys."""
+    folder = tmp_path_factory.mktemp("guarded")
+    files = {"policies": POLICIES, "keys": KEYS}
+    options = []
+    for name, content in files.items():
+        (folder / name).write_text(content)
+        options += [f"--{name}", str(folder / name)]
+    with running_gateway(server.grpc_url, folder, *options) as running:
+        yield running
+
+
+@dataclass
+class Tab:
+    """A page, and what it did that nobody wants. expected: parts of what Chromium may complain of."""
+
+    page: Page
+    expected: tuple[str, ...] = ()
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def note(self, message: ConsoleMessage) -> None:
+        self.complaints.append(f"{message.type}: {message.text}")
+
+    @property
+    def unexpected(self) -> list[str]:
+        return [text for text in self.complaints if not any(part in text for part in self.expected)]
+
+    def open(self, gateway: RunningGateway) -> Page:
+        self.page.goto(gateway.http_url)
+        expect(self.page.locator("#weights")).not_to_be_empty()
+        return self.page
+
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[OpenTab]:
+    """Opens tabs; fails where a script of one failed, or where one asked another host."""
+    tabs: list[Tab] = []
+
+    def new(*expected: str, **options: Any) -> Tab:
+        opened = Tab(browser.new_context(**options).new_page(), expected)
+        opened.page.on("console", opened.note)
+        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        opened.page.on("request", lambda request: opened.hosts.add(urlsplit(request.url).netloc))
+        tabs.append(opened)
+        return opened
+
+    yield new
+    for opened in tabs:
+        assert opened.unexpected == []
+        assert opened.hosts == {urlsplit(opened.page.url).netloc}
+        opened.page.context.close()

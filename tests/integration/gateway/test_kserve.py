@@ -38,12 +38,14 @@ def no_constant(constant: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
-@pytest.mark.parametrize("judge", ["never", "always"])
+@pytest.mark.parametrize(("judge", "spans"), [("never", False), ("always", False), ("never", True)])
 def test_verdicts_are_those_of_the_server(
-    server: TritonServer, gateway: RunningGateway, protocol: str, judge: Any
+    server: TritonServer, gateway: RunningGateway, protocol: str, judge: Any, spans: bool
 ) -> None:
     with Client(server.grpc_url) as direct, Client(getattr(gateway, protocol)) as through:
-        assert through.moderate_batch(TEXTS, judge=judge) == direct.moderate_batch(TEXTS, judge=judge)
+        expected = direct.moderate_batch(TEXTS, judge=judge, spans=spans)
+        assert through.moderate_batch(TEXTS, judge=judge, spans=spans) == expected
+    assert (expected[0].spans is not None) is spans
 
 
 @pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
@@ -113,11 +115,42 @@ def test_json_of_a_missing_score_parses_everywhere(gateway: RunningGateway) -> N
     assert json.loads(generated.text, parse_constant=no_constant)["toxicity_score"] is None
 
 
+def test_each_row_says_whether_it_has_spans(gateway: RunningGateway) -> None:
+    inputs = [
+        text_input(2, 1, data=[TEXTS[0], TEXTS[0]]),
+        {"name": "spans", "datatype": "BOOL", "shape": [2, 1], "data": [True, False]},
+    ]
+    answer = httpx.post(infer_url(gateway), json={"inputs": inputs, "outputs": [{"name": "verdict"}]}).json()
+    with_spans, without = (json.loads(verdict) for verdict in answer["outputs"][0]["data"])
+    assert [(span["start"], span["end"]) for span in with_spans["spans"]] == [(0, len(TEXTS[0]))]
+    assert "spans" not in without
+
+
+@pytest.mark.parametrize("spans", [False, True])
+def test_generate_takes_spans(gateway: RunningGateway, spans: bool) -> None:
+    asked = {"text": TEXTS[0], "judge": "never", "spans": spans}
+    answer = httpx.post(f"{gateway.http_url}/v2/models/moderation/generate", json=asked).json()
+    assert ("spans" in json.loads(answer["verdict"])) is spans
+
+
 MALFORMED: dict[str, tuple[int, Any]] = {
     **{f"shape {size}": (400, {"inputs": [text_input(size, 1)]}) for size in HUGE},
     **{f"second axis {size}": (400, {"inputs": [text_input(1, size)]}) for size in HUGE},
     "65 texts": (400, {"inputs": [text_input(65, 1, data=["a"] * 65)]}),
     "too few values": (400, {"inputs": [text_input(2, 1)]}),
+    "spans for another batch": (
+        400,
+        {
+            "inputs": [
+                text_input(),
+                {"name": "spans", "datatype": "BOOL", "shape": [2, 1], "data": [True] * 2},
+            ]
+        },
+    ),
+    "spans as text": (
+        400,
+        {"inputs": [text_input(), {"name": "spans", "datatype": "BYTES", "shape": [1, 1], "data": ["true"]}]},
+    ),
     "no axis": (400, {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [], "data": ["a"]}]}),
     "another datatype": (400, {"inputs": [text_input(datatype="FP32", data=[1.0])]}),
     "a number": (400, {"inputs": [text_input(data=[1])]}),

@@ -32,7 +32,7 @@ JSON = {"content-type": "application/json"}
 ADDRESS = "http://localhost:8080"
 # LangChain's is run by tests/clients/langchain.
 PYTHON = [code for language, code in BLOCKS if language == "python" and "langchain" not in code]
-FIELDS = st.sampled_from(["input", "model", "judge", "explain", "type", "text", "image_url"])
+FIELDS = st.sampled_from(["input", "model", "judge", "explain", "spans", "type", "text", "image_url"])
 WORDS = st.sampled_from(["", "a", "text", "image_url", "never", "now", "default", "omni-moderation-latest"])
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(string.printable, max_size=20),
@@ -50,6 +50,15 @@ BODIES = VALUES | st.fixed_dictionaries(
 @pytest.fixture
 def client(gateway: RunningGateway) -> OpenAI:
     return OpenAI(base_url=f"{gateway.http_url}/v1", api_key="any", max_retries=0)
+
+
+def test_spans_are_given_where_they_are_asked_for(client: OpenAI) -> None:
+    text = f"Hi. {HARMFUL}"
+    asked = {"judge": "never", "spans": True}
+    result = client.moderations.create(input=text, extra_body=asked).results[0].model_dump()
+    assert [text[span["start"] : span["end"]] for span in result["spans"]] == [HARMFUL]
+    without = client.moderations.create(input=text, extra_body={"judge": "never"}).results[0].model_dump()
+    assert set(result) - set(without) == {"spans"}
 
 
 def test_scores_are_those_of_the_client(client: OpenAI, server: TritonServer) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import tritonclient.grpc
 from prometheus_client.parser import text_string_to_metric_families
 from tribunal import AccessDenied, Client, Connection, Overloaded
 from tribunal.gateway.keys import hash_key
@@ -43,6 +44,20 @@ def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
 def gauge(gateway: RunningGateway, name: str) -> float:
     families = text_string_to_metric_families(httpx.get(f"{gateway.metrics_url}/metrics").text)
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("127.0.0.1", "192.0.2.7"), ("192.0.2.1", "127.0.0.1")])
+def test_http_and_grpc_believe_the_same_proxies(
+    server: TritonServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: str, address: str
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    forwarded = {"x-forwarded-for": "192.0.2.7"}
+    with running_gateway(server.grpc_url, tmp_path) as gateway:
+        with tritonclient.grpc.InferenceServerClient(gateway.grpc_url) as client:
+            assert client.is_server_live(headers=forwarded)
+        httpx.get(f"{gateway.http_url}/v2", headers=forwarded)
+        said = (f"{address} caller=- gRPC ServerLive", f"{address} caller=anonymous GET '/v2'")
+        until(lambda: all(line in gateway.log for line in said))
 
 
 @pytest.fixture

@@ -52,6 +52,26 @@ def test_what_a_caller_sends_along_comes_back(perspective: httpx.Client) -> None
     assert score["spanScores"] == [{"begin": 0, "end": 7, "score": score["summaryScore"]}]
 
 
+def test_span_scores_name_the_sentences_of_an_attribute(perspective: httpx.Client) -> None:
+    bread = "The bread is fresh 😀, and the oven is warm. We bake every morning at six. " * 4
+    insult = "You are a pathetic clown and everybody laughs at you."
+    text = f"{bread}{insult} {bread}{TEXTS[3]} {bread}"
+    scores = analyze(perspective, text, "INSULT", "PROFANITY", spanAnnotations=True)["attributeScores"]
+    units = text.encode("utf-16-le")
+    found = [
+        units[2 * span["begin"] : 2 * span["end"]].decode("utf-16-le")
+        for span in scores["INSULT"]["spanScores"]
+    ]
+    assert found == [insult]
+    assert scores["INSULT"]["spanScores"][0]["score"] == scores["INSULT"]["summaryScore"]
+    whole = {"begin": 0, "end": len(units) // 2, "score": scores["PROFANITY"]["summaryScore"]}
+    assert scores["PROFANITY"]["spanScores"] == [whole]
+    # Without them the sentences are not read by themselves.
+    without = analyze(perspective, text, "INSULT")["attributeScores"]["INSULT"]
+    assert set(without) == {"summaryScore"}
+    assert without["summaryScore"]["value"] < scores["INSULT"]["summaryScore"]["value"]
+
+
 @pytest.mark.parametrize(
     ("body", "error_type", "named"),
     [

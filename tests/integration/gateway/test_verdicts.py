@@ -1,7 +1,6 @@
 """Tribunal's own dialect: one text, a batch, and a stream."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from launcher.process.server import TritonServer
 from tests.integration.gateway.conftest import RunningGateway
 
 TEXT = "I could strangle him"
+BREAD = "The bread is fresh, and the oven is warm. We bake every morning at six. Come by and look. " * 3
 
 
 def ask(gateway: RunningGateway, **fields: Any) -> httpx.Response:
@@ -27,15 +27,38 @@ def events(gateway: RunningGateway, **fields: Any) -> list[tuple[str, dict[str, 
     return found
 
 
+@pytest.mark.parametrize("spans", [False, True])
 def test_a_verdict_is_the_servers_and_as_the_document_says(
-    server: TritonServer, gateway: RunningGateway
+    server: TritonServer, gateway: RunningGateway, spans: bool
 ) -> None:
-    answer = ask(gateway, text=TEXT, judge="always").json()
+    answer = ask(gateway, text=TEXT, judge="always", spans=spans).json()
     VerdictAnswer.model_validate(answer, strict=True)
     with Client(server.grpc_url) as client:
-        verdict = json.loads(json.dumps(asdict(client.moderate(TEXT, judge="always"))))
-    assert {name: answer[name] for name in verdict} == verdict
-    assert answer["reasons"][-1] == "toxicity"
+        verdict = client.moderate(TEXT, judge="always", spans=spans).as_document()
+    assert answer.pop("reasons")[-1] == "toxicity"
+    assert answer.pop("policy") == "default"
+    assert answer == json.loads(json.dumps(verdict))
+    assert ("spans" in answer) is spans
+
+
+def test_spans_name_the_sentences_of_each_text_of_a_batch(gateway: RunningGateway) -> None:
+    texts = [f"{BREAD} {TEXT}. {BREAD}", BREAD]
+    verdicts = ask(gateway, texts=texts, judge="never", spans=True).json()["verdicts"]
+    found = [
+        [text[span["start"] : span["end"]] for span in verdict["spans"]]
+        for text, verdict in zip(texts, verdicts, strict=True)
+    ]
+    assert found == [[f"{TEXT}."], []]
+    assert [verdict["flagged"] for verdict in verdicts] == [True, False]
+    assert not any(
+        "spans" in verdict for verdict in ask(gateway, texts=texts, judge="never").json()["verdicts"]
+    )
+
+
+def test_a_stream_has_spans_in_both_verdicts(gateway: RunningGateway) -> None:
+    (_, encoders), *_, (_, verdict) = events(gateway, text=f"Hi. {TEXT}", spans=True)
+    assert [(span["start"], span["end"]) for span in encoders["spans"]] == [(4, 4 + len(TEXT))]
+    assert verdict["spans"] == encoders["spans"]
 
 
 def test_a_text_at_fault_fails_alone_in_a_batch(gateway: RunningGateway) -> None:
@@ -69,6 +92,7 @@ def test_a_stream_without_the_judge_is_short(gateway: RunningGateway) -> None:
         ({"texts": ["a"], "stream": True}, "stream"),
         ({"text": "a", "judge": "often"}, "judge"),
         ({"text": "a", "colour": 1}, "colour"),
+        ({"text": "a", "spans": "yes"}, "spans"),
     ],
 )
 def test_a_fault_is_named(gateway: RunningGateway, fields: dict[str, Any], field: str) -> None:

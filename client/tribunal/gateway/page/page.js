@@ -20,13 +20,14 @@ function policy() {
   return policies.find(({ name }) => name === policySelect.value) ?? null;
 }
 
-// The body of `POST /v1/verdicts`, with only what differs from the policy.
+// The body of `POST /v1/verdicts`, with spans and only what differs from the policy.
 function request() {
   return {
     text: text.value,
     ...(policySelect.value && { policy: policySelect.value }),
     ...(judge.value && { judge: judge.value }),
     ...(explain.checked !== (policy()?.explain ?? true) && { explain: explain.checked }),
+    spans: true,
   };
 }
 
@@ -41,10 +42,10 @@ async function check() {
   const signal = newCheck();
   await policiesLoaded;
   if (signal.aborted) return;
-  view.begin(policy());
+  const asked = request();
+  view.begin(policy(), asked.text);
   try {
-    if (text.value === "") throw new Failure("There is no text", "Type a text, or choose an example.");
-    const asked = request();
+    if (asked.text === "") throw new Failure("There is no text", "Type a text, or choose an example.");
     const mayAskJudge = hasJudge && (asked.judge ?? policy()?.judge) !== "never";
     for await (const { name, data } of verdictEvents(asked, signal)) {
       if (signal.aborted) return;

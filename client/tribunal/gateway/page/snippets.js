@@ -44,7 +44,7 @@ function openai({ text, policy, ...options }, needsKey) {
     "answer = client.moderations.create(",
     `    model=${literal(policy ?? "default")},`,
     `    input=${literal(text)},`,
-    ...(Object.keys(options).length > 0 ? [`    extra_body=${dictionary(options)},`] : []),
+    `    extra_body=${dictionary(options)},`,
     ")",
     "print(answer.results[0].flagged)",
     "",

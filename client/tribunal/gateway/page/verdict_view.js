@@ -2,6 +2,7 @@
 
 import { Bars } from "./bars.js";
 import { CATEGORIES } from "./categories.js";
+import { markSpans, showText } from "./sentences.js";
 
 const REFUSAL = "Refusal by an LLM";
 const TOXICITY = "Toxicity, by the judge";
@@ -35,12 +36,15 @@ export function reset(shown) {
   document.querySelectorAll("#latencies dd").forEach((part) => (part.textContent = "–"));
   end();
   say("none", "No text was checked yet", "Type a text, or choose an example.");
+  showText("");
   showJudge("–", "");
   element("legend").textContent = legend(thresholds);
 }
 
-export function begin(shown) {
+// Show that `text` is checked under the policy `shown`.
+export function begin(shown, text) {
   reset(shown);
+  showText(text);
   startedMs = performance.now();
   result.setAttribute("aria-busy", "true");
   say("waiting", "Checking …", "");
@@ -51,6 +55,7 @@ export function begin(shown) {
 export function showEncoders(verdict, judgeMayAnswer) {
   time("encoders");
   showScores(verdict);
+  markSpans(verdict.spans);
   if (!judgeMayAnswer) return;
   const found = verdict.flagged ? `Detected so far: ${listed(verdict.reasons)}.` : "Nothing detected so far.";
   say("waiting", "The judge reads the text …", found);
@@ -70,13 +75,14 @@ export function showVerdict(verdict) {
   time("verdict");
   end();
   showScores(verdict);
+  const sentences = markSpans(verdict.spans);
   const { label, explanation } = judgement(verdict);
   showJudge(label, explanation);
   const word = verdict.flagged ? "Flagged" : "Not flagged";
   const found = verdict.reasons.length > 0 ? `Detected: ${listed(verdict.reasons)}.` : "Nothing was detected.";
   const why = [found, ...remarks(verdict)].join(" ");
   say(verdict.flagged ? "flagged" : "passed", word, why);
-  element("said").textContent = `${word}. ${why} Judge: ${label}. ${explanation}`;
+  element("said").textContent = `${word}. ${why} Judge: ${label}. ${explanation} ${sentences}`;
 }
 
 export function showFailure(failure) {
@@ -129,7 +135,7 @@ function judgement({ toxicity, reasons }) {
 function remarks(verdict) {
   const said = [];
   if (verdict.refusal.detected && !verdict.reasons.includes("refusal")) {
-    said.push("It is a refusal by an LLM, which this policy does not flag.");
+    said.push("It has a refusal by an LLM, which this policy does not flag.");
   }
   if (verdict.truncated) said.push("It is longer than the encoders read.");
   if (verdict.windows > 1) said.push(`The encoders read it in ${verdict.windows} windows.`);

@@ -42,7 +42,7 @@ class Client:
 
 
 def moderator(client: Client) -> Moderator:
-    made = Moderator(cast(AsyncClient, client), GatewaySettings(), Metrics())
+    made = Moderator(cast(AsyncClient, client), GatewaySettings(timeout_s=10), Metrics())
     client.moderator = made
     return made
 

@@ -20,6 +20,7 @@ MEDIA_TYPES = {
     "page/style.css": "text/css",
     "page/theme.js": "text/javascript",
     "page/page.js": "text/javascript",
+    "page/sentences.js": "text/javascript",
     "page/categories.js": "text/javascript",
 }
 
