@@ -29,6 +29,8 @@ def server_environment(
         **own,
         # The stub's interpreter otherwise decodes files as ASCII.
         "LC_ALL": "C.UTF-8",
+        # glibc otherwise makes eight arenas for each core, and each keeps what its largest request took.
+        "MALLOC_ARENA_MAX": "2",
         # The encoders own the cores.
         "TOKENIZERS_PARALLELISM": "false",
         "TRIBUNAL_JUDGE": "served" if judge else "absent",
