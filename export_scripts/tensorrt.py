@@ -12,15 +12,15 @@ The launcher's `--config tensorrt` then serves `configs/tensorrt.pbtxt`. Neither
 was run: there was no GPU.
 
 Texts share a request's shape, [texts, windows, tokens], and an engine computes its padding. How much of it a
-request may have (`max_padded_windows`, 512) follows from rejection, which has 12 heads, 768 hidden and 3,072
+request may have (`max_padded_windows`, 256) follows from rejection, which has 12 heads, 768 hidden and 3,072
 feed-forward dimensions:
 - TensorRT, at least up to 10.9, takes tensors of less than 2^31 elements
   (https://github.com/NVIDIA/TensorRT/issues/4408). Attention scores [windows, heads, tokens, tokens] have
   12 x 512 x 512 for a window, so there can be no more than 682 windows.
 - Each profile holds memory for its largest shape. The feed-forward layer with what goes in and out takes
-  2 x (3,072 + 2 x 768) bytes a token: 2.3 GiB for 512 windows of 512 tokens, and 3 GiB more for every tensor
-  of attention scores that TensorRT does not fuse away. Three profiles have 512 windows. So rejection takes
-  7 GiB or more, and aegis, which has half the dimensions and as many heads, 3.4 GiB or more.
+  2 x (3,072 + 2 x 768) bytes a token: 1.1 GiB for 256 windows of 512 tokens, and 1.5 GiB more for every
+  tensor of attention scores that TensorRT does not fuse away. Six profiles have 256 windows. So rejection
+  takes 7 GiB or more, and aegis, which has half the dimensions and as many heads, 3.4 GiB or more.
 """
 
 import argparse
@@ -39,6 +39,8 @@ from launcher.repository.manifest import read_manifest
 TRTEXEC_IN_IMAGE = "/usr/src/tensorrt/bin/trtexec"
 INPUTS = ("input_ids", "attention_mask")
 CONFIG = Path("configs") / "tensorrt.pbtxt"
+# `tokenizer` reads a text as it is and in normalized form; as its `logic/windows.py` has it.
+FORMS = 2
 # What the manifest must say of a model that TensorRT can read.
 READABLE = {"precision": "fp16", "fused": False, "loop": False}
 
@@ -58,22 +60,22 @@ def profiles(repository: Path) -> list[Profile]:
     """One profile for texts of one window, and one for each range of windows up to a power of two.
 
     The ranges do not overlap, so that one profile at most holds a shape. Together they hold every request
-    that `tokenizer` lets pass: the windows of a text that has several are full, and texts times windows,
-    these counted as the next power of two, are at most its `max_padded_windows`.
+    that `tokenizer` lets pass: a text has at most `max_windows` windows and `max_sentences` sentences in each
+    form, and texts times windows, these counted as the next power of two, are at most `max_padded_windows`.
     """
     config = read_config(repository / "tokenizer" / CONFIG)
-    max_windows, padded_windows, tokens = (
+    max_windows, max_sentences, padded_windows, tokens = (
         int(config.parameters[name].string_value)
-        for name in ("max_windows", "max_padded_windows", "max_tokens")
+        for name in ("max_windows", "max_sentences", "max_padded_windows", "max_tokens")
     )
     texts = config.max_batch_size
     boxes = [Profile((1, 1, 1), (min(16, texts), 1, min(64, tokens)), (texts, 1, tokens))]
     fewest = 2
     # The power of two that as many texts as there may be in a request can have.
     most = max(1 << ((padded_windows // texts).bit_length() - 1), 2)
-    while fewest <= max_windows:
+    while fewest <= FORMS * (max_windows + max_sentences):
         largest = (min(texts, padded_windows // most), most, tokens)
-        boxes.append(Profile((1, fewest, tokens), (1, most, tokens), largest))
+        boxes.append(Profile((1, fewest, 1), (1, most, tokens), largest))
         fewest, most = most + 1, 2 * most
     return boxes
 

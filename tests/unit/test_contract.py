@@ -6,6 +6,7 @@ from typing import get_args
 import tribunal.contract
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from export_scripts import tensorrt
 from export_scripts.encoders import RUN_LIMITS
 from export_scripts.hub_models import ENCODERS, HUB_MODELS
 from launcher.host.files import HOST_FILES
@@ -19,6 +20,7 @@ from launcher.repository.contract import (
     is_generated,
     limits,
 )
+from model_repository.tokenizer.logic import windows
 from model_repository.toxicity.logic import answer, asking
 from model_repository.verdict.logic import decision_metrics, policy
 
@@ -72,6 +74,10 @@ def test_the_categories_are_counted_in_the_labels_file_alone() -> None:
         for tensor in (*config.input, *config.output):
             assert len(category_labels()) not in tensor.dims, (config.backend, tensor.name)
     assert ENCODERS["aegis"].labels == category_labels()
+
+
+def test_the_forms_of_a_text_are_those_that_engines_have_profiles_for() -> None:
+    assert tensorrt.FORMS == windows.FORMS
 
 
 def test_what_a_host_gets_is_generated() -> None:

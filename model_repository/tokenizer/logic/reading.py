@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .encoding import TextEncoder
 from .sentences import Place, fitting, sentences_of
-from .windows import Window, WindowLimits
+from .windows import FORMS, Window, WindowLimits
 
 # Stands behind the sentences of a text that has fewer than another of its batch.
 NO_PLACE = (-1, -1)
@@ -36,7 +36,7 @@ class Reader:
     """Reads texts for all encoders.
 
     encoders: by name. normalize: gives a second form that is read beside a text, or is None.
-    max_sentences: of a text; neighbours are joined beyond it. limits: of a request.
+    max_sentences: of a text in each form; neighbours are joined beyond it. limits: of a request.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Reader:
     def _read_sentences(self, text: str, windows: Mapping[str, list[Window]]) -> tuple[list[Place], bool]:
         """Append a window for each sentence and each of its forms.
 
-        Returns their places, and whether the sentences have more tokens than are read of a text.
+        Returns their places, and whether there is more than is read of a text.
         """
         read: list[Place] = []
         tokens = 0
@@ -96,7 +96,7 @@ class Reader:
             for place in fitting(text, sentence, self._count_tokens, self._content_tokens):
                 forms = self._forms(text[slice(*place)])
                 tokens += _most_tokens(forms[0])
-                if tokens > self._max_text_tokens:
+                if tokens > self._max_text_tokens or len(read) + len(forms) > FORMS * self._max_sentences:
                     return read, True
                 for form in forms:
                     read.append(place)

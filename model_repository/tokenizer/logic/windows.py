@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 Window = Sequence[int]
+# A text is read as it is, and perhaps in normalized form.
+FORMS = 2
 
 
 class TooManyWindows(ValueError):

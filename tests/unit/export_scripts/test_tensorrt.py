@@ -26,7 +26,7 @@ from export_scripts.tensorrt import (
 from launcher.repository.config import read_config
 from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY, limits
 from launcher.repository.manifest import MANIFEST
-from model_repository.tokenizer.logic.windows import TooManyWindows, WindowLimits, pad_batch
+from model_repository.tokenizer.logic.windows import FORMS, TooManyWindows, WindowLimits, pad_batch
 
 # Options for a build that trtexec takes in TensorRT 10.13 and in 11: read in samples/common/sampleOptions.cpp
 # of https://github.com/NVIDIA/TensorRT at the tags v10.13.0, v11.0 and v11.1. Version 11 has no --fp16,
@@ -57,6 +57,7 @@ PARAMETERS = {
     if value.string_value.isdecimal()
 }
 PROFILES = profiles(MODEL_REPOSITORY)
+MOST_WINDOWS = FORMS * (PARAMETERS["max_windows"] + PARAMETERS["max_sentences"])
 WINDOW_LIMITS = WindowLimits(PARAMETERS["max_request_windows"], PARAMETERS["max_padded_windows"])
 
 
@@ -97,9 +98,9 @@ def test_the_command_has_these_options_and_trtexec_10_13_and_11_take_them() -> N
         "--optShapes=input_ids:16x1x64,attention_mask:16x1x64",
         "--maxShapes=input_ids:64x1x512,attention_mask:64x1x512",
         "--profile=1",
-        "--minShapes=input_ids:1x2x512,attention_mask:1x2x512",
-        "--optShapes=input_ids:1x8x512,attention_mask:1x8x512",
-        "--maxShapes=input_ids:64x8x512,attention_mask:64x8x512",
+        "--minShapes=input_ids:1x2x1,attention_mask:1x2x1",
+        "--optShapes=input_ids:1x4x512,attention_mask:1x4x512",
+        "--maxShapes=input_ids:64x4x512,attention_mask:64x4x512",
     ]
     assert {argument.partition("=")[0] for argument in command[1:]} <= TRTEXEC_OPTIONS
 
@@ -107,7 +108,7 @@ def test_the_command_has_these_options_and_trtexec_10_13_and_11_take_them() -> N
 def test_every_shape_that_the_tokenizer_lets_pass_has_one_profile() -> None:
     passed = 0
     for texts, windows in itertools.product(
-        range(1, TOKENIZER.max_batch_size + 1), range(1, PARAMETERS["max_windows"] + 1)
+        range(1, TOKENIZER.max_batch_size + 1), range(1, MOST_WINDOWS + 1)
     ):
         try:
             WINDOW_LIMITS.check_padding(texts, windows)
@@ -115,15 +116,14 @@ def test_every_shape_that_the_tokenizer_lets_pass_has_one_profile() -> None:
             continue
         passed += 1
         every_length = range(PARAMETERS["pad_to_multiple_of"], 513, PARAMETERS["pad_to_multiple_of"])
-        for tokens in every_length if windows == 1 else [PARAMETERS["max_tokens"]]:
+        for tokens in every_length:
             assert len(holding((texts, windows, tokens))) == 1, (texts, windows, tokens)
-    assert passed == 64 * 8 + 32 * 8 + 16 * 16
+    assert passed == 64 * 4 + 32 * 4 + 16 * 8 + 8 * 16 + 4 * 32 + 2 * 64
 
 
-@given(st.lists(st.integers(1, 32), min_size=1, max_size=64), st.integers(1, 512))
+@given(st.lists(st.integers(1, MOST_WINDOWS), min_size=1, max_size=64), st.integers(1, 512))
 def test_a_padded_batch_has_a_profile_or_is_refused(windows: list[int], tokens: int) -> None:
-    # A text of several windows has only full ones.
-    rows = [[[5] * (tokens if count == 1 else 512)] * count for count in windows]
+    rows = [[[5] * tokens] * count for count in windows]
     try:
         WINDOW_LIMITS.check_padding(len(rows), max(windows))
     except TooManyWindows:
@@ -133,10 +133,10 @@ def test_a_padded_batch_has_a_profile_or_is_refused(windows: list[int], tokens: 
     assert len(holding(ids.shape)) == 1
 
 
-def test_a_clients_batch_passes_unless_a_text_of_it_is_longer_than_16_windows() -> None:
-    WINDOW_LIMITS.check_padding(32, 16)
-    with pytest.raises(TooManyWindows, match=r"32 texts of up to 17 windows count as 32 x 32 = 1024 windows"):
-        WINDOW_LIMITS.check_padding(32, 17)
+def test_a_clients_batch_passes_unless_a_text_of_it_is_longer_than_8_windows() -> None:
+    WINDOW_LIMITS.check_padding(32, 8)
+    with pytest.raises(TooManyWindows, match=r"32 texts of up to 9 windows count as 32 x 16 = 512 windows"):
+        WINDOW_LIMITS.check_padding(32, 9)
 
 
 def test_profiles_grow_and_stay_below_the_largest_tensor() -> None:
@@ -145,15 +145,14 @@ def test_profiles_grow_and_stay_below_the_largest_tensor() -> None:
             assert least <= best <= largest
         texts, windows, tokens = profile.largest
         assert texts * windows * ATTENTION_HEADS * tokens * tokens <= LARGEST_TENSOR
-    assert WINDOW_LIMITS.max_padded_windows * 2 * ATTENTION_HEADS * 512 * 512 > LARGEST_TENSOR
 
 
-def test_the_tokenizer_for_engines_differs_only_in_padding() -> None:
+def test_the_tokenizer_for_engines_differs_only_in_padding_and_sentences() -> None:
     tracked = read_config(MODEL_REPOSITORY / "tokenizer" / "config.pbtxt")
     selected = read_config(MODEL_REPOSITORY / "tokenizer" / CONFIG)
     assert selected.parameters.keys() == tracked.parameters.keys()
     for config in (tracked, selected):
-        for name in ("pad_to_multiple_of", "max_padded_windows"):
+        for name in ("pad_to_multiple_of", "max_padded_windows", "max_sentences"):
             del config.parameters[name]
     assert selected == tracked
     assert limits().max_tokens % PARAMETERS["pad_to_multiple_of"] == 0
@@ -172,7 +171,7 @@ def test_the_config_of_an_engine_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_requests_to_an_engine_are_not_joined(name: str) -> None:
-    # Joined, two requests of 16 texts of 32 windows would be 32 of 32, which no profile holds.
+    # Joined, two requests of 8 texts of 32 windows would be 16 of 32, which no profile holds.
     assert not holding((32, 32, 512))
     batching = read_config(MODEL_REPOSITORY / name / CONFIG).dynamic_batching
     assert list(batching.preferred_batch_size) == [1]

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from export_scripts.hub_models import ENCODERS
 from model_repository.tokenizer.logic.encoding import TextEncoder
 from model_repository.tokenizer.logic.normalization import normalized
 from model_repository.tokenizer.logic.reading import NO_PLACE, Reader, Reading, places_tensor
-from model_repository.tokenizer.logic.windows import TooManyWindows, WindowLimits
+from model_repository.tokenizer.logic.windows import FORMS, TooManyWindows, WindowLimits
 from tests.conftest import demo_checkpoint
 
 NO_LIMITS = WindowLimits(max_request_windows=10**6, max_padded_windows=10**6)
+MAX_WINDOWS = 3
 LONG = "a " * 100
 TWO = "The bread is fresh. The sun shines."
 
@@ -22,7 +25,7 @@ def encoders(max_tokens: int) -> dict[str, TextEncoder]:
             demo_checkpoint(name).serving_tokenizer(),
             max_tokens=max_tokens,
             overlap_tokens=4,
-            max_windows=3,
+            max_windows=MAX_WINDOWS,
             special_tokens_in_text="ordinary",
         )
         for name in ENCODERS
@@ -32,10 +35,11 @@ def encoders(max_tokens: int) -> dict[str, TextEncoder]:
 def reader(
     *,
     max_tokens: int = 16,
+    max_sentences: int = 256,
     limits: WindowLimits = NO_LIMITS,
     normalize: Callable[[str], str] | None = None,
 ) -> Reader:
-    return Reader(encoders(max_tokens), normalize=normalize, max_sentences=256, limits=limits)
+    return Reader(encoders(max_tokens), normalize=normalize, max_sentences=max_sentences, limits=limits)
 
 
 def read(one: Reader, text: str, *, spans: bool = True) -> Reading:
@@ -80,6 +84,14 @@ def test_sentences_beyond_the_tokens_of_all_windows_are_not_read() -> None:
     reading = read(reader(), "Few words. " * 20)
     assert 0 < len(reading.sentences) < 20
     assert reading.truncated
+
+
+@given(st.text(st.sampled_from("ａ b.\n"), max_size=300), st.booleans())
+def test_a_text_has_only_so_many_windows(text: str, normalize: bool) -> None:
+    most = FORMS * (MAX_WINDOWS + 8)
+    one = reader(normalize=normalized if normalize else None, max_sentences=8)
+    for windows in read(one, text).windows.values():
+        assert len(windows) <= most
 
 
 def test_the_normalized_form_is_read_beside_the_text() -> None:
