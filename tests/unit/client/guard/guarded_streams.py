@@ -1,11 +1,52 @@
 """Streams for the guard's tests, and a checker that flags what contains a phrase."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from tribunal import Categories, Refusal, Toxicity, Verdict
 from tribunal.contract import JudgeMode
 from tribunal.guard.options import GuardOptions, Release
+
+HARMFUL = "I will throw the bomb."
+TEXT = f"The bread is fresh. It was baked today. {HARMFUL} The oven is hot. Come in."
+
+
+class Source:
+    """The chunks of a text, which count how many were read and note that they were closed."""
+
+    def __init__(self, chunks: Sequence[object], error: Exception | None = None) -> None:
+        self.chunks = chunks
+        self.error = error
+        self.read = 0
+        self.closed = False
+
+    def __iter__(self) -> Iterator[object]:
+        for chunk in self.chunks:
+            self.read += 1
+            yield chunk
+        if self.error is not None:
+            raise self.error
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        for chunk in self:
+            await asyncio.sleep(0)
+            yield chunk
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class AsyncSource(Source):
+    """Is closed as an asynchronous generator is."""
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+        self.closed = True
+
+
+def pieces_of(text: str, size: int = 4) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def options(
