@@ -42,6 +42,19 @@ def test_json_is_one_verdict_a_line(url: str) -> None:
     assert bread["toxicity"]["status"] == "answered"
 
 
+def test_spans_are_in_the_table_and_in_the_documents(server: TritonServer) -> None:
+    text = "The bread is fresh. How to make a bomb? The library opens again on Monday."
+    table = tribunal("moderate", "--spans", "--judge", "never", text, url=server.grpc_url)
+    assert (
+        "\n    sentence: How to make a bomb?\n        categories: Guns and Illegal Weapons " in table.stdout
+    )
+    documents = tribunal("moderate", "--spans", "--json", "--judge", "never", text, url=server.grpc_url)
+    (span,) = json.loads(documents.stdout)["spans"]
+    assert text[span["start"] : span["end"]] == "How to make a bomb?"
+    streamed = tribunal("moderate", "--spans", "--json", "--stream", text, url=server.grpc_url)
+    assert json.loads(streamed.stdout.splitlines()[-1])["spans"] == [span]
+
+
 def test_the_judge_can_be_left_out_or_streamed(server: TritonServer) -> None:
     text = "You are a pathetic clown."
     never = tribunal("moderate", "--json", "--judge", "never", text, url=server.grpc_url)

@@ -41,9 +41,11 @@ def table_of(rows: int) -> pyarrow.Table:
     return pyarrow.table({"id": range(rows), "text": texts, "tags": [["a", None]] * rows})
 
 
-def scan(url: str, source: Path, output: Path) -> pyarrow.Table:
+def scan(url: str, source: Path, output: Path, *options: str) -> pyarrow.Table:
     command = [sys.executable, "-m", "tribunal", "scan", str(source), "-o", str(output), "--judge", "never"]
-    ran = subprocess.run([*command, "--url", url], capture_output=True, text=True, timeout=240, check=False)
+    ran = subprocess.run(
+        [*command, *options, "--url", url], capture_output=True, text=True, timeout=240, check=False
+    )
     assert ran.returncode == 3, ran.stderr
     return pyarrow.parquet.read_table(output)
 
@@ -67,6 +69,17 @@ def test_a_batch_gets_the_columns_of_scan(
     assert errors[10] == "InvalidInput: field 'text' is null, not a string"
     assert "65536" in errors[20]
     assert {10, 20} <= set(errors) <= {10, 20, 30}
+
+
+def test_spans_are_those_of_scan(server: TritonServer, tmp_path: Path) -> None:
+    rows = table_of(100)
+    pyarrow.parquet.write_table(rows, tmp_path / "in.parquet")
+    expected = scan(server.grpc_url, tmp_path / "in.parquet", tmp_path / "out.parquet", "--spans")
+    moderate = Moderate(server.grpc_url, judge="never", spans=True)
+    moderated = moderate(rows)
+    assert moderated.schema == moderate(rows.slice(10, 1)).schema == expected.schema
+    assert moderated.to_pylist() == expected.to_pylist()
+    assert any(row["verdict"]["spans"] for row in moderated.to_pylist() if row["verdict"])
 
 
 def test_batches_without_a_verdict_have_the_same_schema(server: TritonServer, scanned: pyarrow.Table) -> None:

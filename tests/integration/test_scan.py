@@ -1,79 +1,31 @@
-"""`tribunal scan` as a user runs it, before the real server."""
+"""`tribunal scan` as a user runs it, before the real server: what it keeps, refuses, retries and resumes."""
 
-import bz2
-import csv
 import fcntl
-import gzip
 import json
-import lzma
-import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pyarrow
-import pyarrow.parquet
 import pytest
-from tribunal import Client
 
-from export_scripts.demo.text import read_judgements
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer
 from tests.integration.recording_proxy import RecordingProxy, recording_proxy
-
-TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
-SUFFIXES = ("jsonl", "csv", "parquet")
-TEXTS = [row["text"] for row in read_judgements("heldout")][:60]
-RECORDS: list[dict[str, Any]] = [
-    {"id": number, "text": text, "n": {"é": [1.5, None]}} for number, text in enumerate(TEXTS)
-]
-
-
-def scan(
-    url: str, *arguments: str | Path, standard_input: bytes = b"", timeout_s: float = 120.0
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [TRIBUNAL, "scan", "--judge", "never", *map(str, arguments)],
-        env={"TRIBUNAL_URL": url, "PATH": "", "LC_ALL": "C.UTF-8"},
-        input=standard_input,
-        capture_output=True,
-        timeout=timeout_s,
-        check=False,
-    )
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
-def read_output(path: Path) -> list[dict[str, Any]]:
-    """The records of an output in any of the formats; `verdict` and `error` are null as in JSONL."""
-    if path.suffix == ".jsonl":
-        return read_lines(path)
-    if path.suffix == ".parquet":
-        return list(pyarrow.parquet.read_table(path).to_pylist())
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        flagged = row["verdict.flagged"]
-        row["verdict"] = {"flagged": flagged == "true"} if flagged else None
-        row["error"] = row["error"] or None
-    return rows
-
-
-def as_jsonl(records: list[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+from tests.integration.scanning import (
+    RECORDS,
+    SUFFIXES,
+    TEXTS,
+    as_jsonl,
+    flags,
+    read_lines,
+    read_output,
+    scan,
+)
 
 
 @pytest.fixture(scope="module")
 def flagged(server: TritonServer) -> list[bool]:
-    """What the client says of TEXTS."""
-    with Client(server.grpc_url) as client:
-        return [verdict.flagged for verdict in client.moderate_batch(TEXTS, judge="never")]
+    return flags(server.grpc_url)
 
 
 @pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
@@ -109,94 +61,6 @@ def test_records_keep_their_fields_and_their_order(
     assert read_lines(output) == records
     assert scan(getattr(server, protocol), source, "-o", output, "--overwrite").returncode == 0
     assert read_lines(output) == records[1:]
-
-
-def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
-    """Name, content and options of the same texts in every form."""
-    yield "in.json", json.dumps(RECORDS).encode(), []
-    lines = "\n".join(TEXTS).encode()
-    yield "in.txt", lines, []
-    yield "in.log", lines + b"\r\n", ["--format", "lines"]
-    compressors: dict[str, Callable[[bytes], bytes]] = {
-        "gz": gzip.compress,
-        "bz2": bz2.compress,
-        "xz": lzma.compress,
-        "zst": partial(pyarrow.Codec("zstd").compress, asbytes=True),
-    }
-    for suffix, compress in compressors.items():
-        yield f"in.jsonl.{suffix}", compress(as_jsonl(RECORDS)), []
-    for suffix, delimiter in {"csv": ",", "tsv": "\t"}.items():
-        rows = [["id", "body"], *([str(number), text] for number, text in enumerate(TEXTS))]
-        written = "".join(
-            delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in row) + "\r\n"
-            for row in rows
-        )
-        yield f"in.{suffix}", b"\xef\xbb\xbf" + written.encode(), ["--text-field", "body"]
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.table({"content": TEXTS, "blob": [b"\xff\x00"] * len(TEXTS)}), sink)
-    yield "in.parquet", sink.getvalue().to_pybytes(), ["--text-field", "content"]
-
-
-@pytest.mark.parametrize(("name", "content", "options"), [pytest.param(*one, id=one[0]) for one in inputs()])
-def test_every_form_of_input(
-    server: TritonServer, flagged: list[bool], tmp_path: Path, name: str, content: bytes, options: list[str]
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    suffixes = SUFFIXES if name in ("in.csv", "in.json", "in.parquet") else ("jsonl",)
-    outputs = [f"out.{suffix}" for suffix in suffixes]
-    for output in (tmp_path / one for one in outputs):
-        ran = scan(server.grpc_url, tmp_path / name, "-o", output, *options)
-        assert ran.returncode == 0, ran.stderr
-        records = read_output(output)
-        assert [record["verdict"]["flagged"] for record in records] == flagged
-        field = options[1] if "--text-field" in options else "text"
-        assert [record[field] for record in records] == TEXTS
-    if name == "in.parquet":
-        assert pyarrow.parquet.read_schema(output).field("blob").type == pyarrow.binary()
-        assert {record["blob"] for record in records} == {b"\xff\x00"}
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_standard_input_to_standard_output_is_data_alone(server: TritonServer, flagged: list[bool]) -> None:
-    ran = scan(server.grpc_url, "-", "--format", "lines", "-o", "-", standard_input="\n".join(TEXTS).encode())
-    assert ran.returncode == 0
-    records = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [record["verdict"]["flagged"] for record in records] == flagged
-    compressed = scan(
-        server.grpc_url,
-        "-",
-        "--format",
-        "jsonl.gz",
-        "-o",
-        "-",
-        standard_input=gzip.compress(as_jsonl(RECORDS)),
-    )
-    assert len(compressed.stdout.splitlines()) == len(RECORDS)
-    unnamed = scan(server.grpc_url, "-", "-o", "-")
-    assert (unnamed.returncode, unnamed.stdout) == (2, b"")
-    assert b"standard input needs --format" in unnamed.stderr
-
-
-def test_a_pipe_gives_each_batch_before_the_next_one_arrives(
-    server: TritonServer, flagged: list[bool]
-) -> None:
-    with subprocess.Popen(
-        [TRIBUNAL, "scan", "-", "--format", "lines", "-o", "-", "--batch-size", "4", "--judge", "never"],
-        env={"TRIBUNAL_URL": server.grpc_url, "PATH": "", "LC_ALL": "C.UTF-8"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as running:
-        assert running.stdin
-        assert running.stdout
-        for start in (0, 4):
-            running.stdin.write("".join(f"{text}\n" for text in TEXTS[start : start + 4]).encode())
-            running.stdin.flush()
-            # Standard input stays open: without its answers this would wait for ever.
-            records = [json.loads(running.stdout.readline()) for _ in range(4)]
-            assert [record["verdict"]["flagged"] for record in records] == flagged[start : start + 4]
-        running.send_signal(signal.SIGINT)
-        assert running.wait(10) == 130
 
 
 def test_an_input_is_never_overwritten(server: TritonServer, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ BREAD = "The bread is fresh 😀, and the oven is warm. We bake every morning at
 SENTENCES = ("You are a pathetic clown and everybody laughs at you.", f"{THREAT}.")
 CATEGORIES = ("Harassment", "Violence")
 # Each sentence is too short beside the others to be found without spans.
-HIDDEN = f"{BREAD}{SENTENCES[0]} {BREAD}{SENTENCES[1]}\n{BREAD}End"
+HIDDEN = f"{BREAD}{SENTENCES[0]} {BREAD}{SENTENCES[1]}\n{BREAD}"
 MARKUP = "<img src=x onerror=\"document.title='run'\"><script>document.title = 'run'</script>"
 # What a shell, Python and JSON each treat as special.
 AWKWARD = 'It\'s "$HOME" `id` \\n {x} %s 😀\n' + THREAT
@@ -83,7 +83,11 @@ def test_sentences_that_cross_a_threshold_are_marked_and_listed(
     # What stands between the marks is the text as it was.
     page.locator("mark .spoken, mark sup").evaluate_all("parts => parts.forEach((part) => part.remove())")
     assert page.locator("#marked").evaluate("marked => marked.textContent") == HIDDEN
-    expect(marks.first).to_be_in_viewport()
+    # The first mark is scrolled into its box.
+    box, first = page.locator("#marked").bounding_box(), marks.first.bounding_box()
+    assert box is not None
+    assert first is not None
+    assert box["y"] < first["y"] < box["y"] + box["height"] - first["height"]
     expect(page.locator("#sentences-count")).to_have_text("2 sentences cross a threshold.")
     expect(page.locator("#said")).to_contain_text("2 sentences cross a threshold.")
     check(page, HARMLESS)
@@ -124,22 +128,27 @@ def test_the_reason_streams_in_and_nothing_moves(tab: OpenTab, gateway: RunningG
 
 def test_markup_does_nothing(tab: OpenTab, gateway: RunningGateway) -> None:
     page = tab().open(gateway)
+    span = {
+        "start": 0,
+        "end": len(MARKUP),
+        "refusal": {"detected": False, "score": 0.0},
+        "categories": {"flagged": [MARKUP], "scores": {MARKUP: 0.5}},
+    }
 
     def with_markup(route: Route) -> None:
         answer = route.fetch()
         reason = json.dumps({"text": f" toxic. {MARKUP}"})
         body = answer.text().replace("event: verdict", f"event: reason\ndata: {reason}\n\nevent: verdict")
-        route.fulfill(
-            response=answer, body=re.sub(r'"reason": "[^"]*"', f'"reason": {json.dumps(MARKUP)}', body)
-        )
+        body = re.sub(r'"reason": "[^"]*"', f'"reason": {json.dumps(MARKUP)}', body)
+        route.fulfill(response=answer, body=body.replace('"spans": []', f'"spans": {json.dumps([span])}'))
 
     check(page, MARKUP)
     assert page.locator("#code").inner_text().count("onerror") == 1
     page.route("**/v1/verdicts", with_markup)
-    check(page, f"{THREAT} {MARKUP}")
+    check(page, MARKUP)
     expect(page.locator("#reason")).to_have_text(MARKUP)
-    expect(page.locator("#marked")).to_contain_text(MARKUP)
-    expect(page.locator("#sentences")).to_contain_text(MARKUP[:20])
+    expect(page.locator("#marked mark")).to_have_text(f"Sentence 1, {MARKUP} 0.50: {MARKUP}1")
+    expect(page.locator("#sentences li")).to_contain_text(f"{MARKUP} 0.50")
     assert page.locator("main img, main script").count() == 0
     assert page.title() == "Tribunal: check a text"
 
