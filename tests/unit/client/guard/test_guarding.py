@@ -1,4 +1,4 @@
-"""Both guards around streams of chunks: what they release, what ends a stream, and options that are refused."""
+"""Both guards around streams of chunks: what they release, what ends a stream, options that are refused."""
 
 import asyncio
 from collections.abc import Sequence
