@@ -131,12 +131,19 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
                 self._streams.release()
 
     def _arriving(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        """Each request of a call, which is cancelled when it is silent for too long."""
+        """Each request of a call, which is cancelled when it is silent for too long.
+
+        Raises CancelledError when the caller goes.
+        """
         timeout_s = FIRST_MESSAGE_TIMEOUT_S
         while True:
             silence = asyncio.run_coroutine_threadsafe(_cancel_after(timeout_s, context), self._loop)
-            request = next(requests, None)
-            silence.cancel()
+            try:
+                request = next(requests, None)
+            except grpc.RpcError as error:
+                raise CancelledError from error
+            finally:
+                silence.cancel()
             if request is None:
                 return
             yield request

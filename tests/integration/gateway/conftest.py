@@ -102,6 +102,14 @@ def _await_ready(gateway: RunningGateway) -> None:
     raise AssertionError(f"the gateway is not ready: {gateway.log}")
 
 
+def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Wait for `condition`, at most `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="session")
 def gateway(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that lets everybody in, before the demo server."""

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import httpx
@@ -11,7 +12,8 @@ from tribunal import Client
 from tribunal.gateway.grpc_service import MAX_CALLS_OF_CALLER, SERVICE
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.integration.gateway.conftest import RunningGateway
+from launcher.process.server import TritonServer
+from tests.integration.gateway.conftest import RunningGateway, running_gateway, until
 
 HEADS = (
     b"",
@@ -30,6 +32,30 @@ def test_a_connection_whose_head_does_not_come_is_closed(gateway: RunningGateway
         connection.sendall(head)
         while connection.recv(4096):
             pass
+
+
+def test_a_caller_that_leaves_a_stream_is_no_error_of_the_gateway(
+    server: TritonServer, tmp_path: Path
+) -> None:
+    done = threading.Event()
+
+    def one_and_no_more() -> Iterator[bytes]:
+        yield judged.SerializeToString()
+        done.wait(60)
+
+    judged = messages.ModelInferRequest(model_name="judge")
+    judged.inputs.add(name="text", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"Hi")
+    with running_gateway(server.grpc_url, tmp_path) as gateway:
+        with grpc.insecure_channel(gateway.grpc_url) as channel:
+            call = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(one_and_no_more(), timeout=60)
+            is_final = False
+            while not is_final:
+                answer = messages.ModelStreamInferResponse.FromString(next(call)).infer_response
+                is_final = answer.parameters["triton_final_response"].bool_param
+            call.cancel()
+            done.set()
+        until(lambda: "gRPC ModelStreamInfer CANCELLED" in gateway.log)
+    assert "Traceback" not in gateway.log
 
 
 def test_calls_without_a_message_keep_nobody_out_and_are_ended(gateway: RunningGateway) -> None:

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -18,7 +16,7 @@ from tribunal.gateway.keys import hash_key
 
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer
-from tests.integration.gateway.conftest import RunningGateway, running_gateway
+from tests.integration.gateway.conftest import RunningGateway, running_gateway, until
 from tests.integration.launching import launch, wait_until_ready
 
 SECRET = "s3cret-of-alice"  # noqa: S105 - made up
@@ -32,13 +30,6 @@ category_threshold = 0.0
 judge = "never"
 category_threshold = 1.0
 """
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
 
 
 def gauge(gateway: RunningGateway, name: str) -> float:
