@@ -51,7 +51,7 @@ class Question:
     texts: Sequence[str]
     judge: Sequence[JudgeMode | None]
     explain: Sequence[bool | None]
-    spans: Sequence[bool]
+    spans: Sequence[bool | None]
 
     def options(self, policy: Policy) -> list[Options]:
         """The options of each text under `policy`."""
@@ -92,7 +92,7 @@ def read_question(inputs: Mapping[str, Sequence[Any]]) -> Question:
         [_text(row, raw) for row, raw in enumerate(inputs[TEXT])],
         [_mode(raw) for raw in inputs.get(JUDGE_MODE, [None] * batch)],
         list(inputs.get(EXPLAIN, [None] * batch)),
-        list(inputs.get(SPANS, [False] * batch)),
+        list(inputs.get(SPANS, [None] * batch)),
     )
 
 

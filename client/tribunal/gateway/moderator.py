@@ -33,13 +33,13 @@ MAX_WAITING_COST = 32 * 1024
 class Options:
     """How the texts of one request are moderated.
 
-    judge, explain: None is as the policy says. spans: whether the encoders also read each sentence by itself.
+    judge, explain, spans: None is as the policy says.
     """
 
     policy: Policy
     judge: JudgeMode | None = None
     explain: bool | None = None
-    spans: bool = False
+    spans: bool | None = None
 
     @property
     def judge_mode(self) -> JudgeMode | None:
@@ -50,6 +50,11 @@ class Options:
     def with_reason(self) -> bool:
         """Whether the judge gives its reason."""
         return self.policy.explain if self.explain is None else self.explain
+
+    @property
+    def with_spans(self) -> bool:
+        """Whether the encoders also read each sentence by itself."""
+        return self.policy.spans if self.spans is None else self.spans
 
 
 class Moderator:
@@ -178,7 +183,7 @@ class Moderator:
     async def _verdict(self, text: str, options: Options) -> Verdict | GatewayError:
         try:
             return await self._client.moderate(
-                text, judge=options.judge_mode, explain=options.with_reason, spans=options.spans
+                text, judge=options.judge_mode, explain=options.with_reason, spans=options.with_spans
             )
         except TribunalError as error:
             fault = from_tribunal(error)
@@ -193,7 +198,7 @@ def _queue(options: Options) -> str:
 
 
 def _cost(text: str, options: Options) -> int:
-    is_doubled = options.spans and _queue(options) == ENCODERS
+    is_doubled = options.with_spans and _queue(options) == ENCODERS
     return _windows_cost(text) * (COST_OF_SPANS if is_doubled else 1)
 
 

@@ -22,6 +22,7 @@ class Policy(BaseModel):
     """What flags a text. A score at or above its threshold counts as detected.
 
     judge: when the judge is asked; None is as the server is configured. explain: whether it gives a reason.
+    spans: whether the encoders also read each sentence by itself where a request does not say.
     category_threshold: of every category that `category_thresholds` does not name; None is the server's.
     toxicity_threshold: of the judge's P(toxic). refusal_threshold: of the refusal's score. 0.5 is the more
     probable of two labels.
@@ -34,6 +35,7 @@ class Policy(BaseModel):
 
     judge: JudgeMode | None = None
     explain: bool = True
+    spans: bool = False
     category_threshold: Threshold | None = None
     category_thresholds: Mapping[Category, Threshold] = Field(default_factory=dict)
     toxicity_threshold: Threshold = 0.5

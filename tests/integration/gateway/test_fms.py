@@ -38,7 +38,7 @@ def ask(
 
 def test_detections_are_what_the_client_says(fms: httpx.Client, server: TritonServer) -> None:
     with Client(server.grpc_url) as client:
-        verdicts = client.moderate_batch(TEXTS, explain=False, spans=True)
+        verdicts = client.moderate_batch(TEXTS, explain=False)
     for text, verdict, found in zip(TEXTS, verdicts, ask(fms, TEXTS), strict=True):
         expected = {name: verdict.categories.scores[name] for name in verdict.categories.flagged}
         if verdict.flagged:
@@ -55,14 +55,15 @@ def test_detections_are_what_the_client_says(fms: httpx.Client, server: TritonSe
 def test_each_detection_stands_at_its_sentence(fms: httpx.Client) -> None:
     bread = "The bread is fresh 😀, and the oven is warm. We bake every morning at six. " * 4
     text = f"{bread}{INSULT} {bread}{HARMFUL} {bread}"
-    found = ask(fms, [text], judge="never")[0]
+    assert ask(fms, [text], judge="never") == [[]]
+    found = ask(fms, [text], judge="never", spans=True)[0]
     assert (found[0]["detection_type"], found[0]["text"]) == ("flagged", text)
     assert {d["text"]: d["detection_type"] for d in found[1:]} == {
         INSULT: "Harassment",
         HARMFUL: "Guns and Illegal Weapons",
     }
     assert all(d["text"] == text[d["start"] : d["end"]] for d in found)
-    refusals = ask(fms, [f"{bread}{REFUSAL}"], "rejection")[0]
+    refusals = ask(fms, [f"{bread}{REFUSAL}"], "rejection", spans=True)[0]
     assert [d["text"] for d in refusals] == [REFUSAL]
 
 

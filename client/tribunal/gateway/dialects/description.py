@@ -30,6 +30,7 @@ class PolicyAnswer(BaseModel):
     decided_by: Literal["policy", "server"]
     judge: JudgeMode | None
     explain: bool
+    spans: bool
     thresholds: Thresholds
     refusal: FlagOrPass
     judge_failure: FlagOrPass | None
@@ -84,6 +85,7 @@ def policy_answer(name: str, policy: Policy) -> PolicyAnswer:
         decided_by="server" if is_servers else "policy",
         judge=policy.judge,
         explain=policy.explain,
+        spans=policy.spans,
         thresholds=Thresholds(
             categories={category: own.get(category, policy.category_threshold) for category in CATEGORIES},
             toxicity=None if is_servers else policy.toxicity_threshold,

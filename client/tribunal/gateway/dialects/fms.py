@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tribunal.contract import JudgeMode
 from tribunal.gateway.decision import Decision, is_refusal
 from tribunal.gateway.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.dialects.verdicts import SPANS_DESCRIPTION
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.moderator import Options
 from tribunal.gateway.policies import Policy, Threshold
@@ -47,6 +48,7 @@ class DetectorParams(BaseModel):
     judge: JudgeMode | None = Field(
         default=None, description="When the judge is asked; the policy's where it is left out."
     )
+    spans: bool | None = Field(default=None, description=SPANS_DESCRIPTION)
     threshold: Threshold = Field(
         default=0.0, description="Detections with a lower score are left out. The policy's thresholds stay."
     )
@@ -93,7 +95,7 @@ async def contents(
     params = request.detector_params or DetectorParams()
     policy = policies.of(caller, params.policy)
     # The judge reads a text as a whole.
-    spans = detector_id != "judge"
+    spans = False if detector_id == "judge" else params.spans
     options = Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False, spans=spans)
     decisions = await moderator.moderate(request.contents, options, caller)
     return [

@@ -158,7 +158,7 @@ class GenerateRequest(BaseModel):
     text: str
     judge: JudgeMode | None = None
     explain: bool | None = None
-    spans: bool = False
+    spans: bool | None = None
 
 
 @router.post("/v2/models/moderation/generate")

@@ -80,7 +80,7 @@ class ModerationRequest(BaseModel):
     )
     judge: JudgeMode | None = Field(None, description="When the judge is asked; the policy's by default.")
     explain: bool | None = Field(None, description="Whether the judge gives its reason.")
-    spans: bool = Field(False, description=SPANS_DESCRIPTION)
+    spans: bool | None = Field(None, description=SPANS_DESCRIPTION)
 
 
 class ModerationResult(BaseModel):

@@ -87,7 +87,7 @@ async def analyze(
 ) -> dict[str, Any]:
     """Scores of a comment. The judge is asked, as the caller's policy says, for TOXICITY only."""
     check(request)
-    spans = bool(request.span_annotations)
+    spans = True if request.span_annotations else None
     options = Options(policies.of(caller, None), explain=False, spans=spans)
     if TOXICITY not in request.requested_attributes:
         options = replace(options, judge="never")
@@ -137,7 +137,7 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
             f"the judge gave no answer, and {TOXICITY} is its score",
             retry_after_s=DEFAULT_RETRY_AFTER_S,
         )
-    text, spans = request.comment.text, decision.spans
+    text, spans = request.comment.text, decision.spans if request.span_annotations else None
     places = utf16_places(text, spans or ())
     scores: dict[str, Any] = {}
     for name, parameters in request.requested_attributes.items():

@@ -20,8 +20,8 @@ from tribunal.gateway.settings import MAX_TEXTS
 
 router = APIRouter(tags=["verdicts"])
 SPANS_DESCRIPTION = (
-    "Whether the encoders also read each sentence by itself. The highest score counts, and `spans` names the "
-    "sentences that cross a threshold. It takes about twice the time of the encoders."
+    "Whether the encoders also read each sentence by itself; the policy's where it is left out. The highest "
+    "score counts, and `spans` names the sentences that cross a threshold. It doubles the encoders' time."
 )
 # nginx holds an answer back until it has some KiB of it, unless it is told otherwise.
 NO_BUFFERING = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
@@ -105,7 +105,7 @@ class VerdictRequest(BaseModel):
         None, description="When the judge is asked; the policy's where it is left out."
     )
     explain: bool | None = Field(None, description="Whether the judge gives its reason.")
-    spans: bool = Field(False, description=SPANS_DESCRIPTION)
+    spans: bool | None = Field(None, description=SPANS_DESCRIPTION)
     stream: bool = Field(
         False,
         description="For one text: server-sent events `encoders` (a verdict without the judge), `reason` "
