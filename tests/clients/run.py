@@ -37,6 +37,9 @@ UV = CHECKOUT / ".venv" / "bin" / "uv"
 CHECK_TIMEOUT_S = 300
 POLICIES = """[policies.strict]
 refusal = "flag"
+
+[policies.sentences]
+spans = true
 """
 
 
@@ -89,6 +92,7 @@ def write_keys(file: Path) -> dict[str, str]:
     callers = {
         "TRIBUNAL_KEY": ("alice", "default", None),
         "TRIBUNAL_STRICT_KEY": ("bob", "strict", None),
+        "TRIBUNAL_SENTENCES_KEY": ("dora", "sentences", None),
         "TRIBUNAL_LIMITED_KEY": ("carol", "default", "2/hour"),
     }
     keys, lines = {}, []

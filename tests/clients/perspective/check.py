@@ -54,7 +54,7 @@ def analyze(client: Any, text: str, *attributes: str, **fields: Any) -> dict[str
 
 def check_spans_and_thresholds(client: Any) -> None:
     """The span of an insult in a comment, or the whole comment; a score below its threshold is left out."""
-    comment = f"{HARMLESS} 😀 {INSULT} {HARMLESS}"
+    comment = f"😀 {HARMLESS} {INSULT} {HARMLESS}"
     scores = analyze(client, comment, "INSULT", "PROFANITY", spanAnnotations=True)["attributeScores"]
     begin, units = len(HARMLESS) + 4, len(comment) + 1
     for name, places in {"INSULT": (begin, begin + len(INSULT)), "PROFANITY": (0, units)}.items():
