@@ -15,6 +15,7 @@ from perf import (
     judge_layer,
     judge_throughput,
     length_buckets,
+    overhead,
     overload,
     plot,
     scaling,
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "gateway": (gateway_overhead, 5),
     "guard": (guard, 1),
     "spans": (spans, 5),
+    "overhead": (overhead, 5),
 }
 REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
@@ -83,6 +85,8 @@ def command_line() -> argparse.ArgumentParser:
         )
         if module is judge_throughput:
             judge_throughput.add_options(command)
+        if module is overhead:
+            overhead.add_options(command)
     soak.add_options(add_command("soak", soak))
     attack.add_options(add_command("attack", attack))
     overload.add_options(add_command("overload", overload))

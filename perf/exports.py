@@ -16,7 +16,7 @@ from rich.console import Console
 from export_scripts.hub_models import ENCODERS
 from launcher.repository.contract import CHECKOUT
 from launcher.repository.manifest import MANIFEST
-from perf.paths import OUTPUT_FOLDER
+from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 
 CHECKPOINTS = OUTPUT_FOLDER / "checkpoints"
 PRECISIONS = ("fp32", "int8")
@@ -38,6 +38,30 @@ def export_encoders() -> None:
     ]
     with console.status("exporting the full-size encoders"), ThreadPoolExecutor(len(PRECISIONS)) as pool:
         list(pool.map(lambda precision: export(precision, ENCODERS), missing))
+
+
+def exported_in(checkout: Path, precision: str | None) -> Path:
+    """The repository of a checkout's encoders, exported by it unless that was done; raises RuntimeError.
+
+    precision: of the full-size encoders; None for the demonstration's.
+    """
+    repository = checkout / (full_size_repository(precision) if precision else DEMO_REPOSITORY).relative_to(
+        CHECKOUT
+    )
+    if not (repository / MANIFEST).exists():
+        if precision and not CHECKPOINTS.exists():
+            write_checkpoints(ENCODERS)
+        source = (
+            [*("--source", str(CHECKPOINTS)), *("--precision", precision)]
+            if precision
+            else ["--source", "demo"]
+        )
+        with console.status(f"exporting the encoders of {checkout}"):
+            run_module(
+                *("export_scripts", *source, "--models", *ENCODERS, "--repository", str(repository)),
+                checkout=checkout,
+            )
+    return repository
 
 
 def export_encoders_and_judge() -> Path:
@@ -66,11 +90,11 @@ def export(precision: str, models: Iterable[str]) -> None:
     run_module("export_scripts", *options, "--repository", str(full_size_repository(precision)))
 
 
-def run_module(name: str, *arguments: str) -> None:
-    """Run a module of the project in its own process; raises RuntimeError with the end of its output."""
+def run_module(name: str, *arguments: str, checkout: Path = CHECKOUT) -> None:
+    """Run a module of a checkout in its own process; raises RuntimeError with the end of its output."""
     completed = subprocess.run(
         [sys.executable, "-m", name, *arguments],
-        cwd=CHECKOUT,
+        cwd=checkout,
         # Two exports run at once; with more threads they would compete for the cores.
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

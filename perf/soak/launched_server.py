@@ -25,15 +25,19 @@ class LaunchedServer:
 
     log_file: receives the launcher's standard error, of all its starts; Triton's log is beside it.
     options: more options of the launcher.
+    checkout: whose launcher it is.
     """
 
-    def __init__(self, repository: Path, ports: Ports, log_file: Path, *options: str) -> None:
+    def __init__(
+        self, repository: Path, ports: Ports, log_file: Path, *options: str, checkout: Path = CHECKOUT
+    ) -> None:
         self._command: list[str | Path] = [
             *(sys.executable, "-m", "launcher", "--repository", repository),
             *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
             *("--metrics-port", str(ports.metrics), "--log-file", log_file.with_suffix(".triton.log")),
             *options,
         ]
+        self._checkout = checkout
         self._log_file = log_file
         self._log_file.unlink(missing_ok=True)
         self.ports = ports
@@ -62,7 +66,7 @@ class LaunchedServer:
     def start(self) -> None:
         """Start the launcher; the server is ready once `Client.is_ready` returns True."""
         with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=CHECKOUT, stderr=log)
+            self._process = subprocess.Popen(self._command, cwd=self._checkout, stderr=log)
 
     def stop(self, stop_signal: int = signal.SIGTERM) -> None:
         """Send the launcher a signal and wait for its end; after SIGKILL, kill what it had started, too."""
