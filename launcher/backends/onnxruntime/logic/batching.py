@@ -11,6 +11,8 @@ Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 def group_by_shape(requests: Sequence[Tensors]) -> list[list[int]]:
     """Indices of `requests` in groups whose tensors agree in every axis but the first, the batch."""
+    if len(requests) == 1:
+        return [[0]]
     groups = defaultdict(list)
     for index, tensors in enumerate(requests):
         groups[tuple((name, tensor.shape[1:]) for name, tensor in sorted(tensors.items()))].append(index)
@@ -28,6 +30,8 @@ def split(
     outputs: Sequence[npt.NDArray[np.generic]], batch_sizes: Sequence[int]
 ) -> list[list[npt.NDArray[np.generic]]]:
     """Cut each of `outputs` [batch, ...] into one piece a request; returns the pieces by request."""
+    if len(batch_sizes) == 1:
+        return [list(outputs)]
     ends = np.cumsum(batch_sizes)
     return [
         [output[end - size : end] for output in outputs] for size, end in zip(batch_sizes, ends, strict=True)
