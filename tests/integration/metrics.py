@@ -34,5 +34,5 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 def _exposed_name(parsed: str) -> str:
-    """Undo what the parser does to counters that do not end in `_total`, as Triton's own do not."""
-    return parsed.removesuffix("_total") if parsed.startswith("nv_") else parsed
+    """Undo what the parser does to counters that do not end in `_total`: Triton's own, and `tokenizer`'s."""
+    return parsed.removesuffix("_total") if parsed.startswith(("nv_", "tribunal_text_")) else parsed

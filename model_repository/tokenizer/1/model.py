@@ -4,6 +4,7 @@ A text whose `spans` are asked for is read in its sentences as well; `sentences`
 """
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import triton_python_backend_utils as pb_utils
 from logic.encoding import InvalidText, TextEncoder, decode_texts
 from logic.normalization import normalizer
 from logic.reading import Reader, places_tensor
+from logic.text_metrics import Histogram
 from logic.windows import TooManyWindows, WindowLimits, pad_batch
 from tokenizers import Tokenizer
 
@@ -19,6 +21,7 @@ ENCODERS = ("rejection", "aegis")
 TEXT_BYTES_BUCKETS = [64, 256, 1024, 4096, 16384, 65536]
 WINDOWS_BUCKETS = [1, 2, 4, 8, 16, 32]
 SENTENCES_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+REPORT_PERIOD_S = 1.0
 
 
 class TritonPythonModel:
@@ -51,37 +54,54 @@ class TritonPythonModel:
             limits=WindowLimits(limits["max_request_windows"], limits["max_padded_windows"]),
         )
         self._create_metrics()
+        self.ending = threading.Event()
+        self.reporter = threading.Thread(target=self._report, daemon=True)
+        self.reporter.start()
 
     def _create_metrics(self) -> None:
         families = pb_utils.MetricFamily
-        self.text_bytes_family = families(
-            name="tribunal_text_bytes",
-            description="Length of the texts that were read, in bytes of UTF-8.",
-            kind=families.HISTOGRAM,
-        )
-        self.windows_family = families(
-            name="tribunal_text_windows",
-            description="Windows of up to 512 tokens that a text is read in.",
-            kind=families.HISTOGRAM,
-        )
-        self.sentences_family = families(
-            name="tribunal_text_sentences",
-            description="Sentences that a text is read in whose spans are asked for.",
-            kind=families.HISTOGRAM,
-        )
+        self.text_bytes = Histogram("tribunal_text_bytes", TEXT_BYTES_BUCKETS)
+        self.text_windows = Histogram("tribunal_text_windows", WINDOWS_BUCKETS)
+        self.text_sentences = Histogram("tribunal_text_sentences", SENTENCES_BUCKETS)
+        self.histograms = {
+            self.text_bytes: "Length of the texts that were read, in bytes of UTF-8.",
+            self.text_windows: "Windows of up to 512 tokens that a text is read in.",
+            self.text_sentences: "Sentences that a text is read in whose spans are asked for.",
+        }
+        self.families = {
+            name: families(name=name, description=description, kind=families.COUNTER)
+            for histogram, description in self.histograms.items()
+            for name in dict.fromkeys(series.counter for series in histogram.series)
+        }
+        self.counters = {
+            series: self.families[series.counter].Metric(labels=series.labels)
+            for histogram in self.histograms
+            for series in histogram.series
+        }
         self.invalid_family = families(
             name="tribunal_invalid_requests_total",
             description="Requests refused for what a caller sent, by the input that was wrong.",
             kind=families.COUNTER,
         )
-        self.text_bytes = self.text_bytes_family.Metric(labels={}, buckets=TEXT_BYTES_BUCKETS)
-        self.text_windows = self.windows_family.Metric(labels={}, buckets=WINDOWS_BUCKETS)
-        self.text_sentences = self.sentences_family.Metric(labels={}, buckets=SENTENCES_BUCKETS)
         self.invalid_texts = self.invalid_family.Metric(labels={"input": "text"})
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request, or refuse it with INVALID_ARG where its texts break a limit."""
         return [self._encode(request) for request in requests]
+
+    def finalize(self) -> None:
+        """Stop counting."""
+        self.ending.set()
+        self.reporter.join()
+
+    def _report(self) -> None:
+        while not self.ending.wait(REPORT_PERIOD_S):
+            for histogram in self.histograms:
+                for series, count in histogram.take().items():
+                    try:
+                        self.counters[series].increment(count)
+                    except Exception as error:  # noqa: BLE001 - the thread that reports must go on
+                        pb_utils.Logger.log_warn(f"tokenizer: {series} was not counted: {error!r}")
 
     def _encode(self, request: Any) -> Any:
         raw = pb_utils.get_input_tensor_by_name(request, "text").as_numpy()
@@ -101,13 +121,11 @@ class TritonPythonModel:
             )
             outputs.append(pb_utils.Tensor(f"{name}_input_ids", input_ids))
             outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
-        for content, reading in zip(raw[:, 0], readings, strict=True):
-            self.text_bytes.observe(len(content))
-            self.text_windows.observe(reading.text_windows)
-            if reading.sentences:
-                self.text_sentences.observe(len(reading.sentences))
         windows = np.array([[reading.text_windows] for reading in readings], dtype=np.int32)
         truncated = np.array([[reading.truncated] for reading in readings], dtype=np.bool_)
+        self.text_bytes.observe(map(len, raw[:, 0]))
+        self.text_windows.observe(windows[:, 0].tolist())
+        self.text_sentences.observe(len(reading.sentences) for reading in readings if reading.sentences)
         outputs.append(pb_utils.Tensor("windows", windows))
         outputs.append(pb_utils.Tensor("truncated", truncated))
         outputs.append(pb_utils.Tensor("sentences", places_tensor(readings)))

@@ -84,7 +84,9 @@ class TextEncoder:
 
     def ids(self, text: str) -> list[int]:
         """The token ids of `text`, without special tokens."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        # Without the offsets of the tokens, which only the batch's method can leave out.
+        (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        ids: list[int] = encoding.ids
         return ids
 
     def window(self, ids: Sequence[int]) -> Window:
