@@ -24,7 +24,6 @@ JUDGE = "judge"
 MAX_CALLS_IN_FLIGHT = 64
 # A request of many or long texts leaves calls to the others, and still fills the batches of the LLM.
 MAX_CALLS_OF_REQUEST = 16
-INPUTS = ("text", "judge", "explain", "aegis_logits", "truncated")
 # Up to the time limit of the config, and beyond it for what it cut off.
 DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
 
@@ -60,17 +59,17 @@ class TritonPythonModel:
         """Answer the requests that ask nothing, and take the others on; each is answered by itself.
 
         None is answered with an error: while `rejection` still runs, an error of this step makes Triton 24.10
-        keep the memory of the request for good, or ends it where the caller has gone. Inputs are copied here:
-        a request's memory is Triton's again once its answer is sent.
+        keep the memory of the request for good, or ends it where the caller has gone. Inputs of requests that
+        ask are copied: a request's memory is Triton's again once its answer is sent.
         """
         responses = []
         for request in requests:
-            inputs = {name: _input(request, name) for name in INPUTS}
+            tensors = {tensor.name(): tensor for tensor in request.inputs()}
             try:
-                asked = self._asked(inputs)
+                asked = self._asked(tensors)
             except InvalidMode as error:
                 self.invalid_modes.increment(1)
-                refusal = [refused(str(error))] * len(inputs["text"])
+                refusal = [refused(str(error))] * len(tensors["text"].as_numpy())
                 responses.append(pb_utils.InferenceResponse(_tensors(refusal)))
                 continue
             # Triton marks a request whose caller has gone when it schedules it here, and never later.
@@ -78,6 +77,7 @@ class TritonPythonModel:
                 unheard = [UNAVAILABLE if asks else SKIPPED for asks in asked]
                 responses.append(pb_utils.InferenceResponse(_tensors(unheard)))
             elif any(asked):
+                inputs = {name: tensor.as_numpy().copy() for name, tensor in tensors.items()}
                 answering = self._answer(inputs, asked, request.get_response_sender())
                 asyncio.run_coroutine_threadsafe(answering, self.loop)
                 responses.append(None)
@@ -118,13 +118,16 @@ class TritonPythonModel:
     def _observe(self, status: Status, seconds: float) -> None:
         self.durations[status].observe(seconds)
 
-    def _asked(self, inputs: dict[str, Any]) -> list[bool]:
-        modes = inputs["judge"]
-        undecided = self.band.asks(inputs["aegis_logits"], inputs["truncated"])
-        asked = []
-        for row in range(len(inputs["text"])):
-            mode = self.modes.default if modes is None else self.modes.read(modes[row, 0])
-            asked.append(mode == "always" or (mode == "auto" and bool(undecided[row])))
+    def _asked(self, tensors: dict[str, Any]) -> list[bool]:
+        truncated = tensors["truncated"].as_numpy()
+        modes = [self.modes.default] * len(truncated)
+        if "judge" in tensors:
+            modes = [self.modes.read(mode) for mode in tensors["judge"].as_numpy()[:, 0]]
+        asked = [mode == "always" for mode in modes]
+        if "auto" in modes:
+            undecided = self.band.asks(tensors["aegis_logits"].as_numpy(), truncated)
+            for row, mode in enumerate(modes):
+                asked[row] |= mode == "auto" and bool(undecided[row])
         return asked
 
     async def _answer(self, inputs: dict[str, Any], asked: list[bool], sender: Any) -> None:
@@ -167,17 +170,12 @@ def _warn(line: str) -> None:
 
 
 def _questions(inputs: dict[str, Any], asked: list[bool]) -> list[Question]:
-    explain = inputs["explain"]
+    explain = inputs.get("explain")
     return [
         Question(inputs["text"][row, 0].decode("utf-8"), explain is None or bool(explain[row, 0]))
         for row, asks in enumerate(asked)
         if asks
     ]
-
-
-def _input(request: Any, name: str) -> Any:
-    tensor = pb_utils.get_input_tensor_by_name(request, name)
-    return None if tensor is None else tensor.as_numpy().copy()
 
 
 def _tensors(judgements: list[Judgement]) -> list[Any]:

@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 from logic.decision_metrics import COUNTERS, Tally, all_series, report
 from logic.policy import REFUSED, Policy, Toxicity
 from logic.scores import category_probabilities, rejection_probabilities
-from logic.spans import spans_of
+from logic.spans import rows_with_spans, spans_of
 
 # Each change of a counter is a message to Triton, which would cost every text more than its decision.
 REPORT_PERIOD_S = 1.0
@@ -53,8 +53,10 @@ class TritonPythonModel:
             report(self.tally.take(), self.counters, _warn)
 
     def _decide(self, request: Any) -> Any:
+        inputs = {tensor.name(): tensor for tensor in request.inputs()}
+
         def values(name: str) -> Any:
-            return pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+            return inputs[name].as_numpy()
 
         rejection_logits, aegis_logits = values("rejection_logits"), values("aegis_logits")
         if not (rejection_logits.size and aegis_logits.size):
@@ -85,21 +87,21 @@ class TritonPythonModel:
                 strict=True,
             )
         ]
-        for row, places in enumerate(values("sentences")):
-            spans = spans_of(places, rejection[row], categories[row], self.policy)
-            if spans is not None:
-                verdicts[row]["spans"] = spans
+        places = values("sentences")
+        for row in rows_with_spans(places):
+            verdicts[row]["spans"] = spans_of(places[row], rejection[row], categories[row], self.policy)
         flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
         documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)
         self.tally.add(verdicts)
+        outputs = {
+            "rejection_score": rejection_score,
+            "category_scores": category_scores,
+            "toxicity_score": values("toxicity_score"),
+            "flagged": flagged,
+            "verdict": documents,
+        }
         return pb_utils.InferenceResponse(
-            [
-                pb_utils.Tensor("rejection_score", rejection_score),
-                pb_utils.Tensor("category_scores", category_scores),
-                pb_utils.Tensor("toxicity_score", values("toxicity_score")),
-                pb_utils.Tensor("flagged", flagged),
-                pb_utils.Tensor("verdict", documents),
-            ]
+            [pb_utils.Tensor(name, outputs[name]) for name in request.requested_output_names()]
         )
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 FLAG_OR_PASS = ("flag", "pass")
@@ -99,7 +99,7 @@ class Policy:
         return {
             "flagged": bool(encoders["categories"]["flagged"]) or self._flags(toxicity, truncated=truncated),
             **encoders,
-            "toxicity": asdict(toxicity),
+            "toxicity": dict(vars(toxicity)),
             "windows": windows,
             "truncated": truncated,
         }

@@ -10,18 +10,22 @@ from .policy import Policy
 Floats = npt.NDArray[np.float32]
 
 
+def rows_with_spans(places: npt.NDArray[np.int32]) -> list[int]:
+    """Rows of the texts whose spans were asked for, by the first of `places` INT32 [batch, sentences, 2]."""
+    rows: list[int] = np.flatnonzero(places[:, 0, 0] >= 0).tolist()
+    return rows
+
+
 def spans_of(
     places: npt.NDArray[np.int32], rejection: Floats, categories: Floats, policy: Policy
-) -> list[dict[str, Any]] | None:
-    """The verdict's field `spans` of one text, in order; None where it was not asked for.
+) -> list[dict[str, Any]]:
+    """The verdict's field `spans` of one text, in order.
 
     places: INT32 [sentences, 2], first and last code point of each sentence; negative behind the last one.
     A sentence in two forms stands there twice, and its highest scores count.
     rejection: FP32 [windows], categories: FP32 [windows, categories]; the window of each sentence first.
     """
     count = int((places[:, 0] >= 0).sum())
-    if not count:
-        return None
     read, first = np.unique(places[:count], axis=0, return_index=True)
     highest_rejection = np.maximum.reduceat(rejection[:count], first).tolist()
     highest_categories = np.maximum.reduceat(categories[:count], first, axis=0).tolist()

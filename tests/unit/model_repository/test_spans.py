@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_repository.verdict.logic.policy import Policy
-from model_repository.verdict.logic.spans import spans_of
+from model_repository.verdict.logic.spans import rows_with_spans, spans_of
 
 LABELS = ("Threat", "Violence")
 POLICY = Policy(LABELS, 0.5, (0.5, 0.9), 0.5, flags_judge_failure=True, flags_truncation=True)
@@ -19,8 +19,11 @@ def places(*values: tuple[int, int]) -> npt.NDArray[np.int32]:
     return np.array(values, dtype=np.int32)
 
 
-def test_spans_that_were_not_asked_for_are_none() -> None:
-    assert spans_of(places(NONE), floats(0.9), floats((0.9, 0.9)), POLICY) is None
+def test_spans_are_of_the_texts_that_ask() -> None:
+    assert rows_with_spans(np.array([[NONE, NONE], [(0, 0), NONE], [(0, 3), (4, 6)]], dtype=np.int32)) == [
+        1,
+        2,
+    ]
 
 
 def test_only_what_crosses_a_threshold_is_a_span() -> None:
@@ -54,7 +57,6 @@ def test_a_sentence_in_two_forms_has_the_highest_scores() -> None:
         floats((0.0, 0.0), (0.5, 0.25), (0.0, 0.0)),
         POLICY,
     )
-    assert spans is not None
     ((span),) = spans
     assert span["refusal"]["score"] == 0.75
     assert span["categories"]["scores"] == {"Threat": 0.5, "Violence": 0.25}
