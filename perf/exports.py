@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from launcher.repository.manifest import MANIFEST
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 
 CHECKPOINTS = OUTPUT_FOLDER / "checkpoints"
-PRECISIONS = ("fp32", "int8")
+PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
 ERROR_CHARACTERS = 500
 console = Console()
 

@@ -10,9 +10,8 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from perf.baselines.registry import reference_at
-from perf.compare import TRIBUNAL, description
-from perf.rounds import THROUGHPUT_CALLERS, decode_rounds, figures_at
+from perf.compare import TRIBUNAL, description, ratios_at
+from perf.rounds import THROUGHPUT_CALLERS, decode_rounds
 from perf.samples import read_samples
 from perf.sweep import RATES_PER_S
 
@@ -39,10 +38,8 @@ def hardware_line(hardware: dict[str, Any]) -> str:
 
 
 def draw_ratios(document: dict[str, Any]) -> Figure:
-    """Throughput of Tribunal and of every baseline, relative to the reference."""
-    figures = figures_at(decode_rounds(document["samples"]), THROUGHPUT_CALLERS)
-    reference = reference_at(THROUGHPUT_CALLERS)
-    ratios = {name: row.texts_per_s / figures[reference.name].texts_per_s for name, row in figures.items()}
+    """Throughput of Tribunal and of every baseline, relative to raw ONNX Runtime at the same precision."""
+    ratios = ratios_at(decode_rounds(document["samples"]), THROUGHPUT_CALLERS)
     names = sorted(ratios, key=ratios.__getitem__)
     figure, axes = pyplot.subplots()
     bars = axes.barh(
@@ -53,7 +50,7 @@ def draw_ratios(document: dict[str, Any]) -> Figure:
     axes.bar_label(bars, [f"{ratios[name]:.2f}" for name in names], padding=3)
     axes.margins(x=0.1)
     axes.axvline(1.0, color="black", linewidth=0.8, zorder=0.5)
-    axes.set_xlabel(f"throughput at {THROUGHPUT_CALLERS} callers, relative to {reference.description} (fp32)")
+    axes.set_xlabel(f"throughput at {THROUGHPUT_CALLERS} callers, relative to raw ONNX Runtime")
     axes.set_title(hardware_line(document["hardware"]), fontsize=9)
     return figure
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from perf.baselines.registry import Precision, all_baselines
 from perf.compare import TRIBUNAL, description
 from perf.judge_throughput import judge_ratio
 from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, decode_rounds, figures_at
@@ -33,19 +34,24 @@ def compare_rows(document: dict[str, Any]) -> Iterator[Row]:
     throughput = figures_at(samples, THROUGHPUT_CALLERS)
     latency = figures_at(samples, LATENCY_CALLERS)
     for precision, tribunal in TRIBUNAL.items():
-        for name in baseline_names(throughput):
+        for name in compared_with(precision, throughput):
             ratio = throughput[tribunal].texts_per_s / throughput[name].texts_per_s
             measured = f"throughput at {THROUGHPUT_CALLERS} callers, {precision}"
             yield Row(measured, description(name), f"{ratio:.2f}", "higher")
-        for name in baseline_names(latency):
+        for name in compared_with(precision, latency):
             ratio = latency[tribunal].p50_ms / latency[name].p50_ms
             measured = f"median latency at one caller, {precision}"
             yield Row(measured, description(name), f"{ratio:.2f}", "lower")
 
 
-def baseline_names(figures: Iterable[str]) -> list[str]:
-    """The names that are not Tribunal's."""
-    return [name for name in figures if name not in TRIBUNAL.values()]
+def compared_with(precision: Precision, figures: Iterable[str]) -> list[str]:
+    """The baselines of `figures`, without the references of other precisions."""
+    baselines = all_baselines()
+    return [
+        name
+        for name in figures
+        if name in baselines and not (baselines[name].is_reference and baselines[name].precision != precision)
+    ]
 
 
 def shapes_rows(document: dict[str, Any]) -> Iterator[Row]:

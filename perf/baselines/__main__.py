@@ -1,8 +1,9 @@
 """`python -m perf.baselines`: runs one library baseline, as `python -m perf compare` starts it.
 
-Each line of standard input is a number of callers. The process then screens the workload once with that
-many callers, and writes a line of JSON: the seconds that the whole workload took, and the milliseconds of
-each text. Before the first round it writes an empty JSON object, which says that it is ready.
+Each line of standard input is a number of callers. The process then screens the workload with that many
+callers, as often as `passes_at` says, and writes a line of JSON: the seconds that it took, and the
+milliseconds of each text, its waiting included. Before the first round it writes an empty JSON object,
+which says that it is ready.
 """
 
 import argparse
@@ -23,9 +24,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m perf.baselines", description=__doc__)
     parser.add_argument("name", choices=library_baselines, help="the baseline to run")
     parser.add_argument("checkpoints", type=Path, help="folder of the encoders' PyTorch weights")
-    parser.add_argument("repository", type=Path, help="model repository with the encoders' ONNX files")
+    parser.add_argument(
+        "repositories", type=Path, help="folder of the model repositories with the encoders' ONNX files"
+    )
     options = parser.parse_args()
-    encoders = EncoderFiles(options.checkpoints, options.repository)
+    encoders = EncoderFiles(options.checkpoints, options.repositories)
     with library_baselines[options.name].load(encoders) as run_round:
         print("{}", flush=True)  # noqa: T201
         for line in sys.stdin:

@@ -21,11 +21,11 @@ from pydantic import BaseModel
 
 from launcher.exposure.ports import free_ports
 from launcher.repository.contract import CHECKOUT
-from perf.baselines.registry import EncoderFiles, RunRound
+from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.transformers_pipelines import load_pipelines
 from perf.load.callers import send_workload
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import THROUGHPUT_CALLERS, Round
+from perf.rounds import THROUGHPUT_CALLERS, Round, passes_at
 
 START_TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.2
@@ -46,6 +46,7 @@ class FastApiBaseline:
     description: str = "transformers pipelines behind FastAPI"
     callers: int = THROUGHPUT_CALLERS
     is_reference: bool = False
+    precision: Precision = "fp32"
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:
@@ -85,14 +86,14 @@ def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def run_round(url: str, callers: int) -> Round:
-    """Screen the workload once through the server at `url`."""
+    """Screen the workload through the server at `url`."""
     with requests.Session() as session:
 
         def screen(text: str) -> None:
             response = session.post(f"{url}/moderate", json={"text": text}, timeout=REQUEST_TIMEOUT_S)
             response.raise_for_status()
 
-        return send_workload(screen, callers)
+        return send_workload(screen, callers, passes_at(callers))
 
 
 def main() -> None:

@@ -2,16 +2,16 @@
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from perf.baselines.registry import EncoderFiles, RunRound
+from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
+from perf.load.callers import send_workload
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import Round
+from perf.rounds import Round, passes_at
 
 # Screens one text; what it returns is not looked at.
 Screen = Callable[[str], object]
@@ -22,7 +22,7 @@ class LibraryBaseline:
     """A baseline, whose process runs `python -m perf.baselines <name> ...`.
 
     open_screen: loads the encoders in that process.
-    max_threads: screens at most so many texts at once, however many callers there are.
+    max_threads: screens at most so many texts at once; those of the other callers wait their turn.
     """
 
     name: str
@@ -31,6 +31,7 @@ class LibraryBaseline:
     open_screen: Callable[[EncoderFiles], Screen]
     max_threads: int = 1
     is_reference: bool = False
+    precision: Precision = "fp32"
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:
@@ -41,7 +42,7 @@ class LibraryBaseline:
             "perf.baselines",
             self.name,
             encoders.checkpoints,
-            encoders.repository,
+            encoders.repositories,
         ]
         with RoundProcess(command, LIBRARY_ENVIRONMENT) as process:
             process.wait_until_ready()
@@ -50,27 +51,15 @@ class LibraryBaseline:
     @contextlib.contextmanager
     def load(self, encoders: EncoderFiles) -> Iterator[RunRound]:
         """Load the encoders in this process and warm them up; yields what runs a round."""
-        texts = read_workload()
         screen = self.open_screen(encoders)
-        for text in texts[:WARM_UP_TEXTS]:
+        for text in read_workload()[:WARM_UP_TEXTS]:
             screen(text)
-        with contextlib.ExitStack() as stack:
-            pools = {
-                threads: stack.enter_context(ThreadPoolExecutor(threads))
-                for threads in range(1, self.max_threads + 1)
-            }
+        with ThreadPoolExecutor(self.max_threads) as workers:
+
+            def screen_in_turn(text: str) -> None:
+                workers.submit(screen, text).result()
 
             def run_round(callers: int) -> Round:
-                started_s = time.perf_counter()
-                pool = pools[min(callers, self.max_threads)]
-                latencies_ms = list(pool.map(lambda text: latency_ms(screen, text), texts))
-                return Round(time.perf_counter() - started_s, latencies_ms)
+                return send_workload(screen_in_turn, callers, passes_at(callers))
 
             yield run_round
-
-
-def latency_ms(screen: Screen, text: str) -> float:
-    """Milliseconds that one text takes."""
-    started_s = time.perf_counter()
-    screen(text)
-    return (time.perf_counter() - started_s) * 1000

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from perf.baselines.registry import EncoderFiles, RunRound
+from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_FILE
 from perf.paths import OUTPUT_FOLDER, TOOLS_FOLDER
@@ -31,6 +31,7 @@ class LlmGuardBaseline:
     description: str = "LLM Guard's NoRefusal scanner (refusal alone, first 128 tokens)"
     callers: int = LATENCY_CALLERS
     is_reference: bool = False
+    precision: Precision = "fp32"
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:

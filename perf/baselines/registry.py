@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from perf import baselines
 from perf.rounds import Round
 
-# Screens the whole workload with a number of callers.
+Precision = Literal["fp32", "int8"]
+# Screens the workload, as often as `passes_at` says, with a number of callers.
 RunRound = Callable[[int], Round]
 
 
@@ -22,11 +23,15 @@ class EncoderFiles:
     """Where the encoders that a baseline screens with are.
 
     checkpoints: has a folder with the PyTorch weights of each encoder.
-    repository: a Triton model repository with the ONNX file of each encoder, in fp32.
+    repositories: has a Triton model repository for each precision, with the ONNX file of each encoder.
     """
 
     checkpoints: Path
-    repository: Path
+    repositories: Path
+
+    def repository(self, precision: Precision) -> Path:
+        """The model repository of the encoders at `precision`."""
+        return self.repositories / precision
 
 
 class Baseline(Protocol):
@@ -45,8 +50,12 @@ class Baseline(Protocol):
         """The number of callers at which the baseline is compared with Tribunal."""
 
     @property
+    def precision(self) -> Precision:
+        """Of its weights."""
+
+    @property
     def is_reference(self) -> bool:
-        """Whether the ratios at this number of callers are ratios to this baseline."""
+        """Whether the ratios at this number of callers and this precision are ratios to this baseline."""
 
     def start(self, encoders: EncoderFiles) -> AbstractContextManager[RunRound]:
         """Load and warm up; between the rounds of the context nothing may run."""
@@ -75,12 +84,16 @@ def baselines_of(modules: Iterable[ModuleType]) -> dict[str, Baseline]:
 
 
 def baselines_at(callers: int) -> list[Baseline]:
-    """The baselines that are compared at a number of callers, the reference first."""
+    """The baselines that are compared at a number of callers, the references first."""
     chosen = [baseline for baseline in all_baselines().values() if baseline.callers == callers]
     return sorted(chosen, key=lambda baseline: not baseline.is_reference)
 
 
-def reference_at(callers: int) -> Baseline:
-    """The baseline that the ratios at a number of callers refer to; raises ValueError unless there is one."""
-    (reference,) = [baseline for baseline in baselines_at(callers) if baseline.is_reference]
+def reference_at(callers: int, precision: Precision) -> Baseline:
+    """The baseline that ratios refer to at a number of callers; raises ValueError unless there is one."""
+    (reference,) = [
+        baseline
+        for baseline in baselines_at(callers)
+        if baseline.is_reference and baseline.precision == precision
+    ]
     return reference

@@ -11,8 +11,8 @@ from perf.load.workload import WARM_UP_TEXTS, read_workload
 from perf.rounds import Round
 
 
-def send_workload(screen: Callable[[str], object], callers: int) -> Round:
-    """Screen the workload through a server, with so many callers at once.
+def send_workload(screen: Callable[[str], object], callers: int, passes: int = 1) -> Round:
+    """Screen the workload `passes` times, with so many callers at once.
 
     screen: sends one text; the text counts as failed where it raises TribunalError or RequestException.
     """
@@ -27,15 +27,15 @@ def send_workload(screen: Callable[[str], object], callers: int) -> Round:
 
     started_s = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
-        outcomes = list(pool.map(latency_ms, read_workload()))
+        outcomes = list(pool.map(latency_ms, read_workload() * passes))
     elapsed_s = time.perf_counter() - started_s
     answered_ms = [outcome for outcome in outcomes if outcome is not None]
     return Round(elapsed_s, answered_ms, failures=len(outcomes) - len(answered_ms))
 
 
-def screen_workload(client: Client, callers: int) -> Round:
+def screen_workload(client: Client, callers: int, passes: int = 1) -> Round:
     """Screen the workload through Tribunal's `moderation` model, without the judge."""
-    return send_workload(lambda text: client.moderate(text, judge="never"), callers)
+    return send_workload(lambda text: client.moderate(text, judge="never"), callers, passes)
 
 
 def warm_up(client: Client) -> None:

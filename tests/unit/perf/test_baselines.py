@@ -3,6 +3,8 @@
 import contextlib
 import json
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from perf.baselines.library_baseline import LibraryBaseline
 from perf.baselines.registry import (
     Baseline,
     EncoderFiles,
+    Precision,
     RunRound,
     all_baselines,
     baselines_at,
@@ -21,10 +24,10 @@ from perf.baselines.registry import (
     reference_at,
 )
 from perf.baselines.round_process import RoundProcess
-from perf.compare import TRIBUNAL, turns
+from perf.compare import TRIBUNAL, ratios_at, turns
 from perf.load.callers import send_workload
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS
-from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, Round
+from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, THROUGHPUT_PASSES, Round, sample_key
 
 NO_FILES = EncoderFiles(Path(), Path())
 ECHO = (
@@ -40,6 +43,7 @@ class InstantBaseline:
     description: str = "nothing"
     callers: int = THROUGHPUT_CALLERS
     is_reference: bool = False
+    precision: Precision = "fp32"
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:  # noqa: ARG002
@@ -64,7 +68,10 @@ def test_two_baselines_of_one_name_are_an_error() -> None:
 
 
 def test_every_baseline_of_the_package_is_registered() -> None:
-    assert set(all_baselines()) == {"raw", "raw-rejection", "transformers", "optimum", "fastapi", "llm-guard"}
+    assert set(all_baselines()) == {
+        *("raw", "raw-int8", "raw-rejection", "raw-rejection-int8"),
+        *("transformers", "optimum", "fastapi", "llm-guard"),
+    }
 
 
 def test_every_baseline_is_compared_with_a_reference() -> None:
@@ -72,14 +79,50 @@ def test_every_baseline_is_compared_with_a_reference() -> None:
         LATENCY_CALLERS,
         THROUGHPUT_CALLERS,
     }
-    assert reference_at(LATENCY_CALLERS).name == "raw-rejection"
-    assert reference_at(THROUGHPUT_CALLERS).name == "raw"
+    assert reference_at(LATENCY_CALLERS, "fp32").name == "raw-rejection"
+    assert reference_at(THROUGHPUT_CALLERS, "fp32").name == "raw"
+    assert reference_at(THROUGHPUT_CALLERS, "int8").name == "raw-int8"
 
 
-def test_tribunal_follows_the_reference() -> None:
+def test_tribunal_follows_its_reference_and_everybody_has_a_turn() -> None:
     for callers in (LATENCY_CALLERS, THROUGHPUT_CALLERS):
-        reference, *others = [baseline.name for baseline in baselines_at(callers)]
-        assert turns(callers) == [reference, *TRIBUNAL.values(), *others]
+        order = turns(callers)
+        for precision, name in TRIBUNAL.items():
+            assert order[order.index(name) - 1] == reference_at(callers, precision).name
+        assert sorted(order) == sorted(
+            [*TRIBUNAL.values(), *(baseline.name for baseline in baselines_at(callers))]
+        )
+
+
+def test_int8_is_compared_with_raw_int8() -> None:
+    texts_per_s = {
+        "raw": 20.0,
+        "tribunal fp32": 19.0,
+        "raw-int8": 80.0,
+        "tribunal int8": 70.0,
+        "fastapi": 10.0,
+    }
+    samples = {
+        sample_key(name, THROUGHPUT_CALLERS): [Round(1 / rate, [1.0])] for name, rate in texts_per_s.items()
+    }
+    assert ratios_at(samples, THROUGHPUT_CALLERS) == pytest.approx(
+        {"raw": 1.0, "tribunal fp32": 0.95, "raw-int8": 1.0, "tribunal int8": 0.875, "fastapi": 0.5}
+    )
+
+
+def test_a_latency_counts_the_waiting_for_the_workers() -> None:
+    at_work = threading.Semaphore(2)
+
+    def screen(text: str) -> None:
+        assert at_work.acquire(blocking=False)
+        time.sleep(0.001)
+        at_work.release()
+
+    baseline = LibraryBaseline("slow", "slow", THROUGHPUT_CALLERS, lambda _: screen, max_threads=2)
+    with baseline.load(NO_FILES) as run_round:
+        round_ = run_round(THROUGHPUT_CALLERS)
+    # More texts were under way, on average, than workers; their work alone comes to two.
+    assert sum(round_.latencies_ms) / 1000 > 3 * round_.elapsed_s
 
 
 def test_a_library_baseline_warms_up_and_screens_the_workload() -> None:
@@ -88,7 +131,7 @@ def test_a_library_baseline_warms_up_and_screens_the_workload() -> None:
     with baseline.load(NO_FILES) as run_round:
         assert len(screened) == WARM_UP_TEXTS
         round_ = run_round(THROUGHPUT_CALLERS)
-    assert len(round_.latencies_ms) == WORKLOAD_TEXTS == len(screened) - WARM_UP_TEXTS
+    assert len(round_.latencies_ms) == THROUGHPUT_PASSES * WORKLOAD_TEXTS == len(screened) - WARM_UP_TEXTS
 
 
 def test_a_round_process_answers_and_ends_with_its_input() -> None:
