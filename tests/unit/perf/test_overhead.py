@@ -1,11 +1,15 @@
 """The CPU time that a text costs beside the encoders' runs."""
 
+from pathlib import Path
+
 import pytest
 
 from perf import overhead
 from perf.load.workload import read_workload
 from perf.overhead import AGAINST, HERE, SESSIONS, batches, key, overhead_table, overheads
+from perf.samples import read_samples
 
+RESULTS = Path(overhead.__file__).parent / "results"
 SESSION_COSTS = {"aegis": 1.0, "rejection": 2.0}
 SERVER_COSTS = {"tritonserver": 0.5, "aegis": 1.25, "rejection": 2.25, "client": 9.0}
 OTHER_COSTS = {**SERVER_COSTS, "tritonserver": 1.5, "toxicity": 0.5}
@@ -35,6 +39,13 @@ def test_the_table_has_every_process_of_either_server_and_the_ratio() -> None:
 def test_the_table_of_one_server_has_no_ratio() -> None:
     alone = {name: rounds for name, rounds in SAMPLES.items() if name != key(AGAINST, 1)}
     assert len(overhead_table(alone, 1).columns) == 2
+
+
+@pytest.mark.parametrize("name", ["overhead", "overhead_int8"])
+def test_the_committed_samples_have_a_table_for_each_size_of_request(name: str) -> None:
+    samples = read_samples(RESULTS / f"{name}.json")["cpu_ms"]
+    for texts in overhead.REQUEST_TEXTS:
+        assert len(overhead_table(samples, texts).columns) == 4
 
 
 def test_requests_hold_every_text_of_the_workload_once() -> None:
