@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -109,7 +108,7 @@ def write_verdicts(file: Path, url: str) -> Path:
     """Write what `tribunal.Client` says of the demo's texts."""
     texts = TEXTS.read_text("utf-8").splitlines()
     with Client(url) as client:
-        verdicts = {text: asdict(client.moderate(text)) for text in texts}
+        verdicts = {text: client.moderate(text).as_document() for text in texts}
     file.write_text(json.dumps(verdicts), "utf-8")
     return file
 
