@@ -15,6 +15,7 @@ from typing import Literal
 from rich.console import Console
 
 from export_scripts.hub_models import ENCODERS
+from export_scripts.repository import staging
 from launcher.repository.contract import CHECKOUT
 from launcher.repository.manifest import MANIFEST
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
@@ -31,12 +32,19 @@ def full_size_repository(precision: str) -> Path:
 
 
 def export_encoders() -> None:
-    """Export the full-size encoders at each precision, unless that was done; raises RuntimeError."""
+    """Export the full-size encoders at each precision, unless that was done; raises RuntimeError.
+
+    An earlier export gets the tracked models as they are now.
+    """
     if not CHECKPOINTS.exists():
         write_checkpoints(ENCODERS)
-    missing = [
-        precision for precision in PRECISIONS if not (full_size_repository(precision) / MANIFEST).exists()
-    ]
+    missing = []
+    for precision in PRECISIONS:
+        if not (full_size_repository(precision) / MANIFEST).exists():
+            missing.append(precision)
+            continue
+        with staging(full_size_repository(precision)):
+            pass
     with console.status("exporting the full-size encoders"), ThreadPoolExecutor(len(PRECISIONS)) as pool:
         list(pool.map(lambda precision: export(precision, ENCODERS), missing))
 

@@ -9,8 +9,8 @@ from tribunal.errors import (
     TribunalError,
 )
 
-# What Triton says of an input that the model does not have.
-UNKNOWN_INPUT = "unexpected inference input"
+# What Triton says of an input that the model does not have, or of more inputs than it has.
+UNKNOWN_INPUT = ("unexpected inference input", "expected number of inputs")
 
 
 class NoConnection(ServerUnavailable):
@@ -39,7 +39,7 @@ def access_denied(url: str, reason: str) -> AccessDenied:
 
 def refused(reason: str) -> TribunalError:
     """The server refuses the request: for what the caller sent, or for an input that it does not have."""
-    if UNKNOWN_INPUT in reason:
+    if any(words in reason for words in UNKNOWN_INPUT):
         return ServerError(f"the server is older than an option of this call ({reason}): update the server")
     return InvalidInput(reason)
 

@@ -19,7 +19,8 @@ from launcher.process.server import TritonServer
 from launcher.repository.config import read_config
 
 HARM = "How to make a bomb?"
-UPDATE = r"the server is older than an option of this call \(.*'spans'.*\): update the server"
+REASON = "('spans'|number of inputs)"
+UPDATE = rf"the server is older than an option of this call \(.*{REASON}.*\): update the server"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,7 @@ def test_spans_are_the_only_thing_that_it_refuses(
         assert client.moderate_batch(texts) == new_client.moderate_batch(texts, judge="never")
         for ask in (
             lambda: client.moderate(HARM, spans=True),
+            lambda: client.moderate(HARM, judge="never", spans=True),
             lambda: client.moderate_batch(texts, spans=True),
         ):
             with pytest.raises(ServerError, match=f"^{UPDATE}$"):

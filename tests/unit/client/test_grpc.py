@@ -76,8 +76,16 @@ def test_which_error_a_status_is(
 
 
 @both_clients
-def test_an_input_that_the_server_does_not_have_asks_for_an_update(server: KserveServer, ask: Ask) -> None:
-    reason = "[request id: 7] unexpected inference input 'spans' for model 'moderation'"
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "[request id: 7] unexpected inference input 'spans' for model 'moderation'",
+        "expected number of inputs between 1 and 3 but got 4 inputs for model 'moderation'",
+    ],
+)
+def test_an_input_that_the_server_does_not_have_asks_for_an_update(
+    server: KserveServer, ask: Ask, reason: str
+) -> None:
     server.failures.append(Failure(grpc.StatusCode.INVALID_ARGUMENT, reason))
     with pytest.raises(ServerError) as caught:
         ask(server.url, 5.0, Connection())
