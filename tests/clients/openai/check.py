@@ -105,7 +105,7 @@ def check_fields(client: OpenAI) -> None:
 
 def check_policies(client: OpenAI, url: str) -> None:
     """The policies are the models, chosen by name or by key."""
-    assert [model.id for model in client.models.list()] == ["default", "strict"]
+    assert [model.id for model in client.models.list()] == ["default", "strict", "sentences"]
     assert client.models.retrieve("strict").id == "strict"
     assert not client.moderations.create(input=REFUSAL).results[0].flagged
     (strict,) = client.moderations.create(model="strict", input=REFUSAL).results
