@@ -48,7 +48,7 @@ playground: setup  ## serve the demo weights and a gateway with its page, until 
 
 test: setup check  ## check, then run all tests
 	$(RUN) -m pytest tests/unit --numprocesses 2
-	$(RUN) -m pytest tests/integration
+	$(RUN) -m pytest tests/integration --durations 10
 	$(MAKE) docs
 
 test-clients: setup  ## run other projects' clients against a gateway, each in an environment of its own
