@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from .windows import FORMS, Window, WindowLimits
 
 # Stands behind the sentences of a text that has fewer than another of its batch.
 NO_PLACE = (-1, -1)
+# Token ids by encoder.
 Ids = Mapping[str, Sequence[int]]
 
 
@@ -70,9 +72,11 @@ class Reader:
         return readings
 
     def _read(self, text: str, *, with_sentences: bool) -> Reading:
-        forms = self._forms(text)
+        # A sentence is encoded once, though it is counted first and may be the whole text.
+        ids_of = cache(self._ids)
+        forms = self._forms(text, ids_of)
         windows: dict[str, list[Window]] = {name: [] for name in self._encoders}
-        places, truncated = self._read_sentences(text, windows) if with_sentences else ([], False)
+        places, truncated = self._read_sentences(text, ids_of, windows) if with_sentences else ([], False)
         text_windows = 0
         for name, encoder in self._encoders.items():
             original, *others = (form[name] for form in forms)
@@ -85,16 +89,22 @@ class Reader:
                     windows[name] += encoder.windows(other).windows
         return Reading(windows, places, text_windows, truncated)
 
-    def _read_sentences(self, text: str, windows: Mapping[str, list[Window]]) -> tuple[list[Place], bool]:
+    def _read_sentences(
+        self, text: str, ids_of: Callable[[str], Ids], windows: Mapping[str, list[Window]]
+    ) -> tuple[list[Place], bool]:
         """Append a window for each sentence and each of its forms.
 
         Returns their places, and whether there is more than is read of a text.
         """
+
+        def count_tokens(part: str) -> int:
+            return _most_tokens(ids_of(part))
+
         read: list[Place] = []
         tokens = 0
         for sentence in sentences_of(text, self._max_sentences):
-            for place in fitting(text, sentence, self._count_tokens, self._content_tokens):
-                forms = self._forms(text[slice(*place)])
+            for place in fitting(text, sentence, count_tokens, self._content_tokens):
+                forms = self._forms(text[slice(*place)], ids_of)
                 tokens += _most_tokens(forms[0])
                 if tokens > self._max_text_tokens or len(read) + len(forms) > FORMS * self._max_sentences:
                     return read, True
@@ -104,20 +114,17 @@ class Reader:
                         windows[name].append(encoder.window(form[name]))
         return read, False
 
-    def _forms(self, text: str) -> list[Ids]:
+    def _forms(self, text: str, ids_of: Callable[[str], Ids]) -> list[Ids]:
         """Token ids of `text`, and those of its normalized form where an encoder sees a difference."""
-        forms = [self._ids(text)]
+        forms = [ids_of(text)]
         if self._normalize is not None and (form := self._normalize(text)) != text:
-            ids = self._ids(form)
+            ids = ids_of(form)
             if ids != forms[0]:
                 forms.append(ids)
         return forms
 
     def _ids(self, text: str) -> Ids:
         return {name: encoder.ids(text) for name, encoder in self._encoders.items()}
-
-    def _count_tokens(self, text: str) -> int:
-        return _most_tokens(self._ids(text))
 
 
 def _most_tokens(form: Ids) -> int:
