@@ -43,16 +43,22 @@ def export_encoders() -> None:
         if not (full_size_repository(precision) / MANIFEST).exists():
             missing.append(precision)
             continue
-        with staging(full_size_repository(precision)):
-            pass
+        take_tracked_models(full_size_repository(precision))
     with console.status("exporting the full-size encoders"), ThreadPoolExecutor(len(PRECISIONS)) as pool:
         list(pool.map(lambda precision: export(precision, ENCODERS), missing))
+
+
+def take_tracked_models(repository: Path) -> None:
+    """Give an earlier export the tracked models of this checkout as they are now."""
+    with staging(repository):
+        pass
 
 
 def exported_in(checkout: Path, precision: str | None) -> Path:
     """The repository of a checkout's encoders, exported by it unless that was done; raises RuntimeError.
 
     precision: of the full-size encoders; None for the demonstration's.
+    An earlier export of this checkout gets its tracked models as they are now; one of another stays.
     """
     repository = checkout / (full_size_repository(precision) if precision else DEMO_REPOSITORY).relative_to(
         CHECKOUT
@@ -70,6 +76,8 @@ def exported_in(checkout: Path, precision: str | None) -> Path:
                 *("export_scripts", *source, "--models", *ENCODERS, "--repository", str(repository)),
                 checkout=checkout,
             )
+    elif checkout == CHECKOUT:
+        take_tracked_models(repository)
     return repository
 
 

@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2
 
 from tribunal import faults
 from tribunal.connection import Address, Connection
-from tribunal.errors import ServerError, TribunalError
+from tribunal.errors import InvalidInput, ServerError, TribunalError
 from tribunal.messages import Tensor, Tensors
 from tribunal.retries import retry_after_s
 from tribunal.wire import datatype, from_bytes, to_bytes
@@ -112,7 +112,7 @@ def _fault(error: Any, url: str) -> TribunalError | TimeoutError:
             return faults.refused(reason)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             if MESSAGE_SIZE.search(reason):
-                return faults.refused(reason)
+                return InvalidInput(reason)
             return faults.overloaded(url, reason, pause_s)
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return faults.access_denied(url, reason)
