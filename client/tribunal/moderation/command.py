@@ -56,11 +56,7 @@ def moderate(
                 for offset, text in enumerate(batch):
                     answer = _print_pieces(client, index + offset, text, as_json)
                     found = client.moderate(text, judge="never", spans=True).spans if spans else None
-                    if as_json:
-                        _print_json(_answer_document(index + offset, text, answer, found))
-                    else:
-                        typer.echo()
-                        table.add_spans(text, found or ())
+                    _end_stream(table, index + offset, text, answer, found, as_json)
             else:
                 verdicts = client.moderate_batch(batch, judge=judge, explain=explain, spans=spans)
                 for offset, (text, verdict) in enumerate(zip(batch, verdicts, strict=True)):
@@ -85,12 +81,18 @@ def _print_pieces(client: Client, index: int, text: str, as_json: bool) -> str:
     return "".join(pieces)
 
 
-def _answer_document(index: int, text: str, answer: str, spans: tuple[Span, ...] | None) -> dict[str, Any]:
-    """The last line of a stream; `spans` is left out where it was not asked for."""
+def _end_stream(
+    table: VerdictTable, index: int, text: str, answer: str, spans: tuple[Span, ...] | None, as_json: bool
+) -> None:
+    """Print what follows the last piece; `spans` is None where it was not asked for."""
+    if not as_json:
+        typer.echo()
+        table.add_spans(text, spans or ())
+        return
     document: dict[str, Any] = {"index": index, "text": text, "answer": answer}
     if spans is not None:
         document["spans"] = [asdict(span) for span in spans]
-    return document
+    _print_json(document)
 
 
 def _print_json(document: dict[str, Any]) -> None:
