@@ -26,7 +26,7 @@ from export_scripts.sources import Source
 WEIGHTS = Path("phi3") / "1" / "weights"
 ENGINE = Path("phi3") / "1" / "model.json"
 PROMPT = Path("judge_prompt") / "1" / "prompt.json"
-SPLITTING_TOKENIZER = Path("toxicity") / "1" / "tokenizer.json"
+SPLITTING_TOKENIZER = Path("verdict") / "1" / "tokenizer.json"
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 
 

@@ -83,7 +83,7 @@ def follows_card(prompt: JudgePrompt) -> bool:
 def splitting_tokenizer(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
     """The tokenizer by which long texts are cut: all its added tokens are marked special.
 
-    The model `toxicity` encodes special tokens as ordinary characters, which they are by the time that the
+    The model `verdict` encodes special tokens as ordinary characters, which they are by the time that the
     judge reads them; `tokenizers` does so only for tokens that are marked.
     """
     content = json.loads(tokenizer.backend_tokenizer.to_str())

@@ -72,7 +72,7 @@ def moderation_s(client: Client, pool: ThreadPoolExecutor, texts: Sequence[str],
 def prepare_repository() -> Path:
     """Export a judge of full width unless that was done, and let it take the time that it needs."""
     repository = export_encoders_and_judge()
-    set_parameter(repository / "toxicity" / "config.pbtxt", "timeout_s", TIMEOUT_S)
+    set_parameter(repository / "verdict" / "config.pbtxt", "judge_timeout_s", TIMEOUT_S)
     set_parameter(repository / "judge_prompt" / "config.pbtxt", "max_answer_tokens", ANSWER_TOKENS)
     return repository
 

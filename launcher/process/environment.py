@@ -19,7 +19,7 @@ def server_environment(
     """Variables of tritonserver: those that it inherits, those of its installation, and what always holds.
 
     work_folder: keeps what compilers make; None leaves them to their own folders.
-    judge: whether the LLM is served, which the model `toxicity` is told.
+    judge: whether the LLM is served, which the model `verdict` is told.
     """
     caches = (
         {name: str(work_folder / folder) for name, folder in COMPILER_CACHES.items()} if work_folder else {}

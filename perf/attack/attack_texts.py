@@ -11,8 +11,8 @@ SHORT_TEXTS = [text for text in read_workload() if len(text) < 200]
 # Limit of one text, in bytes.
 MAX_TEXT_BYTES = 65_536
 MODELS = (
-    *("tokenizer", "rejection", "aegis", "toxicity", "verdict", "judge", "judge_prompt", "phi3"),
-    *("moderation", "manifest"),
+    *("tokenizer", "rejection", "aegis", "verdict", "moderation"),
+    *("judge", "judge_prompt", "phi3", "manifest"),
 )
 DATATYPES = (
     *("BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "UINT64", "FP16", "BF16", "FP32", "FP64"),

@@ -49,7 +49,6 @@ def single_faults(deployment: Deployment) -> dict[str, Injection]:
         "the tokenizer's process is killed": lambda: server.kill(is_model_process("tokenizer")),
         "an encoder's process is killed": lambda: server.kill(is_model_process("rejection")),
         "vLLM's engine is killed": lambda: server.kill(is_vllm_engine),
-        "the process of `toxicity` is killed": lambda: server.kill(is_model_process("toxicity")),
         "the process of `verdict` is killed": lambda: server.kill(is_model_process("verdict")),
         "the process of `phi3` is killed": lambda: server.kill(is_model_process("phi3")),
         "tritonserver is killed": lambda: server.kill(is_tritonserver),

@@ -22,7 +22,7 @@ from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
 from launcher.repository.contract import JUDGE_MODELS, MODEL_REPOSITORY, category_labels
 
-ENCODER_MODELS = {"aegis", "toxicity", "manifest", "moderation", "rejection", "tokenizer", "verdict"}
+ENCODER_MODELS = {"aegis", "manifest", "moderation", "rejection", "tokenizer", "verdict"}
 
 
 def test_the_examples_of_the_model_cards(url: str) -> None:

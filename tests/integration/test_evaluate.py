@@ -101,7 +101,7 @@ def test_a_recommendation_that_is_applied_gives_the_wanted_recall(
     shutil.copytree(demo_repository, repository)
     config = repository / "verdict" / "config.pbtxt"
     kept = [line for line in config.read_text("utf-8").splitlines() if '"rejection_threshold"' not in line]
-    config.write_text("\n".join([*kept, recommendation["verdict_config"], ""]), "utf-8")
+    config.write_text("\n".join([*kept, recommendation["config"], ""]), "utf-8")
     with TritonServer(
         ServerOptions(repository, ports=free_ports(), log_file=tmp_path / "log", judge=False)
     ) as running:

@@ -29,7 +29,7 @@ from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
 from launcher.recovery.supervisor import supervise
 from model_repository.judge_prompt.logic.prompting import LOGPROBS
-from model_repository.toxicity.logic.answer import Judgement, read_answer
+from model_repository.verdict.logic.answer import Judgement, read_answer
 
 MAX_SCORE_DIFFERENCE = 1e-3
 ATTACKS = [
@@ -225,7 +225,7 @@ def own_server(demo_repository: Path, tmp_path: Path) -> Iterator[TritonServer]:
     """A server that the test may harm, whose judge reads no more than 24 tokens at a time."""
     repository = tmp_path / "repository"
     shutil.copytree(demo_repository, repository)
-    config = repository / "toxicity" / "config.pbtxt"
+    config = repository / "verdict" / "config.pbtxt"
     tracked = config.read_text("utf-8")
     config.write_text(tracked.replace('string_value: "512"', 'string_value: "24"'), "utf-8")
     with TritonServer(ServerOptions(repository, ports=free_ports(), log_file=tmp_path / "log")) as running:

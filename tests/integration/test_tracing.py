@@ -16,7 +16,7 @@ from tests.integration.trace_collector import TraceCollector
 
 # Triton exports its spans every 5 s.
 EXPORT_TIMEOUT_S = 30.0
-STEPS = {"tokenizer", "rejection", "aegis", "toxicity", "verdict"}
+STEPS = {"tokenizer", "rejection", "aegis", "verdict"}
 
 
 def test_spans_of_every_second_request_show_each_step(demo_repository: Path, tmp_path: Path) -> None:

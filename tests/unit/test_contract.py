@@ -21,8 +21,7 @@ from launcher.repository.contract import (
     limits,
 )
 from model_repository.tokenizer.logic import windows
-from model_repository.toxicity.logic import answer, asking
-from model_repository.verdict.logic import decision_metrics, policy
+from model_repository.verdict.logic import answer, asking
 
 SCHEMA = json.loads((MODEL_REPOSITORY / "verdict" / "verdict.schema.json").read_text("utf-8"))
 CONFIGS: dict[str, ModelConfig] = {
@@ -33,19 +32,13 @@ CONFIGS: dict[str, ModelConfig] = {
 def test_the_statuses_of_the_judges_answer() -> None:
     statuses = set(get_args(tribunal.contract.ToxicityStatus))
     assert statuses == set(SCHEMA["properties"]["toxicity"]["properties"]["status"]["enum"])
-    assert statuses == set(decision_metrics.STATUSES)
-    assert statuses == {*answer.ASKED_STATUSES, answer.SKIPPED.status}
-
-
-def test_the_status_that_refuses_a_request_is_none_of_a_verdict() -> None:
-    assert answer.refused("why").status == policy.REFUSED
-    assert policy.REFUSED not in decision_metrics.STATUSES
+    assert statuses == set(answer.STATUSES)
 
 
 def test_the_modes_of_the_judge() -> None:
     modes = set(get_args(tribunal.contract.JudgeMode))
     assert modes == set(asking.MODES)
-    assert CONFIGS["toxicity"].parameters["default_mode"].string_value in modes
+    assert CONFIGS["verdict"].parameters["default_mode"].string_value in modes
 
 
 def test_the_labels_of_the_judge() -> None:

@@ -65,7 +65,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Thresholds, and for toxicity the band, with the lines for the configs of `verdict` and `toxicity`.
+    """Thresholds, and for toxicity the band, with the lines for the config of `verdict`.
 
     uncertain: names of the labels with a proposal from fewer than SMALL_SUPPORT texts.
     """
@@ -74,8 +74,7 @@ class Recommendation:
     proposals: tuple[Proposal, ...]
     band: Band | None
     uncertain: tuple[str, ...]
-    verdict_config: str
-    toxicity_config: str | None
+    config: str
 
     @property
     def warning(self) -> str | None:
@@ -86,11 +85,6 @@ class Recommendation:
             f"fewer than {SMALL_SUPPORT} texts have the label {', '.join(self.uncertain)}: on other texts "
             "these thresholds may do much worse"
         )
-
-    @property
-    def config(self) -> str:
-        """The lines for both configs, each under the name of its file."""
-        return "\n\n".join(filter(None, (self.verdict_config, self.toxicity_config)))
 
 
 def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
@@ -117,8 +111,9 @@ def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
             for proposal in proposals
             if proposal.threshold is not None and proposal.support < SMALL_SUPPORT
         ),
-        verdict_config=_verdict_config(target, proposals, goal),
-        toxicity_config=_toxicity_config(band) if band else None,
+        config="\n".join(
+            [*_threshold_lines(target, proposals, goal), *(_band_lines(band) if band is not None else [])]
+        ),
     )
 
 
@@ -212,7 +207,7 @@ def _rounded(value: float) -> float:
     return round(float(value), 7)
 
 
-def _verdict_config(target: Target, proposals: tuple[Proposal, ...], goal: Goal) -> str:
+def _threshold_lines(target: Target, proposals: tuple[Proposal, ...], goal: Goal) -> list[str]:
     lines = [f"# model_repository/verdict/config.pbtxt: {goal}"]
     thresholds = {
         proposal.name: proposal.threshold for proposal in proposals if proposal.threshold is not None
@@ -224,20 +219,18 @@ def _verdict_config(target: Target, proposals: tuple[Proposal, ...], goal: Goal)
         lines.append(_parameter("category_thresholds", json.dumps(thresholds)))
     elif thresholds:
         lines.append(_parameter(PARAMETERS[target], _decimal(*thresholds.values())))
-    return "\n".join(lines)
+    return lines
 
 
-def _toxicity_config(band: Band) -> str:
+def _band_lines(band: Band) -> list[str]:
     comment = f"auto asks about {band.asked:.1%} of the texts, recall {band.recall:.4g}"
     if band.recall < band.wanted_recall:
         comment += f", the most there is (wanted: {band.wanted_recall:g})"
-    return "\n".join(
-        [
-            f"# model_repository/toxicity/config.pbtxt: {comment}",
-            _parameter("auto_low", _decimal(band.low)),
-            _parameter("auto_high", _decimal(band.high)),
-        ]
-    )
+    return [
+        f"# {comment}",
+        _parameter("auto_low", _decimal(band.low)),
+        _parameter("auto_high", _decimal(band.high)),
+    ]
 
 
 def _decimal(value: float) -> str:

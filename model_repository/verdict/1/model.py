@@ -1,109 +1,231 @@
-"""Triton model `verdict`: logits of both encoders -> scores, the decision and the verdict as JSON."""
+"""Triton model `verdict`: logits of both encoders, and the judge's answer where it is asked -> the verdict.
 
+One asyncio loop serves the requests that ask the judge, so that vLLM batches their generations; each of
+them is answered through its response sender when its last text is judged.
+"""
+
+import asyncio
 import json
+import os
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status, read_answer
+from logic.asking import Band, InvalidMode, Modes, text_splitter
 from logic.decision_metrics import COUNTERS, Tally, all_series, report
-from logic.policy import REFUSED, Policy, Toxicity
-from logic.scores import category_probabilities, rejection_probabilities
-from logic.spans import rows_with_spans, spans_of
+from logic.encoded_texts import EncodedTexts
+from logic.judging import Judging, Limits, Question
+from logic.policy import Policy
 
+JUDGE = "judge"
+CALLER_GONE = "the caller has gone"
+# Each call of the LLM holds one thread of this process until its answer is complete.
+MAX_CALLS_IN_FLIGHT = 64
+# A request of many or long texts leaves calls to the others, and still fills the batches of the LLM.
+MAX_CALLS_OF_REQUEST = 16
+# Up to the time limit of the config, and beyond it for what it cut off.
+DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
 # Each change of a counter is a message to Triton, which would cost every text more than its decision.
 REPORT_PERIOD_S = 1.0
-JUDGE_TENSORS = ("toxicity_status", "toxicity_label", "toxicity_score", "toxicity_reason")
 
 
 class TritonPythonModel:
     """Each request is decided by the policy of this model's config."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Read the thresholds from the config and the category names from `labels.txt`."""
-        config = json.loads(args["model_config"])
-        labels = (Path(args["model_repository"]) / "labels.txt").read_text("utf-8").splitlines()
-        thresholds = {name: value["string_value"] for name, value in config["parameters"].items()}
-        self.policy = Policy.from_parameters(thresholds, labels)
-        self.families = {
-            name: pb_utils.MetricFamily(name=name, description=help_text, kind=pb_utils.MetricFamily.COUNTER)
-            for name, help_text in COUNTERS.items()
-        }
-        self.counters = {
-            series: self.families[series.counter].Metric(labels=series.labels)
-            for series in all_series(labels)
-        }
+        """Read the config and `labels.txt`, and start the loop that the requests share."""
+        folder = Path(args["model_repository"])
+        labels = (folder / "labels.txt").read_text("utf-8").splitlines()
+        parameters = json.loads(args["model_config"])["parameters"]
+        settings = {name: value["string_value"] for name, value in parameters.items()}
+        settings["judge"] = os.environ.get("TRIBUNAL_JUDGE", settings["judge"])
+        self.policy = Policy.from_parameters(settings, labels)
+        self.modes = Modes.from_parameters(settings)
+        self.band = Band(float(settings["auto_low"]), float(settings["auto_high"]))
+        # Triton 24.10 drops its own references to the answers of a decoupled model in a thread that
+        # does not hold the GIL. Were they the last, the process's memory would be corrupted.
+        self.kept: deque[list[Any]] = deque(maxlen=4 * MAX_CALLS_IN_FLIGHT)
+        self._create_metrics(labels)
+        self.judging = Judging(
+            ask=self._ask,
+            split=text_splitter(
+                folder / args["model_version"] / "tokenizer.json", int(settings["judge_piece_tokens"])
+            ),
+            limits=Limits(float(settings["judge_timeout_s"]), MAX_CALLS_IN_FLIGHT, MAX_CALLS_OF_REQUEST),
+            observe=self._observe,
+            warn=_warn,
+        )
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT))
+        self.loop_thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.loop_thread.start()
         self.tally = Tally()
         self.ending = threading.Event()
         self.reporter = threading.Thread(target=self._report, daemon=True)
         self.reporter.start()
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request, or fail it alone where its logits are not finite or empty."""
-        return [self._decide(request) for request in requests]
+        """Answer the requests that do not ask the judge; the others are answered later, each by itself."""
+        return [self._answer(request) for request in requests]
 
     def finalize(self) -> None:
-        """Stop counting."""
+        """Stop the loop and the counting."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.loop_thread.join()
         self.ending.set()
         self.reporter.join()
+
+    def _create_metrics(self, labels: list[str]) -> None:
+        families = pb_utils.MetricFamily
+        self.families = {
+            name: families(name=name, description=help_text, kind=families.COUNTER)
+            for name, help_text in COUNTERS.items()
+        }
+        self.counters = {
+            series: self.families[series.counter].Metric(labels=series.labels)
+            for series in all_series(labels)
+        }
+        self.duration_family = families(
+            name="tribunal_judge_duration_seconds",
+            description="Time from asking the judge about a text to its answer, by what became of it.",
+            kind=families.HISTOGRAM,
+        )
+        self.durations: dict[Status, Any] = {
+            status: self.duration_family.Metric(labels={"status": status}, buckets=DURATION_BUCKETS_S)
+            for status in ASKED_STATUSES
+        }
+        self.invalid_family = families(
+            name="tribunal_invalid_requests_total",
+            description="Requests refused for what a caller sent, by the input that was wrong.",
+            kind=families.COUNTER,
+        )
+        self.invalid_modes = self.invalid_family.Metric(labels={"input": "judge"})
+        self.served_family = families(
+            name="tribunal_judge_served",
+            description="1 where the server has a judge, 0 where it has none.",
+            kind=families.GAUGE,
+        )
+        self.served = self.served_family.Metric(labels={})
+        self.served.set(int(self.modes.judge_served))
 
     def _report(self) -> None:
         while not self.ending.wait(REPORT_PERIOD_S):
             report(self.tally.take(), self.counters, _warn)
 
-    def _decide(self, request: Any) -> Any:
+    def _observe(self, status: Status, seconds: float) -> None:
+        self.durations[status].observe(seconds)
+
+    def _answer(self, request: Any) -> Any:
+        """The response, or None where the judge is asked first."""
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
-
-        def values(name: str) -> Any:
-            return inputs[name].as_numpy()
-
-        rejection_logits, aegis_logits = values("rejection_logits"), values("aegis_logits")
-        if not (rejection_logits.size and aegis_logits.size):
-            gone = pb_utils.TritonError(
-                "the encoders dropped it: its caller has gone", pb_utils.TritonError.CANCELLED
-            )
-            return pb_utils.InferenceResponse(error=gone)
         try:
-            rejection = rejection_probabilities(rejection_logits)
-            categories = category_probabilities(aegis_logits)
-            self.policy.require_categories(categories.shape[2])
+            read = [
+                inputs[name].as_numpy()
+                for name in ("rejection_logits", "aegis_logits", "windows", "truncated", "sentences")
+            ]
+            if not (read[0].size and read[1].size):
+                # The encoders drop a request whose caller has gone.
+                return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
+            texts = EncodedTexts.from_tensors(*read)
+            asked = self._asked(inputs, texts)
+            outputs = request.requested_output_names()
+            if not any(asked):
+                return self._decide(texts, [SKIPPED] * len(asked), outputs)
+            # Triton marks a request whose caller has gone when it schedules it here, and never later.
+            if request.is_cancelled():
+                return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
+            questions = _questions(inputs, asked)
+        except InvalidMode as error:
+            self.invalid_modes.increment(1)
+            return _refusal(str(error), pb_utils.TritonError.INVALID_ARG)
         except (ArithmeticError, ValueError) as error:
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
-        rejection_score, category_scores = rejection.max(axis=1, keepdims=True), categories.max(axis=1)
-        judge = [values(name)[:, 0].tolist() for name in JUDGE_TENSORS]
-        toxicities = [Toxicity.from_tensors(*row) for row in zip(*judge, strict=True)]
-        if toxicities[0].status == REFUSED:
-            refusal = pb_utils.TritonError(toxicities[0].reason, pb_utils.TritonError.INVALID_ARG)
-            return pb_utils.InferenceResponse(error=refusal)
-        verdicts = [
-            self.policy.decide(*row, truncated=truncated)
-            for *row, truncated in zip(
-                rejection_score[:, 0].tolist(),
-                category_scores.tolist(),
-                toxicities,
-                values("windows")[:, 0].tolist(),
-                values("truncated")[:, 0].tolist(),
-                strict=True,
-            )
-        ]
-        places = values("sentences")
-        for row in rows_with_spans(places):
-            verdicts[row]["spans"] = spans_of(places[row], rejection[row], categories[row], self.policy)
-        flagged = np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_)
-        documents = np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_)
+            return _refusal(str(error))
+        judging = self._judge(texts, asked, questions, outputs, request.get_response_sender())
+        asyncio.run_coroutine_threadsafe(judging, self.loop)
+        return None
+
+    def _asked(self, inputs: dict[str, Any], texts: EncodedTexts) -> list[bool]:
+        if "judge" not in inputs:
+            modes = [self.modes.default] * len(texts.truncated)
+        else:
+            modes = [self.modes.read(mode) for mode in inputs["judge"].as_numpy()[:, 0]]
+        asked = [mode == "always" for mode in modes]
+        if "auto" in modes:
+            undecided = self.band.asks(texts.category_scores, texts.truncated)
+            for row, mode in enumerate(modes):
+                asked[row] |= mode == "auto" and bool(undecided[row])
+        return asked
+
+    async def _judge(
+        self,
+        texts: EncodedTexts,
+        asked: list[bool],
+        questions: list[Question],
+        outputs: list[str],
+        sender: Any,
+    ) -> None:
+        try:
+            judgements = iter(await self.judging.judge(questions))
+            response = self._decide(texts, [next(judgements) if asks else SKIPPED for asks in asked], outputs)
+        except Exception as error:  # noqa: BLE001 - an unanswered request would hang for ever
+            pb_utils.Logger.log_error(f"verdict: {error!r}")
+            response = _refusal(repr(error))
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _decide(self, texts: EncodedTexts, judgements: list[Judgement], outputs: list[str]) -> Any:
+        verdicts = texts.verdicts(judgements, self.policy)
         self.tally.add(verdicts)
-        outputs = {
-            "rejection_score": rejection_score,
-            "category_scores": category_scores,
-            "toxicity_score": values("toxicity_score"),
-            "flagged": flagged,
-            "verdict": documents,
+        tensors = {
+            "rejection_score": texts.rejection_scores,
+            "category_scores": texts.category_scores,
+            "toxicity_score": np.array([[judgement.score] for judgement in judgements], dtype=np.float32),
+            "flagged": np.array([[verdict["flagged"]] for verdict in verdicts], dtype=np.bool_),
+            "verdict": np.array([[json.dumps(verdict).encode()] for verdict in verdicts], dtype=np.object_),
         }
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(name, outputs[name]) for name in request.requested_output_names()]
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, tensors[name]) for name in outputs])
+
+    async def _ask(self, text: str, explain: bool) -> Judgement:
+        request = pb_utils.InferenceRequest(
+            model_name=JUDGE,
+            requested_output_names=["text_output", "logprobs"],
+            inputs=[
+                pb_utils.Tensor("text", np.array([text.encode()], dtype=np.object_)),
+                pb_utils.Tensor("explain", np.array([explain])),
+            ],
         )
+        responses = list(await request.async_exec(decoupled=True))
+        self.kept.append(responses)
+        for response in responses:
+            if response.has_error():
+                _warn(f"the judge failed: {response.error().message()}")
+                return UNAVAILABLE
+            if response.output_tensors():
+                text_output, logprobs = (
+                    pb_utils.get_output_tensor_by_name(response, name).as_numpy()[0].decode("utf-8")
+                    for name in ("text_output", "logprobs")
+                )
+                return read_answer(text_output, logprobs, explain=explain)
+        return UNAVAILABLE
 
 
 def _warn(line: str) -> None:
     pb_utils.Logger.log_warn(f"verdict: {line}")
+
+
+def _refusal(message: str, *code: Any) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, *code))
+
+
+def _questions(inputs: dict[str, Any], asked: list[bool]) -> list[Question]:
+    texts = inputs["text"].as_numpy()[:, 0]
+    explain = inputs["explain"].as_numpy()[:, 0] if "explain" in inputs else [True] * len(texts)
+    return [
+        Question(text.decode("utf-8"), bool(reason))
+        for text, reason, asks in zip(texts, explain, asked, strict=True)
+        if asks
+    ]

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# As in the judge's `answer.py` and in `verdict.schema.json`.
-STATUSES = ("answered", "skipped", "unavailable", "unparsed")
+from .answer import STATUSES
+
 # Name of each counter and its help text.
 COUNTERS = {
     "tribunal_verdicts_total": "Verdicts given, by whether they flag the text.",

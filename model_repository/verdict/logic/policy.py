@@ -6,33 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .answer import Judgement
+
 FLAG_OR_PASS = ("flag", "pass")
-# The status by which `toxicity` has a request refused; no verdict has it.
-REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Toxicity:
-    """The judge's answer on one text; None where there is none.
-
-    status: `answered`, `skipped`, `unavailable` or `unparsed`.
-    score: P(toxic), in [0, 1].
-    """
-
-    status: str
-    label: str | None
-    score: float | None
-    reason: str | None
-
-    @classmethod
-    def from_tensors(cls, status: bytes, label: bytes, score: float, reason: bytes) -> "Toxicity":
-        """Read a row of the judge's tensors, where empty and NaN stand for None."""
-        return cls(
-            status=status.decode(),
-            label=label.decode() or None,
-            score=None if math.isnan(score) else round(score, 6),
-            reason=reason.decode() or None,
-        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +62,7 @@ class Policy:
         self,
         rejection_score: float,
         category_scores: Sequence[float],
-        toxicity: Toxicity,
+        judgement: Judgement,
         windows: int,
         *,
         truncated: bool,
@@ -97,9 +73,14 @@ class Policy:
         """
         encoders = self.decide_encoders(rejection_score, category_scores)
         return {
-            "flagged": bool(encoders["categories"]["flagged"]) or self._flags(toxicity, truncated=truncated),
+            "flagged": bool(encoders["categories"]["flagged"]) or self._flags(judgement, truncated=truncated),
             **encoders,
-            "toxicity": dict(vars(toxicity)),
+            "toxicity": {
+                "status": judgement.status,
+                "label": judgement.label,
+                "score": None if math.isnan(judgement.score) else round(judgement.score, 6),
+                "reason": judgement.reason,
+            },
             "windows": windows,
             "truncated": truncated,
         }
@@ -126,10 +107,10 @@ class Policy:
             },
         }
 
-    def _flags(self, toxicity: Toxicity, *, truncated: bool) -> bool:
-        if toxicity.score is not None:
-            return toxicity.score >= self.toxicity_threshold
-        failed = toxicity.status != "skipped"
+    def _flags(self, judgement: Judgement, *, truncated: bool) -> bool:
+        if judgement.status == "answered":
+            return judgement.score >= self.toxicity_threshold
+        failed = judgement.status != "skipped"
         return (failed and self.flags_judge_failure) or (truncated and self.flags_truncation)
 
 

@@ -264,7 +264,7 @@ def grpc_request(**changes: Any) -> Any:
         *(({"shape": [size, 1]}, "INVALID_ARGUMENT") for size in HUGE),
         *(
             ({"model": model}, "NOT_FOUND")
-            for model in ("rejection", "aegis", "phi3", "toxicity", "", "judge")
+            for model in ("rejection", "aegis", "phi3", "verdict", "", "judge")
         ),
         ({"classification": 1}, "INVALID_ARGUMENT"),
         ({"raw": [b"\xff\xff\xff\xff"]}, "INVALID_ARGUMENT"),

@@ -9,7 +9,7 @@ from tribunal import Client, Toxicity, contract
 
 from launcher.repository.config import read_config
 from launcher.repository.contract import JUDGE_LABELS, MODEL_REPOSITORY, limits
-from model_repository.toxicity.logic.asking import MODES
+from model_repository.verdict.logic.asking import MODES
 
 
 @pytest.mark.parametrize(

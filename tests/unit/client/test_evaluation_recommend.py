@@ -15,11 +15,11 @@ from tribunal.evaluation.target import Target
 from tritonclient.grpc import model_config_pb2
 
 from launcher.repository.contract import MODEL_REPOSITORY, category_labels
-from model_repository.toxicity.logic.asking import Band as ServerBand
-from model_repository.verdict.logic.policy import Policy, Toxicity
+from model_repository.verdict.logic.answer import SKIPPED, Judgement
+from model_repository.verdict.logic.asking import Band as ServerBand
+from model_repository.verdict.logic.policy import Policy
 
 LABELS = category_labels()
-SKIPPED = Toxicity("skipped", None, None, None)
 SEEDED = np.random.default_rng(0)
 
 
@@ -70,7 +70,6 @@ def test_category_thresholds_reach_the_goal_by_the_servers_policy(goal: Goal) ->
         assert (proposal.recall or 0) >= (goal.recall or 0)
         assert (proposal.precision or 0) >= (goal.precision or 0)
     assert recommendation.band is None
-    assert recommendation.toxicity_config is None
 
 
 def test_the_rejection_threshold_reaches_the_recall_by_the_servers_policy() -> None:
@@ -90,17 +89,14 @@ def test_the_rejection_threshold_reaches_the_recall_by_the_servers_policy() -> N
 def test_the_band_keeps_the_recall_by_the_servers_policy(goal: Goal) -> None:
     data = scored(("toxic",))
     recommendation = recommend(data, Target.toxicity, goal)
-    verdict = parse(recommendation.verdict_config)
-    judge = {**tracked_parameters("toxicity"), **parse(recommendation.toxicity_config or "")}
-    policy = Policy.from_parameters({**tracked_parameters("verdict"), **verdict}, LABELS)
-    server_band = ServerBand(float(judge["auto_low"]), float(judge["auto_high"]))
-    with np.errstate(divide="ignore"):
-        logits = np.log(data.highest_category / (1 - data.highest_category))
-    read_whole = np.zeros((len(logits), 1), dtype=np.bool_)
-    asked = server_band.asks(logits[:, None, None].astype(np.float32), read_whole)
+    parameters = {**tracked_parameters("verdict"), **parse(recommendation.config)}
+    policy = Policy.from_parameters(parameters, LABELS)
+    server_band = ServerBand(float(parameters["auto_low"]), float(parameters["auto_high"]))
+    category_scores = data.highest_category[:, None].astype(np.float32)
+    asked = server_band.asks(category_scores, np.zeros_like(category_scores, dtype=np.bool_))
 
     def flags(row: int, *, asks: bool) -> bool:
-        answer = Toxicity("answered", None, float(data.scores[row, 0]), None)
+        answer = Judgement("answered", None, float(data.scores[row, 0]))
         scores = [float(data.highest_category[row]), *[0.0] * 13]
         return bool(policy.decide(0, scores, answer if asks else SKIPPED, 1, truncated=False)["flagged"])
 

@@ -32,7 +32,7 @@ def test_the_export_holds_what_each_model_reads(tmp_path: Path) -> None:
     assert prompt["prefix"].startswith("<|user|>\n\n    You are examining")
     assert prompt["suffix"].endswith("\n    <|end|>\n<|assistant|>\n")
     assert {"<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "</s>"} <= set(prompt["special_tokens"])
-    assert (tmp_path / "toxicity" / "1" / "tokenizer.json").exists()
+    assert (tmp_path / "verdict" / "1" / "tokenizer.json").exists()
     record = export.record(tmp_path)
     assert str(WEIGHTS / "model.safetensors") in record["files"]
     assert (record["source_dtype"], record["served_dtype"], record["precision"]) == (*["float16"] * 3,)

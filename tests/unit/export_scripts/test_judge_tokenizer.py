@@ -19,7 +19,7 @@ from export_scripts.judge_tokenizer import (
 from export_scripts.prompt_template import CARD_PROMPT, PLACEHOLDER, render_prompt, verbatim_tokenizer
 from export_scripts.sources import DEMO_WEIGHTS, Source
 from model_repository.judge_prompt.logic.prompting import Prompt
-from model_repository.toxicity.logic.asking import text_splitter
+from model_repository.verdict.logic.asking import text_splitter
 from tests.phi3_tokenizer import LATER_TEMPLATE, write_phi3_tokenizer
 
 DEMO = Source(DEMO_WEIGHTS / "judge", "demo")

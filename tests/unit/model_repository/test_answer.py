@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from model_repository.toxicity.logic.answer import Judgement, read_answer, toxicity_score, worst
+from model_repository.verdict.logic.answer import Judgement, read_answer, toxicity_score, worst
 
 
 def position(**logprobs: float) -> dict[str, dict[str, object]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from export_scripts.sources import DEMO_WEIGHTS
-from model_repository.toxicity.logic.asking import Band, InvalidMode, Modes, split_text, text_splitter
+from model_repository.verdict.logic.asking import Band, InvalidMode, Modes, split_text, text_splitter
 
 TOKENIZER = Tokenizer.from_file(str(DEMO_WEIGHTS / "judge" / "tokenizer.json"))
 TOKENIZER.encode_special_tokens = True
@@ -23,22 +23,17 @@ def modes(**parameters: str) -> Modes:
 
 
 def test_the_band_asks_about_what_the_encoders_leave_open() -> None:
-    logits = np.full((3, 2, 14), -9.0, dtype=np.float32)
-    logits[1, 1, 3] = 0.0
-    logits[2, 0, 5] = 9.0
-    assert Band(0.01, 0.99).asks(logits, READ).tolist() == [False, True, False]
-    assert Band(0.0, 1.0).asks(logits, READ).all()
+    scores = np.full((3, 14), 0.001, dtype=np.float32)
+    scores[1, 3] = 0.5
+    scores[2, 5] = 0.999
+    assert Band(0.01, 0.99).asks(scores, READ).tolist() == [False, True, False]
+    assert Band(0.0, 1.0).asks(scores, READ).all()
 
 
 def test_what_the_encoders_have_not_read_to_its_end_is_asked_about() -> None:
-    logits = np.full((3, 2, 14), -9.0, dtype=np.float32)
+    scores = np.full((3, 14), 0.001, dtype=np.float32)
     truncated = np.array([[True], [False], [True]])
-    assert Band(0.01, 0.99).asks(logits, truncated).tolist() == [True, False, True]
-
-
-def test_a_request_that_the_encoders_dropped_is_undecided() -> None:
-    dropped = np.zeros((3, 0, 0), dtype=np.float32)
-    assert Band(0.01, 0.99).asks(dropped, READ).all()
+    assert Band(0.01, 0.99).asks(scores, truncated).tolist() == [True, False, True]
 
 
 def test_an_unknown_mode_is_named() -> None:

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from launcher.repository.contract import MODEL_REPOSITORY, category_labels
+from model_repository.verdict.logic.answer import STATUSES
 from model_repository.verdict.logic.decision_metrics import (
     COUNTERS,
-    STATUSES,
     Series,
     Tally,
     all_series,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from model_repository.toxicity.logic.fair_calls import FairCalls, Share
+from model_repository.verdict.logic.fair_calls import FairCalls, Share
 
 
 def run(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:

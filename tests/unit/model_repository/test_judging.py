@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from model_repository.toxicity.logic.answer import UNAVAILABLE, Judgement, Status
-from model_repository.toxicity.logic.judging import Judging, Limits, Question
+from model_repository.verdict.logic.answer import UNAVAILABLE, Judgement, Status
+from model_repository.verdict.logic.judging import Judging, Limits, Question
 
 KIND = Judgement("answered", "non-toxic", 0.1)
 TOXIC = Judgement("answered", "toxic", 0.9)

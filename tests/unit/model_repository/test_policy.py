@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 
 from launcher.repository.contract import MODEL_REPOSITORY, category_labels
-from model_repository.verdict.logic.policy import Policy, Toxicity
+from model_repository.verdict.logic.answer import SKIPPED, UNAVAILABLE, Judgement
+from model_repository.verdict.logic.policy import Policy
 
 LABELS = category_labels()
 SCHEMA = json.loads((MODEL_REPOSITORY / "verdict" / "verdict.schema.json").read_text("utf-8"))
@@ -19,7 +20,6 @@ DEFAULTS = {
     "judge_failure": "flag",
     "truncation": "flag",
 }
-SKIPPED = Toxicity("skipped", None, None, None)
 
 
 def policy(**parameters: str) -> Policy:
@@ -49,41 +49,39 @@ def test_an_override_holds_for_its_category_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toxicity", "failure", "flags"),
+    ("judgement", "failure", "flags"),
     [
-        (Toxicity("answered", "toxic", 0.5, None), "pass", True),
-        (Toxicity("answered", "non-toxic", 0.499, None), "flag", False),
-        (Toxicity("unavailable", None, None, None), "flag", True),
-        (Toxicity("unparsed", None, None, None), "flag", True),
-        (Toxicity("unavailable", None, None, None), "pass", False),
+        (Judgement("answered", "toxic", 0.5), "pass", True),
+        (Judgement("answered", "non-toxic", 0.499), "flag", False),
+        (UNAVAILABLE, "flag", True),
+        (Judgement("unparsed"), "flag", True),
+        (UNAVAILABLE, "pass", False),
         (SKIPPED, "flag", False),
     ],
 )
-def test_the_judge_flags_by_its_score_and_fails_closed(toxicity: Toxicity, failure: str, flags: bool) -> None:
-    assert policy(judge_failure=failure).decide(0, scores(), toxicity, 1, truncated=False)["flagged"] is flags
+def test_the_judge_flags_by_its_score_and_fails_closed(
+    judgement: Judgement, failure: str, flags: bool
+) -> None:
+    assert (
+        policy(judge_failure=failure).decide(0, scores(), judgement, 1, truncated=False)["flagged"] is flags
+    )
 
 
 @pytest.mark.parametrize(
-    ("toxicity", "parameters", "flags"),
+    ("judgement", "parameters", "flags"),
     [
         (SKIPPED, {}, True),
         (SKIPPED, {"truncation": "pass"}, False),
-        (Toxicity("answered", "non-toxic", 0.1, None), {}, False),
-        (Toxicity("unavailable", None, None, None), {"judge_failure": "pass"}, True),
-        (Toxicity("unavailable", None, None, None), {"judge_failure": "pass", "truncation": "pass"}, False),
-        (Toxicity("unavailable", None, None, None), {"truncation": "pass"}, True),
+        (Judgement("answered", "non-toxic", 0.1), {}, False),
+        (UNAVAILABLE, {"judge_failure": "pass"}, True),
+        (UNAVAILABLE, {"judge_failure": "pass", "truncation": "pass"}, False),
+        (UNAVAILABLE, {"truncation": "pass"}, True),
     ],
 )
 def test_a_truncated_text_flags_that_nobody_read_to_its_end(
-    toxicity: Toxicity, parameters: dict[str, str], flags: bool
+    judgement: Judgement, parameters: dict[str, str], flags: bool
 ) -> None:
-    assert policy(**parameters).decide(0, scores(), toxicity, 32, truncated=True)["flagged"] is flags
-
-
-def test_empty_tensors_and_nan_stand_for_none() -> None:
-    assert Toxicity.from_tensors(b"skipped", b"", float("nan"), b"") == SKIPPED
-    answered = Toxicity.from_tensors(b"answered", b"toxic", 0.97, "é".encode())
-    assert answered == Toxicity("answered", "toxic", 0.97, "é")
+    assert policy(**parameters).decide(0, scores(), judgement, 32, truncated=True)["flagged"] is flags
 
 
 @pytest.mark.parametrize(
@@ -108,8 +106,8 @@ def test_a_wrong_config_is_refused_with_its_name(parameters: dict[str, str], mes
 
 def test_the_verdict_follows_its_schema() -> None:
     validator = jsonschema.Draft202012Validator(SCHEMA)
-    toxicity = Toxicity("answered", "toxic", 0.9, "A reason.")
-    verdict = policy().decide(0.25, scores(Sexual=1.0), toxicity, 32, truncated=True)
+    judgement = Judgement("answered", "toxic", 0.9, "A reason.")
+    verdict = policy().decide(0.25, scores(Sexual=1.0), judgement, 32, truncated=True)
     assert (verdict["windows"], verdict["truncated"]) == (32, True)
     assert list(validator.iter_errors(json.loads(json.dumps(verdict)))) == []
     broken: list[dict[str, Any]] = [

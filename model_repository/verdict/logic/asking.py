@@ -24,16 +24,13 @@ class Band:
     high: float
 
     def asks(
-        self, aegis_logits: npt.NDArray[np.float32], truncated: npt.NDArray[np.bool_]
+        self, category_scores: npt.NDArray[np.float32], truncated: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.bool_]:
         """Which texts are undecided, BOOL [batch].
 
-        aegis_logits: FP32 [batch, windows, categories]; empty where `aegis` dropped the request, whose
-        texts are undecided then. truncated: BOOL [batch, 1].
+        category_scores: FP32 [batch, categories]. truncated: BOOL [batch, 1].
         """
-        if not aegis_logits.size:
-            return np.ones(len(truncated), dtype=np.bool_)
-        highest = 1 / (1 + np.exp(-aegis_logits.max(axis=(1, 2)).astype(np.float64)))
+        highest = category_scores.max(axis=1)
         undecided: npt.NDArray[np.bool_] = ((highest >= self.low) & (highest < self.high)) | truncated[:, 0]
         return undecided
 

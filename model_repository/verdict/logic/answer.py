@@ -10,8 +10,8 @@ LABELS = ("toxic", "non-toxic")
 # What can become of a question to the judge.
 AskedStatus = Literal["answered", "unavailable", "unparsed"]
 ASKED_STATUSES: tuple[AskedStatus, ...] = get_args(AskedStatus)
-# `refused` never reaches a caller: it makes `verdict` refuse the request, and its reason says why.
-Status = Literal[AskedStatus, "skipped", "refused"]
+Status = Literal[AskedStatus, "skipped"]
+STATUSES: tuple[Status, ...] = (*ASKED_STATUSES, "skipped")
 # Markdown, quotes, brackets, list marks and a leading "Classification:" may stand before the label.
 LABEL = re.compile(
     r"[\W_]*(?:(?:classification|label|answer)[\W_]*)?(?P<label>non[\s\-\u2010-\u2015_]*toxic|toxic)(?![^\W_])",
@@ -35,11 +35,6 @@ class Judgement:
 
 SKIPPED = Judgement("skipped")
 UNAVAILABLE = Judgement("unavailable")
-
-
-def refused(reason: str) -> Judgement:
-    """The request is to be refused for `reason`."""
-    return Judgement("refused", reason=reason)
 
 
 def read_answer(text: str, logprobs: str, *, explain: bool) -> Judgement:

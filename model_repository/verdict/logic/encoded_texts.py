@@ -1,0 +1,87 @@
+"""What both encoders say about the texts of one request, and the verdict documents that it leads to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .answer import Judgement
+from .policy import Policy
+from .scores import category_probabilities, rejection_probabilities
+from .spans import rows_with_spans, spans_of
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Probabilities of the windows of each text, and what the tokenizer says about its reading.
+
+    rejection: FP32 [batch, windows]. categories: FP32 [batch, windows, categories].
+    windows: INT32 [batch, 1]. truncated: BOOL [batch, 1]. sentences: INT32 [batch, sentences, 2].
+    """
+
+    rejection: Floats
+    categories: Floats
+    windows: npt.NDArray[np.int32]
+    truncated: npt.NDArray[np.bool_]
+    sentences: npt.NDArray[np.int32]
+
+    @classmethod
+    def from_tensors(
+        cls,
+        rejection_logits: Floats,
+        aegis_logits: Floats,
+        windows: npt.NDArray[np.int32],
+        truncated: npt.NDArray[np.bool_],
+        sentences: npt.NDArray[np.int32],
+    ) -> "EncodedTexts":
+        """Copy what is kept, so that the memory of the tensors may be reused.
+
+        rejection_logits: FP32 [batch, windows, 2]. aegis_logits: FP32 [batch, windows, categories].
+        Raises ArithmeticError where logits are not finite.
+        """
+        return cls(
+            rejection_probabilities(rejection_logits),
+            category_probabilities(aegis_logits),
+            windows.copy(),
+            truncated.copy(),
+            sentences.copy(),
+        )
+
+    @property
+    def rejection_scores(self) -> Floats:
+        """FP32 [batch, 1], the largest of the windows."""
+        scores: Floats = self.rejection.max(axis=1, keepdims=True)
+        return scores
+
+    @property
+    def category_scores(self) -> Floats:
+        """FP32 [batch, categories], the largest of the windows."""
+        scores: Floats = self.categories.max(axis=1)
+        return scores
+
+    def verdicts(self, judgements: Sequence[Judgement], policy: Policy) -> list[dict[str, Any]]:
+        """The verdict document of each text, with its spans where they were asked for.
+
+        Raises ValueError unless the policy has a label for each category.
+        """
+        policy.require_categories(self.categories.shape[2])
+        verdicts = [
+            policy.decide(*row, truncated=truncated)
+            for *row, truncated in zip(
+                self.rejection_scores[:, 0].tolist(),
+                self.category_scores.tolist(),
+                judgements,
+                self.windows[:, 0].tolist(),
+                self.truncated[:, 0].tolist(),
+                strict=True,
+            )
+        ]
+        for row in rows_with_spans(self.sentences):
+            verdicts[row]["spans"] = spans_of(
+                self.sentences[row], self.rejection[row], self.categories[row], policy
+            )
+        return verdicts
