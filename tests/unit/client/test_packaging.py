@@ -1,5 +1,6 @@
 """The wheel is the thin client and nothing else."""
 
+import re
 import subprocess
 import sys
 import venv
@@ -39,6 +40,16 @@ def test_the_wheel_holds_only_the_client(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"tribunal", "tribunal-0.1.0.dist-info"}
     assert {"tribunal/py.typed", "tribunal/evaluation/report.html.jinja"} <= set(names)
+
+
+def test_the_metadata_is_the_clients_alone(wheel: Path) -> None:
+    metadata = zipfile.ZipFile(wheel).read("tribunal-0.1.0.dist-info/METADATA").decode()
+    extras = set(re.findall("^Provides-Extra: (.*)$", metadata, re.MULTILINE))
+    assert extras == {"cli", "evaluate", "gateway", "ray", "scan"}
+    links = re.findall(r"\]\(([^)]*)\)", metadata)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert "<picture>" not in metadata
 
 
 def test_the_wheel_installs_and_runs_on_its_own(wheel: Path, tmp_path: Path) -> None:
