@@ -1,27 +1,31 @@
 """`python -m perf judge`: judged texts per second, through Tribunal's `moderation` and by vLLM alone.
 
-Both take the same prompts with the same engine arguments and decoding, 16 at once. They take turns round by
-round; meanwhile the other one is paused, because vLLM's engine keeps a core busy for a while after its work.
-Unless another repository is named, the judge has the full width of Phi-3-mini, 2 of its 32 layers and random
-weights.
+Both take the same prompts with the same engine arguments and decoding, from each number of callers. They take
+turns; meanwhile the other one is paused, because vLLM's engine keeps a core busy for a while after its work.
+No text is asked twice: vLLM's prefix cache would hold its prompt. Unless another repository is named, the
+judge has the full width of Phi-3-mini, 2 of its 32 layers and random weights. It has the demonstration's
+tokenizer, which reads each half of the prompt's template as one token.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tribunal import Client
+from tribunal import Client, Connection
 
 from export_scripts.demo.text import read_judgements
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
@@ -31,17 +35,52 @@ from model_repository.judge_prompt.logic.prompting import Prompt, sampling_param
 from perf import baselines
 from perf.baselines.round_process import RoundProcess
 from perf.exports import export_encoders_and_judge
-from perf.paths import OUTPUT_FOLDER
 from perf.samples import write_samples
 from perf.servers import benchmark_server
 
-CONCURRENCY = 16
+CALLERS = (1, 4, 16, 64)
+# One text alone would make a round of a single caller too short.
+MIN_TEXTS = 4
 # Longer than a judge of full width takes for all texts on 2 cores.
 TIMEOUT_S = 120
 # Random weights never end an answer by themselves.
 ANSWER_TOKENS = 48
 VLLM_SCRIPT = Path(baselines.__path__[0]) / "other_environments" / "vllm_rounds.py"
 console = Console()
+
+
+@dataclass(frozen=True)
+class JudgeSample:
+    """One round of a number of callers.
+
+    moderation_s, bare_s: seconds that all texts took together through `moderation`, and by vLLM alone.
+    prompt_tokens, cached_tokens, answer_tokens: of vLLM alone, over all texts; the prompts include the
+    tokens that its prefix cache held.
+    """
+
+    callers: int
+    explain: bool
+    texts: int
+    moderation_s: float
+    bare_s: float
+    prompt_tokens: int
+    cached_tokens: int
+    answer_tokens: int
+
+
+@dataclass(frozen=True)
+class JudgeFigures:
+    """Medians of the rounds of one kind of answer and number of callers."""
+
+    answer: str
+    callers: int
+    moderation_texts_per_s: float
+    bare_texts_per_s: float
+
+    @property
+    def ratio(self) -> float:
+        """Texts per second through `moderation`, relative to vLLM alone."""
+        return self.moderation_texts_per_s / self.bare_texts_per_s
 
 
 @contextlib.contextmanager
@@ -84,75 +123,100 @@ def set_parameter(path: Path, name: str, value: int) -> None:
     path.write_text(text_format.MessageToString(config), "utf-8")
 
 
-def vllm_command(repository: Path, texts: Sequence[str]) -> list[str | Path]:
-    """The command that runs vLLM alone on the prompts of the texts, which this writes to a file."""
-    prompt = Prompt.read(repository / "judge_prompt" / "1" / "prompt.json")
-    prompts_file = OUTPUT_FOLDER / "prompts.json"
-    prompts_file.parent.mkdir(parents=True, exist_ok=True)
-    prompts_file.write_text(json.dumps([prompt.around(text) for text in texts]), "utf-8")
-    python = JUDGE_ENVIRONMENT / "bin" / "python"
-    return [python, VLLM_SCRIPT, repository / "phi3" / "1" / "model.json", prompts_file, str(CONCURRENCY)]
-
-
-def measure_judge(repository: Path, rounds: int, texts: Sequence[str]) -> dict[str, list[float]]:
-    """Texts per second by round through `moderation` and by vLLM alone, by `throughput_key`."""
+def decoding(repository: Path, *, explain: bool) -> dict[str, Any]:
+    """The sampling parameters that `judge_prompt` of the repository gives vLLM."""
     limits = read_config(repository / "judge_prompt" / "config.pbtxt").parameters
-    texts_per_s: dict[str, list[float]] = {}
+    limit = limits["max_answer_tokens" if explain else "max_label_tokens"]
+    return sampling_parameters(max_tokens=int(limit.string_value), explain=explain)
+
+
+def new_texts() -> Iterator[str]:
+    """Held-out texts without end; a number makes each of them another one."""
+    texts = itertools.cycle(row["text"] for row in read_judgements("heldout"))
+    return (f"{number}. {text}" for number, text in enumerate(texts))
+
+
+def measure_judge(repository: Path, rounds: int, texts_per_caller: int) -> Iterator[JudgeSample]:
+    """Samples of each round, number of callers and kind of answer."""
+    prompt = Prompt.read(repository / "judge_prompt" / "1" / "prompt.json")
+    python = JUDGE_ENVIRONMENT / "bin" / "python"
+    engine_file = repository / "phi3" / "1" / "model.json"
+    texts = new_texts()
     with (
         benchmark_server(repository, "judge", judge=True) as server,
         # The client waits longer than the server, whose answer then says why the judge gave none.
-        Client(server.grpc_url, timeout_s=TIMEOUT_S + 10) as client,
-        RoundProcess(vllm_command(repository, texts), VLLM_ENVIRONMENT) as vllm,
-        ThreadPoolExecutor(CONCURRENCY) as pool,
+        Client(
+            server.grpc_url,
+            timeout_s=TIMEOUT_S + 10,
+            connection=Connection(max_in_flight=max(CALLERS)),
+        ) as client,
+        RoundProcess([python, VLLM_SCRIPT, engine_file], VLLM_ENVIRONMENT) as vllm,
     ):
         vllm.wait_until_ready()
         for number in track(range(rounds + 1), "judging", console=console):
             # The first round warms both up, and is not kept.
-            for explain in (False, True) if number > 0 else (False,):
-                limit = "max_answer_tokens" if explain else "max_label_tokens"
-                parameters = sampling_parameters(max_tokens=int(limits[limit].string_value), explain=explain)
+            cases = itertools.product(CALLERS, (False, True)) if number > 0 else [(CALLERS[-1], False)]
+            for callers, explain in cases:
+                asked = list(itertools.islice(texts, max(callers * texts_per_caller, MIN_TEXTS)))
+                question = {
+                    "prompts": [prompt.around(text) for text in asked],
+                    "callers": callers,
+                    "sampling": decoding(repository, explain=explain),
+                }
                 with paused(server.pid):
-                    vllm_s = vllm.ask(json.dumps(parameters))["elapsed_s"]
-                with paused(vllm.process_group):
-                    served_s = moderation_s(client, pool, texts, explain=explain)
+                    bare = vllm.ask(json.dumps(question))
+                with paused(vllm.process_group), ThreadPoolExecutor(callers) as pool:
+                    moderation = moderation_s(client, pool, asked, explain=explain)
                 if number > 0:
-                    for name, seconds in (("bare", vllm_s), ("moderation", served_s)):
-                        texts_per_s.setdefault(throughput_key(name, explain=explain), []).append(
-                            len(texts) / seconds
-                        )
-    return texts_per_s
+                    yield JudgeSample(
+                        callers,
+                        explain,
+                        len(asked),
+                        moderation_s=moderation,
+                        bare_s=bare["elapsed_s"],
+                        prompt_tokens=bare["prompt_tokens"],
+                        cached_tokens=bare["cached_tokens"],
+                        answer_tokens=bare["answer_tokens"],
+                    )
 
 
-def throughput_key(name: str, *, explain: bool) -> str:
-    """The key of the samples of `moderation`, or of `bare`: vLLM alone."""
-    return f"{name} explain={explain}"
-
-
-def judge_ratio(texts_per_s: Mapping[str, Sequence[float]], *, explain: bool) -> float:
-    """Median texts per second through `moderation`, relative to vLLM alone."""
-    moderation, bare = (
-        statistics.median(texts_per_s[throughput_key(name, explain=explain)])
-        for name in ("moderation", "bare")
-    )
-    return moderation / bare
-
-
-def main(rounds: int, output: Path, text_count: int, repository: Path | None = None) -> None:
-    """Measure, print the ratios, and write the samples."""
-    texts = [row["text"] for row in read_judgements("heldout")][:text_count]
-    texts_per_s = measure_judge(repository or prepare_repository(), rounds, texts)
-    table = Table("answer", "ratio", "moderation, texts/s", "vLLM alone, texts/s")
-    for explain, answer in ((False, "label alone"), (True, "label and reason")):
-        table.add_row(
-            answer,
-            f"{judge_ratio(texts_per_s, explain=explain):.2f}",
-            *(
-                f"{statistics.median(texts_per_s[throughput_key(name, explain=explain)]):.2f}"
-                for name in ("moderation", "bare")
-            ),
+def figures(samples: Iterable[JudgeSample]) -> Iterator[JudgeFigures]:
+    """Medians of the rounds, by kind of answer and number of callers."""
+    by_case: dict[tuple[bool, int], list[JudgeSample]] = {}
+    for sample in samples:
+        by_case.setdefault((sample.explain, sample.callers), []).append(sample)
+    for (explain, callers), rounds in sorted(by_case.items()):
+        yield JudgeFigures(
+            "label and reason" if explain else "label alone",
+            callers,
+            statistics.median(sample.texts / sample.moderation_s for sample in rounds),
+            statistics.median(sample.texts / sample.bare_s for sample in rounds),
         )
-    console.print(table)
-    write_samples(output, {"concurrency": CONCURRENCY, "texts_per_s": texts_per_s})
+
+
+def judge_table(samples: Sequence[JudgeSample]) -> Table:
+    """A row for each kind of answer and number of callers."""
+    table = Table("answer", "callers", "ratio", "moderation, texts/s", "vLLM alone, texts/s")
+    for row in figures(samples):
+        table.add_row(
+            row.answer,
+            str(row.callers),
+            f"{row.ratio:.2f}",
+            f"{row.moderation_texts_per_s:.2f}",
+            f"{row.bare_texts_per_s:.2f}",
+        )
+    return table
+
+
+def main(rounds: int, output: Path, texts_per_caller: int, repository: Path | None = None) -> None:
+    """Measure, print the ratios, and write the samples."""
+    samples = list(measure_judge(repository or prepare_repository(), rounds, texts_per_caller))
+    console.print(judge_table(samples))
+    prompt_tokens, cached_tokens = (
+        sum(getattr(sample, name) for sample in samples) for name in ("prompt_tokens", "cached_tokens")
+    )
+    console.print(f"of {prompt_tokens} prompt tokens vLLM alone had {cached_tokens} in its prefix cache")
+    write_samples(output, {"samples": [asdict(sample) for sample in samples]})
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -165,5 +229,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="model repository whose judge is measured (default: a judge of full width is exported)",
     )
     parser.add_argument(
-        "--texts", type=int, default=16, metavar="N", dest="text_count", help="texts in each round"
+        "--texts-per-caller",
+        type=int,
+        default=1,
+        metavar="N",
+        help=f"texts of each caller in a round, at least {MIN_TEXTS} in all",
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from perf.baselines.registry import Precision, all_baselines
 from perf.compare import TRIBUNAL, description
-from perf.judge_throughput import judge_ratio
+from perf.judge_throughput import JudgeSample, figures
 from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, decode_rounds, figures_at
 from perf.samples import read_samples
 
@@ -68,9 +68,9 @@ def shapes_rows(document: dict[str, Any]) -> Iterator[Row]:
 
 def judge_rows(document: dict[str, Any]) -> Iterator[Row]:
     """Judged texts per second, relative to vLLM alone."""
-    for explain, answer in ((False, "label alone"), (True, "label and reason")):
-        ratio = judge_ratio(document["texts_per_s"], explain=explain)
-        yield Row(f"judged texts/s, {answer}", "vLLM alone", f"{ratio:.2f}", "higher")
+    for judged in figures(JudgeSample(**sample) for sample in document["samples"]):
+        measured = f"judged texts/s at {judged.callers} callers, {judged.answer}"
+        yield Row(measured, "vLLM alone", f"{judged.ratio:.2f}", "higher")
 
 
 def start_rows(document: dict[str, Any]) -> Iterator[Row]:

@@ -1,15 +1,16 @@
 """Runs rounds of the judge's prompts by vLLM alone, in the environment that has vLLM.
 
-`python vllm_rounds.py ENGINE_FILE PROMPTS_FILE CONCURRENCY`, then for each round a line of standard input, a
-JSON object of sampling parameters. The script answers it with a line of JSON: the seconds that all prompts
-took together, at most CONCURRENCY of them at once. Before the first round it writes an empty JSON object,
-which says that the engine is ready.
+`python vllm_rounds.py ENGINE_FILE`, then for each round a line of standard input: a JSON object with the
+`prompts`, how many `callers` ask at once, and the `sampling` parameters. The script answers it with a line of
+JSON: the seconds that all prompts took together, and their tokens. Before the first round it writes an empty
+JSON object, which says that the engine is ready.
 """
 
 import asyncio
 import json
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +19,38 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 
 
-async def run_rounds(engine_arguments: dict[str, Any], prompts: list[str], concurrency: int) -> None:
+async def run_round(
+    engine: AsyncLLM, prompts: list[str], callers: int, sampling: dict[str, Any]
+) -> dict[str, float]:
+    """Generate an answer to each prompt, and count the tokens; vLLM's prefix cache held the cached ones."""
+    limit = asyncio.Semaphore(callers)
+
+    async def generate(prompt: str) -> Any:
+        parameters = SamplingParams(**sampling)
+        parameters.output_kind = RequestOutputKind.FINAL_ONLY
+        async with limit:
+            async for output in engine.generate(prompt, parameters, uuid.uuid4().hex):
+                answer = output
+        return answer
+
+    started_s = time.perf_counter()
+    answers = await asyncio.gather(*map(generate, prompts))
+    return {
+        "elapsed_s": time.perf_counter() - started_s,
+        "prompt_tokens": sum(len(answer.prompt_token_ids) for answer in answers),
+        "cached_tokens": sum(answer.num_cached_tokens for answer in answers),
+        "answer_tokens": sum(len(answer.outputs[0].token_ids) for answer in answers),
+    }
+
+
+async def run_rounds(engine_arguments: dict[str, Any]) -> None:
     """Start the engine and run a round for each line of standard input, until that ends."""
     engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments))
-    limit = asyncio.Semaphore(concurrency)
-
-    async def generate(index: int, parameters: dict[str, Any]) -> None:
-        sampling = SamplingParams(**parameters)
-        sampling.output_kind = RequestOutputKind.FINAL_ONLY
-        async with limit:
-            async for _ in engine.generate(prompts[index], sampling, f"{time.monotonic_ns()}-{index}"):
-                pass
-
     print("{}", flush=True)  # noqa: T201
     while line := await asyncio.to_thread(sys.stdin.readline):
-        parameters = json.loads(line)
-        started_s = time.perf_counter()
-        await asyncio.gather(*(generate(index, parameters) for index in range(len(prompts))))
-        print(json.dumps({"elapsed_s": time.perf_counter() - started_s}), flush=True)  # noqa: T201
+        print(json.dumps(await run_round(engine, **json.loads(line))), flush=True)  # noqa: T201
     engine.shutdown()
 
 
 if __name__ == "__main__":
-    engine_file, prompts_file, concurrency = sys.argv[1:]
-    asyncio.run(
-        run_rounds(
-            json.loads(Path(engine_file).read_text("utf-8")),
-            json.loads(Path(prompts_file).read_text("utf-8")),
-            int(concurrency),
-        )
-    )
+    asyncio.run(run_rounds(json.loads(Path(sys.argv[1]).read_text("utf-8"))))
