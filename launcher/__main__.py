@@ -60,7 +60,7 @@ def keep_serving(server: TritonServer, command: list[str]) -> int:
             death = str(error)
         pause_s = restarts.pause_s()
         if pause_s is None:
-            raise StartError(f"{death}; it never served: see {server.log_name}")
+            raise StartError(f"{death}; it was never ready: see {server.log_name}")
         console.print(
             f"[red]{death}[/red]; restarting in {pause_s:g} s (its log: {server.log_name})",
             soft_wrap=True,

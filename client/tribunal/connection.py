@@ -92,7 +92,7 @@ class Address:
         if (scheme or not separator) and host and scheme in ("", "grpc", "grpcs", "http", "https"):
             return cls(url, host.rstrip("/"), is_http=scheme.startswith("http"), is_tls=scheme.endswith("s"))
         raise InvalidInput(
-            f"url {url!r} is none of host:port (gRPC), grpcs://host:port (gRPC with TLS), "
+            f"url {url!r} must be host:port (gRPC), grpcs://host:port (gRPC with TLS), "
             "http://host:port and https://host:port"
         )
 

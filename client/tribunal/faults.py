@@ -40,13 +40,13 @@ def access_denied(url: str, reason: str) -> AccessDenied:
 def refused(reason: str) -> TribunalError:
     """The server refuses the request: for what the caller sent, or for an input that it does not have."""
     if any(words in reason for words in UNKNOWN_INPUT):
-        return ServerError(f"the server is older than an option of this call ({reason}): update the server")
+        return ServerError(f"the server is too old for an option of this call ({reason}): update the server")
     return InvalidInput(reason)
 
 
 def incomplete_answer(url: str) -> ServerError:
     """The stream of `url` ended, and the server has not said that it is done."""
-    return ServerError(f"{url} ended the stream before the answer's final mark: the answer is incomplete")
+    return ServerError(f"{url} ended the stream before the end of the answer: the answer is incomplete")
 
 
 def lacking_output(output: str) -> ServerError:

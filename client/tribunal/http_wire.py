@@ -111,7 +111,7 @@ def _fault(response: httpx.Response, url: str) -> TribunalError:
         case 502 | 503:
             return faults.unavailable(url, reason, pause_s)
         case 504:
-            return DeadlineExceeded(f"a proxy before {url} waited too long ({reason})")
+            return DeadlineExceeded(f"a proxy in front of {url} timed out ({reason})")
         case 404 if UNLOADED in reason:
             return faults.unavailable(url, reason)
         case 400 | 413:

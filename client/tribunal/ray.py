@@ -134,7 +134,7 @@ class Moderate:
             weights = asker.weights
         self._weights = self._weights or weights
         if weights is not None and weights != self._weights:
-            raise InvalidInput("the servers have different weights, or one came back with others")
+            raise InvalidInput("the servers have different weights, or one restarted with others")
 
     def _require_columns(self, names: Sequence[str]) -> None:
         if self._text_column not in names:
@@ -144,4 +144,4 @@ class Moderate:
             )
         for name in OUTCOME:
             if name in names:
-                raise InvalidInput(f"the table has a column {name!r}, which is to be added: rename it")
+                raise InvalidInput(f"the table has a column {name!r}, which the output uses: rename it")

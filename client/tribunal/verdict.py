@@ -111,7 +111,7 @@ class Verdict:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ServerError(
-                f"the server's verdict is not in the form that this client knows ({error!r}); are client "
+                f"this client cannot read the server's verdict ({error!r}); are client "
                 "and server of the same version?"
             ) from error
 

@@ -17,7 +17,7 @@ class Exposure:
     """Where a server listens.
 
     address: of gRPC; of HTTP and the metrics too where it is a loopback address, or with `everything`.
-    everything: plain endpoints may be open there, for something else guards the address.
+    everything: open endpoints without TLS at this address, because a proxy or network protects it.
 
     Raises StartError for an address beyond loopback with neither TLS nor `everything`.
     """
@@ -29,11 +29,10 @@ class Exposure:
     def __post_init__(self) -> None:
         if not (self.address.is_loopback or self.everything or self.tls):
             raise StartError(
-                f"{self.address} is not a loopback address, and anybody who reaches it could send "
-                "requests and read "
-                "everything: give --tls-certificate and --tls-key, or --expose where a proxy or a "
-                "container's network guards it. Triton 24.10, which runs here, has published "
-                "vulnerabilities; the shared-memory API behind them asks for a key in any case"
+                f"{self.address} is not a loopback address, so anyone who reaches it could send requests "
+                "and read everything: give --tls-certificate and --tls-key, or --expose if a proxy or a "
+                "container's network protects it. Triton 24.10 has published vulnerabilities in its "
+                "shared-memory API, which always requires a key"
             )
 
     def listens_on(self, endpoint: str) -> str:

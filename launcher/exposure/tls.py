@@ -34,5 +34,5 @@ class Tls:
             context.load_verify_locations(self.client_ca)
         except (OSError, ssl.SSLError) as error:
             raise StartError(
-                f"{self.client_ca} holds no certificates ({error}): check --tls-client-ca"
+                f"{self.client_ca} has no certificates ({error}): check --tls-client-ca"
             ) from error

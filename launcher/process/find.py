@@ -15,7 +15,7 @@ def find_installation(root: Path | None = None) -> Installation:
     if root is not None:
         image = find_image(root)
         if image is None:
-            raise StartError(f"{root} holds no bin/tritonserver: check --triton")
+            raise StartError(f"{root} has no bin/tritonserver: check --triton")
         return image
     image = find_image()
     if image is not None:

@@ -39,7 +39,7 @@ class NvidiaImage(Installation):
             raise StartError(f"{self.root} has no vLLM backend, which runs the judge: add --without-judge")
         if not has_gpu():
             raise StartError(
-                "the vLLM of this image needs a GPU, and there is none: give the container one "
+                "the vLLM of this image needs a GPU, but there is none: give the container one "
                 "(`docker run --gpus all`), or add --without-judge"
             )
 

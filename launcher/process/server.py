@@ -101,8 +101,8 @@ class TritonServer:
             installation.require_judge()
         if options.cache_mib and has_gpu():
             raise StartError(
-                "the cache keeps only tensors in CPU memory, and on a GPU the encoders' outputs are not "
-                "there: leave out --cache-mib"
+                "the cache keeps only tensors in CPU memory, but on a GPU the encoders' outputs are in "
+                "GPU memory: remove --cache-mib"
             )
         require_free(options.ports, options.exposure)
         if options.exposure.tls:
@@ -203,7 +203,7 @@ class TritonServer:
                 config_name = installation.fit_to_host(served, options.instances)
         except OSError as error:
             raise StartError(
-                f"cannot write what is made for this host ({error}): name a folder with --work-folder"
+                f"cannot write the configs and weights for this host ({error}): give a writable folder with --work-folder"
             ) from error
         return served, config_name
 

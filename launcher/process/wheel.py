@@ -85,7 +85,7 @@ def find_wheel() -> Wheel:
     """
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
-        raise StartError("nvidia-pytriton, which carries tritonserver, is not installed: run `make setup`")
+        raise StartError("nvidia-pytriton, which contains tritonserver, is not installed: run `make setup`")
     site_packages = Path(spec.origin).parent.parent
     triton = site_packages / "pytriton" / "tritonserver"
     return Wheel(

@@ -31,7 +31,7 @@ def require_exported(repository: Path) -> None:
         raise StartError(f"{repository} is not a model repository of Tribunal: check --repository")
     if not (repository / MANIFEST).exists():
         raise StartError(
-            f"{repository} holds no exported models: run `make export SOURCE=demo`, or SOURCE=hub for "
+            f"{repository} has no exported models: run `make export SOURCE=demo`, or SOURCE=hub for "
             "the real weights"
         )
 
@@ -70,7 +70,7 @@ def verify(
     if not manifest.exists():
         raise StartError(f"{manifest}, which holds the checksums, is missing: export the models again")
     if manifest_sha256 and sha256(manifest) != manifest_sha256.lower():
-        raise StartError(f"{MANIFEST} has another checksum than --manifest-sha256: {sha256(manifest)}")
+                    raise StartError(f"{MANIFEST} differs from --manifest-sha256: its checksum is {sha256(manifest)}")
     try:
         expected = {
             file: checksum

@@ -83,7 +83,7 @@ class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def recording_proxy(server: TritonServer) -> Iterator[RecordingProxy]:
-    """Run a proxy before `server` in a thread of its own."""
+    """Run a proxy in front of `server` in a thread of its own."""
     made = RecordingProxy()
     started, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
 

@@ -2,7 +2,7 @@
 
 Triton 24.10 crashes where its dynamic batcher drops a cancelled request from the queue of one encoder while
 the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU. Its ensembles tell a step
-that the caller has gone when they schedule that step, and never later: what waits for `tokenizer` is dropped
+that the client disconnected when they schedule that step, and never later: what waits for `tokenizer` is dropped
 by the encoders, and what waits for an encoder is run.
 """
 

@@ -16,7 +16,7 @@ HARMLESS = "The bread is fresh."
 # More tokens than the encoders read.
 LONG = f"{HARMLESS} " * 3200
 SKIPPED = Toxicity("skipped", None, None, None)
-REFUSAL = "judge: this server serves no judge; use judge=never"
+REFUSAL = "judge: this server has no judge; use judge=never"
 
 
 @pytest.fixture(scope="module")

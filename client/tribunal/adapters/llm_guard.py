@@ -60,7 +60,7 @@ class NoRefusal:
 
     def __init__(self, client: Client, *, threshold: float = REFUSAL_THRESHOLD) -> None:
         if not 0 < threshold < 1:
-            raise InvalidInput(f"threshold is {threshold}; it must lie between 0 and 1")
+            raise InvalidInput(f"threshold is {threshold}; it must be between 0 and 1")
         self._client = client
         self._threshold = threshold
 

@@ -67,6 +67,6 @@ def ask(
         statuses = sorted({verdict.toxicity.status for verdict in verdicts if verdict})
         raise ServerUnavailable(
             f"the judge answered none of {len(verdicts)} texts ({', '.join(statuses) or 'all refused'}): "
-            "check that the server has its judge"
+            "check that the server has a judge"
         )
     return verdicts, refused

@@ -37,7 +37,7 @@ class InputFormat:
                 f"compressed for example jsonl.gz ({', '.join(OPENERS)})"
             )
         if compression and not format_.is_stream:
-            raise InvalidInput(f"{name!r}: {format_.name} compresses its columns itself, unpack the file")
+            raise InvalidInput(f"{name!r}: {format_.name} compresses its columns itself: decompress the file")
         return cls(format_, compression)
 
 

@@ -106,4 +106,4 @@ def _gateway_error(error: Exception) -> GatewayError:
             code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
             return GatewayError(error.status_code, code, str(error.detail))
         case _:
-            return GatewayError(500, "internal", "the gateway failed; its log says why")
+            return GatewayError(500, "internal", "the gateway failed; see its log")

@@ -76,7 +76,7 @@ class BodyMiddleware:
             handling.cancel()
 
     async def _read(self, headers: Headers, receive: Receive, held: "_Held") -> bytes | None:
-        """The body, decompressed; None where the caller has gone."""
+        """The body, decompressed; None where the client disconnected."""
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity" and encoding not in WINDOW_BITS:
             raise GatewayError(

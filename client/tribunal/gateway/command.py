@@ -96,7 +96,7 @@ def gateway(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     typer.echo(f"gateway to {url}: page http://{host}:{port}/, API http://{host}:{port}/docs", err=True)
     if keys_file is None and host not in ("127.0.0.1", "localhost", "::1"):
-        typer.echo("everybody who reaches this address may ask: give --keys", err=True)
+        typer.echo("everybody who reaches this address can send requests: give --keys", err=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, listening))
 
@@ -121,7 +121,7 @@ def key(
         from tribunal.gateway.keys import Key, hash_key, new_key
     secret = new_key()
     if not (name.isascii() and name.replace("-", "_").isidentifier()):
-        raise InvalidInput("a name has letters, digits, - and _")
+        raise InvalidInput("a name may contain only letters, digits, - and _")
     try:
         record = Key(sha256=hash_key(secret), policy=policy, rate_limit=rate_limit)
     except ValueError as error:

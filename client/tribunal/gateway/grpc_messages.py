@@ -19,13 +19,13 @@ def parse(kind: Any, raw: bytes) -> Any:
     try:
         return kind.FromString(raw)
     except DecodeError as error:
-        raise invalid(f"the request is no {kind.__name__}") from error
+        raise invalid(f"the request is not a valid {kind.__name__}") from error
 
 
 def output_names(request: Any) -> list[str]:
     """The outputs that are asked for, without options; raises GatewayError 400."""
     if any(output.parameters for output in request.outputs):
-        raise invalid("outputs take no parameters here", "outputs")
+        raise invalid("parameters of outputs are not supported", "outputs")
     return [output.name for output in request.outputs]
 
 

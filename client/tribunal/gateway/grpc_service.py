@@ -193,7 +193,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
                 yield caller
             status = grpc.StatusCode.OK
         except CancelledError:
-            context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
+            context.abort(grpc.StatusCode.CANCELLED, "the client disconnected")
         except GatewayError as error:
             status = STATUS.get(error.status, grpc.StatusCode.UNAVAILABLE)
             context.set_trailing_metadata(tuple((key.lower(), value) for key, value in error.headers.items()))
@@ -201,7 +201,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         except Exception:
             status = grpc.StatusCode.INTERNAL
             log.exception("gRPC %s", method)
-            context.abort(status, "the gateway failed; its log says why")
+            context.abort(status, "the gateway failed; see its log")
         finally:
             duration_s = time.monotonic() - started_s
             self._gateway.metrics.requests.labels(DIALECT, name, status.name).inc()

@@ -67,7 +67,7 @@ class Asker:
                 except (ServerUnavailable, DeadlineExceeded, ServerError) as error:
                     problem = str(error)
                 if time.monotonic() > deadline_s:
-                    raise ServerUnavailable(f"waited {self.wait_s:g} s: {problem}")
+                    raise ServerUnavailable(f"gave up after {self.wait_s:g} s: {problem}")
                 if not is_waiting:
                     self.on_wait(True)
                     is_waiting = True

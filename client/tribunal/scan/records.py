@@ -59,7 +59,7 @@ def to_record(row: Row, text_field: str) -> Record:
         if name in OUTCOME or name.startswith(VERDICT_COLUMN):
             raise InvalidInput(
                 f"the input has a field {name!r}, which the output uses: rename it"
-                + ("" if name == ERROR else ", or give --retry-failed to ask failures again")
+                + ("" if name == ERROR else ", or give --retry-failed to retry failures")
             )
     text = row.fields.get(text_field)
     if isinstance(text, str):

@@ -121,8 +121,8 @@ class Scan:
         fields = one_pass.to_record(before, self.options.text_field).fields if before else None
         if fields is None or json.loads(json_text(fields)) != without_outcome(last):
             raise InvalidInput(
-                f"record {self.summary.records} of {one_pass.source} differs from the record that "
-                f"{self.options.output} ends with: give the input that it was begun with, or --overwrite"
+                f"record {self.summary.records} of {one_pass.source} differs from the last "
+                f"record of {self.options.output}: give the original input, or --overwrite"
             )
 
     def _greet_server(self) -> Mapping[str, Weights]:

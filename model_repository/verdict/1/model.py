@@ -23,7 +23,7 @@ from logic.judging import Judging, Limits, Question
 from logic.policy import Policy
 
 JUDGE = "judge"
-CALLER_GONE = "the caller has gone"
+CALLER_GONE = "the client disconnected"
 # Each call of the LLM holds one thread of this process until its answer is complete.
 MAX_CALLS_IN_FLIGHT = 64
 # A request of many or long texts leaves calls to the others, and still fills the batches of the LLM.

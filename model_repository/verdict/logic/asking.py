@@ -56,7 +56,7 @@ class Modes:
         """The mode that a caller names; raises InvalidMode."""
         mode = read_mode(raw)
         if mode != "never" and not self.judge_served:
-            raise InvalidMode("judge: this server serves no judge; use judge=never")
+            raise InvalidMode("judge: this server has no judge; use judge=never")
         return mode
 
 

@@ -90,7 +90,7 @@ def test_an_input_that_the_server_does_not_have_asks_for_an_update(
     with pytest.raises(ServerError) as caught:
         ask(server.url, 5.0, Connection())
     assert str(caught.value) == (
-        f"the server is older than an option of this call ({reason}): update the server"
+        f"the server is too old for an option of this call ({reason}): update the server"
     )
     assert len(server.requests) == 1
 

@@ -98,7 +98,7 @@ def _truncated(document: bytes) -> Reply:
             r"^the server is older than an option of this call \(.*'spans'.*\): update the server$",
         ),
         (Reply(500), ServerError, "told so"),
-        (Reply(504), DeadlineExceeded, "a proxy before .* waited too long"),
+        (Reply(504), DeadlineExceeded, "a proxy in front of .* timed out"),
         (Reply(302, b"", {"location": "/login"}), ServerError, "HTTP 302 Found with no content type"),
         (
             Reply(200, b"<html>Welcome</html>", {"content-type": "text/html"}),

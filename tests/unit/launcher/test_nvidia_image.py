@@ -27,7 +27,7 @@ def test_a_folder_is_taken_where_it_holds_the_binary(image: NvidiaImage, tmp_pat
     assert find_installation(image.root) == image
     assert image.backend_directory(tmp_path) == image.root / "backends"
     assert find_image(tmp_path) is None
-    with pytest.raises(StartError, match="holds no bin/tritonserver: check --triton"):
+    with pytest.raises(StartError, match="has no bin/tritonserver: check --triton"):
         find_installation(tmp_path)
 
 

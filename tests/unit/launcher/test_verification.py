@@ -36,7 +36,7 @@ def test_a_repository_that_was_not_exported(tmp_path: Path) -> None:
     (tmp_path / "moderation" / "config.pbtxt").write_bytes(
         (MODEL_REPOSITORY / "moderation" / "config.pbtxt").read_bytes()
     )
-    with pytest.raises(StartError, match="holds no exported models: run `make export"):
+    with pytest.raises(StartError, match="has no exported models: run `make export"):
         require_exported(tmp_path)
 
 
@@ -75,7 +75,7 @@ def test_a_damaged_manifest_is_refused(repository: Path, content: str) -> None:
 
 
 def test_an_exchanged_manifest_is_refused(repository: Path) -> None:
-    with pytest.raises(StartError, match="another checksum than --manifest-sha256"):
+    with pytest.raises(StartError, match="differs from --manifest-sha256"):
         verify(repository, "0" * 64)
 
 

@@ -50,7 +50,7 @@ def test_a_server_without_a_judge_asks_none_and_says_so() -> None:
     assert (modes().default, modes().judge_served) == ("always", True)
     assert absent.read(b"never") == "never"
     for raw in (b"always", b"auto"):
-        with pytest.raises(InvalidMode, match=r"^judge: this server serves no judge; use judge=never$"):
+        with pytest.raises(InvalidMode, match=r"^judge: this server has no judge; use judge=never$"):
             absent.read(raw)
 
 

@@ -51,7 +51,7 @@ def require_input(value: Any) -> Any:
         if not isinstance(part, dict):
             raise invalid(f"{place} is a string among parts: give only strings or only parts", place)
         if part.get("type") == "image_url":
-            message = f"{place} is an image, and this server moderates text only"
+            message = f"{place} is an image, and this server moderates only text"
             raise GatewayError(400, "unsupported_image", message, place)
         if part.get("type") != "text":
             raise invalid(f"{place}.type must be text", f"{place}.type")
