@@ -83,6 +83,8 @@ def command_line() -> argparse.ArgumentParser:
         command.add_argument(
             "--output", type=Path, default=output, metavar="FILE", help="file of the samples"
         )
+        if module is compare:
+            compare.add_options(command)
         if module is judge_throughput:
             judge_throughput.add_options(command)
         if module is overhead:

@@ -28,7 +28,7 @@ from perf.core_meter import used_s
 from perf.deployment import LOOPBACK, wait_until_served
 from perf.encoder_sessions import EncoderSessions
 from perf.exports import PRECISIONS, exported_in
-from perf.load.workload import read_workload
+from perf.load.workload import batches, read_workload
 from perf.paths import OUTPUT_FOLDER
 from perf.rounds import THROUGHPUT_CALLERS
 from perf.samples import write_samples
@@ -66,11 +66,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def key(name: str, texts: int) -> str:
     """The key of the samples of `name` in requests of `texts`."""
     return f"{name} texts={texts}"
-
-
-def batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
-    """The texts in requests of `size`; the last may have fewer."""
-    return [texts[start : start + size] for start in range(0, len(texts), size)]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from perf.compare import TRIBUNAL, description, ratios_at
-from perf.rounds import THROUGHPUT_CALLERS, decode_rounds
+from perf.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
 from perf.samples import read_samples
 from perf.sweep import RATES_PER_S
 
@@ -39,7 +39,7 @@ def hardware_line(hardware: dict[str, Any]) -> str:
 
 def draw_ratios(document: dict[str, Any]) -> Figure:
     """Throughput of Tribunal and of every baseline, relative to raw ONNX Runtime at the same precision."""
-    ratios = ratios_at(decode_rounds(document["samples"]), THROUGHPUT_CALLERS)
+    ratios = ratios_at(decode_rounds(document["samples"]), THROUGHPUT_LOAD)
     names = sorted(ratios, key=ratios.__getitem__)
     figure, axes = pyplot.subplots()
     bars = axes.barh(

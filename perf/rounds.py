@@ -3,22 +3,39 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 # One caller shows the latency of a text, several show the throughput of a server.
 LATENCY_CALLERS = 1
 THROUGHPUT_CALLERS = 8
-# Of several callers in one round, so that the cores which idle while the last texts are answered do not
-# decide: Tribunal's int8 reached 0.73 of raw ONNX Runtime's in rounds of 80 texts, and 0.80 in those of 480.
-THROUGHPUT_PASSES = 6
-KEY_SEPARATOR = " callers="
+CALLERS_KEY, REQUEST_TEXTS_KEY = " callers=", " texts="
+
+
+class Load(NamedTuple):
+    """How many callers send at once, and how many texts each of their requests has."""
+
+    callers: int
+    request_texts: int = 1
+
+    def __str__(self) -> str:
+        callers = f"{self.callers} callers" if self.callers > 1 else "1 caller"
+        return callers if self.request_texts == 1 else f"{callers}, requests of {self.request_texts} texts"
+
+
+LATENCY_LOAD = Load(LATENCY_CALLERS)
+THROUGHPUT_LOAD = Load(THROUGHPUT_CALLERS)
+BATCH_LOAD = Load(THROUGHPUT_CALLERS, request_texts=16)
+LOADS = (LATENCY_LOAD, THROUGHPUT_LOAD, BATCH_LOAD)
 
 
 @dataclass(frozen=True)
 class Round:
-    """One or several passes over the workload: duration, latency of each answered text, failed texts."""
+    """One or several passes over the workload: duration, latency of each answered text, failed texts.
+
+    The latency of a text is that of its request.
+    """
 
     elapsed_s: float
     latencies_ms: list[float]
@@ -51,14 +68,10 @@ class Figures:
         )
 
 
-def passes_at(callers: int) -> int:
-    """How often a round that is compared with others goes through the workload."""
-    return 1 if callers == LATENCY_CALLERS else THROUGHPUT_PASSES
-
-
-def sample_key(name: str, callers: int) -> str:
-    """The key under which samples hold the rounds of `name` at a number of callers."""
-    return f"{name}{KEY_SEPARATOR}{callers}"
+def sample_key(name: str, callers: int, request_texts: int = 1) -> str:
+    """The key under which samples hold the rounds of `name` at a number of callers and texts in a request."""
+    key = f"{name}{CALLERS_KEY}{callers}"
+    return key if request_texts == 1 else f"{key}{REQUEST_TEXTS_KEY}{request_texts}"
 
 
 def encode_rounds(samples: Mapping[str, Sequence[Round]]) -> dict[str, list[dict[str, Any]]]:
@@ -71,11 +84,9 @@ def decode_rounds(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[st
     return {key: [Round(**round_) for round_ in rounds] for key, rounds in samples.items()}
 
 
-def figures_at(samples: Mapping[str, Sequence[Round]], callers: int) -> dict[str, Figures]:
-    """Figures of all that was measured at a number of callers, by name."""
-    keys = [key.split(KEY_SEPARATOR) for key in samples]
-    return {
-        name: Figures.of(samples[sample_key(name, callers)])
-        for name, number in keys
-        if number == str(callers)
-    }
+def figures_at(
+    samples: Mapping[str, Sequence[Round]], callers: int, request_texts: int = 1
+) -> dict[str, Figures]:
+    """Figures of all that was measured at a number of callers and texts in a request, by name."""
+    ending = sample_key("", callers, request_texts)
+    return {key.removesuffix(ending): Figures.of(samples[key]) for key in samples if key.endswith(ending)}

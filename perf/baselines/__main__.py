@@ -1,8 +1,8 @@
 """`python -m perf.baselines`: runs one library baseline, as `python -m perf compare` starts it.
 
-Each line of standard input is a number of callers. The process then screens the workload with that many
-callers, as often as `passes_at` says, and writes a line of JSON: the seconds that it took, and the
-milliseconds of each text, its waiting included. Before the first round it writes an empty JSON object,
+Each line of standard input is a JSON array: the callers, the texts of a request, and the passes over the
+workload. The process then screens the workload so and writes a line of JSON: the seconds that it took, and
+the milliseconds of each text, its waiting included. Before the first round it writes an empty JSON object,
 which says that it is ready.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from perf.baselines.library_baseline import LibraryBaseline
 from perf.baselines.registry import EncoderFiles, all_baselines
+from perf.rounds import Load
 
 
 def main() -> None:
@@ -32,7 +33,9 @@ def main() -> None:
     with library_baselines[options.name].load(encoders) as run_round:
         print("{}", flush=True)  # noqa: T201
         for line in sys.stdin:
-            print(json.dumps(asdict(run_round(int(line)))), flush=True)  # noqa: T201
+            callers, request_texts, passes = json.loads(line)
+            round_ = run_round(Load(callers, request_texts), passes)
+            print(json.dumps(asdict(round_)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,10 @@ from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
 from perf.load.callers import send_workload
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import Round, passes_at
+from perf.rounds import THROUGHPUT_LOAD, Load, Round
 
-# Screens one text; what it returns is not looked at.
-Screen = Callable[[str], object]
+# Screens the texts of one request; what it returns is not looked at.
+Screen = Callable[[Sequence[str]], object]
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class LibraryBaseline:
     """A baseline, whose process runs `python -m perf.baselines <name> ...`.
 
     open_screen: loads the encoders in that process.
-    max_threads: screens at most so many texts at once; those of the other callers wait their turn.
+    max_threads: screens at most so many requests at once; those of the other callers wait their turn.
     """
 
     name: str
     description: str
-    callers: int
     open_screen: Callable[[EncoderFiles], Screen]
+    loads: tuple[Load, ...] = (THROUGHPUT_LOAD,)
     max_threads: int = 1
     is_reference: bool = False
     precision: Precision = "fp32"
@@ -53,13 +53,13 @@ class LibraryBaseline:
         """Load the encoders in this process and warm them up; yields what runs a round."""
         screen = self.open_screen(encoders)
         for text in read_workload()[:WARM_UP_TEXTS]:
-            screen(text)
+            screen([text])
         with ThreadPoolExecutor(self.max_threads) as workers:
 
-            def screen_in_turn(text: str) -> None:
-                workers.submit(screen, text).result()
+            def screen_in_turn(texts: Sequence[str]) -> None:
+                workers.submit(screen, texts).result()
 
-            def run_round(callers: int) -> Round:
-                return send_workload(screen_in_turn, callers, passes_at(callers))
+            def run_round(load: Load, passes: int) -> Round:
+                return send_workload(screen_in_turn, load.callers, passes, load.request_texts)
 
             yield run_round

@@ -5,20 +5,17 @@ because its packages and Tribunal's exclude each other.
 """
 
 import contextlib
-import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from perf.baselines.other_environment import install
 from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_FILE
-from perf.paths import OUTPUT_FOLDER, TOOLS_FOLDER
-from perf.rounds import LATENCY_CALLERS
+from perf.paths import OUTPUT_FOLDER
+from perf.rounds import LATENCY_LOAD, Load
 
-ENVIRONMENT = TOOLS_FOLDER / "llm_guard"
 PACKAGES = ("llm-guard==0.3.16", "optimum[onnxruntime]==1.25.2", "torch==2.13.0", "transformers==4.51.3")
 SCRIPT = Path(__file__).parent / "other_environments" / "llm_guard_rounds.py"
 
@@ -29,7 +26,7 @@ class LlmGuardBaseline:
 
     name: str = "llm-guard"
     description: str = "LLM Guard's NoRefusal scanner (refusal alone, first 128 tokens)"
-    callers: int = LATENCY_CALLERS
+    loads: tuple[Load, ...] = (LATENCY_LOAD,)
     is_reference: bool = False
     precision: Precision = "fp32"
 
@@ -37,22 +34,13 @@ class LlmGuardBaseline:
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:
         """Install LLM Guard and export its model unless that was done; yields what runs a round."""
         model = export_scanner_model(encoders.checkpoints / "rejection", OUTPUT_FOLDER / "llm_guard")
-        command: list[str | Path] = [install_llm_guard(), SCRIPT, model, WORKLOAD_FILE, str(WARM_UP_TEXTS)]
+        command: list[str | Path] = [
+            *(install("llm_guard", PACKAGES) / "python", SCRIPT),
+            *(model, WORKLOAD_FILE, str(WARM_UP_TEXTS)),
+        ]
         with RoundProcess(command, LIBRARY_ENVIRONMENT) as process:
             process.wait_until_ready()
             yield process.run_round
-
-
-def install_llm_guard() -> Path:
-    """Install LLM Guard unless that was done; returns the Python of its environment."""
-    python = ENVIRONMENT / "bin" / "python"
-    complete = ENVIRONMENT / ".ready"
-    if not complete.exists():
-        venv.create(ENVIRONMENT, clear=True)
-        uv = Path(sys.executable).parent / "uv"
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *PACKAGES], check=True)
-        complete.touch()
-    return python
 
 
 def export_scanner_model(checkpoint: Path, folder: Path) -> Path:

@@ -5,11 +5,10 @@ from pathlib import Path
 from export_scripts.hub_models import ENCODERS
 from perf.baselines.library_baseline import LibraryBaseline, Screen
 from perf.baselines.transformers_pipelines import pipeline_options
-from perf.rounds import THROUGHPUT_CALLERS
 
 
 def load_pipelines(checkpoints: Path) -> Screen:
-    """Export each encoder to ONNX and load a pipeline on it; returns what screens a text with all of them."""
+    """Export each encoder to ONNX and load a pipeline on it; returns what screens texts with all of them."""
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer, pipeline
 
@@ -22,14 +21,13 @@ def load_pipelines(checkpoints: Path) -> Screen:
         )
         for name, encoder in ENCODERS.items()
     ]
-    return lambda text: [classify(text) for classify in pipelines]
+    return lambda texts: [classify(text) for text in texts for classify in pipelines]
 
 
 BASELINES = (
     LibraryBaseline(
         name="optimum",
         description="optimum's ONNX pipelines in-process",
-        callers=THROUGHPUT_CALLERS,
         open_screen=lambda encoders: load_pipelines(encoders.checkpoints),
     ),
 )

@@ -11,11 +11,11 @@ from types import ModuleType
 from typing import Literal, Protocol
 
 from perf import baselines
-from perf.rounds import Round
+from perf.rounds import Load, Round
 
 Precision = Literal["fp32", "int8"]
-# Screens the workload, as often as `passes_at` says, with a number of callers.
-RunRound = Callable[[int], Round]
+# Screens the workload under a load, in so many passes.
+RunRound = Callable[[Load, int], Round]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Baseline(Protocol):
         """What the baseline runs, in a few words, for tables and plots."""
 
     @property
-    def callers(self) -> int:
-        """The number of callers at which the baseline is compared with Tribunal."""
+    def loads(self) -> tuple[Load, ...]:
+        """The loads under which the baseline is compared with Tribunal."""
 
     @property
     def precision(self) -> Precision:
@@ -55,7 +55,7 @@ class Baseline(Protocol):
 
     @property
     def is_reference(self) -> bool:
-        """Whether the ratios at this number of callers and this precision are ratios to this baseline."""
+        """Whether the ratios under these loads and at this precision are ratios to this baseline."""
 
     def start(self, encoders: EncoderFiles) -> AbstractContextManager[RunRound]:
         """Load and warm up; between the rounds of the context nothing may run."""
@@ -83,17 +83,17 @@ def baselines_of(modules: Iterable[ModuleType]) -> dict[str, Baseline]:
     return by_name
 
 
-def baselines_at(callers: int) -> list[Baseline]:
-    """The baselines that are compared at a number of callers, the references first."""
-    chosen = [baseline for baseline in all_baselines().values() if baseline.callers == callers]
+def baselines_at(load: Load) -> list[Baseline]:
+    """The baselines that are compared under a load, the references first."""
+    chosen = [baseline for baseline in all_baselines().values() if load in baseline.loads]
     return sorted(chosen, key=lambda baseline: not baseline.is_reference)
 
 
-def reference_at(callers: int, precision: Precision) -> Baseline:
-    """The baseline that ratios refer to at a number of callers; raises ValueError unless there is one."""
+def reference_at(load: Load, precision: Precision) -> Baseline:
+    """The baseline that ratios refer to under a load; raises ValueError unless there is one."""
     (reference,) = [
         baseline
-        for baseline in baselines_at(callers)
+        for baseline in baselines_at(load)
         if baseline.is_reference and baseline.precision == precision
     ]
     return reference

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.repository.contract import CHECKOUT
-from perf.rounds import Round
+from perf.rounds import Load, Round
 
 STOP_TIMEOUT_S = 60.0
 # Libraries shall neither ask the Hugging Face hub for files nor start threads of their own.
@@ -54,9 +54,9 @@ class RoundProcess:
         self._process.stdin.flush()
         return self._read_answer()
 
-    def run_round(self, callers: int) -> Round:
-        """Screen the workload once, in a process whose answers are rounds."""
-        return Round(**self.ask(str(callers)))
+    def run_round(self, load: Load, passes: int) -> Round:
+        """Screen the workload in so many passes, in a process whose answers are rounds."""
+        return Round(**self.ask(json.dumps([*load, passes])))
 
     def _read_answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - Popen was given a pipe

@@ -1,13 +1,11 @@
 """Baseline `transformers`: the pipelines of the encoders' model cards, one text after the other."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from export_scripts.hub_models import ENCODERS, HubModel
 from launcher.repository.contract import limits
-from perf.baselines.library_baseline import LibraryBaseline
-from perf.rounds import THROUGHPUT_CALLERS
+from perf.baselines.library_baseline import LibraryBaseline, Screen
 
 
 def pipeline_options(encoder: HubModel) -> dict[str, Any]:
@@ -20,8 +18,8 @@ def pipeline_options(encoder: HubModel) -> dict[str, Any]:
     }
 
 
-def load_pipelines(checkpoints: Path) -> Callable[[str], list[Any]]:
-    """Load a PyTorch pipeline for each encoder; returns what screens a text with all of them."""
+def load_pipelines(checkpoints: Path) -> Screen:
+    """Load a PyTorch pipeline for each encoder; returns what screens texts with all of them."""
     from transformers import pipeline
 
     pipelines = [
@@ -33,14 +31,13 @@ def load_pipelines(checkpoints: Path) -> Callable[[str], list[Any]]:
         )
         for name, encoder in ENCODERS.items()
     ]
-    return lambda text: [classify(text) for classify in pipelines]
+    return lambda texts: [classify(text) for text in texts for classify in pipelines]
 
 
 BASELINES = (
     LibraryBaseline(
         name="transformers",
         description="transformers pipelines in-process",
-        callers=THROUGHPUT_CALLERS,
         open_screen=lambda encoders: load_pipelines(encoders.checkpoints),
     ),
 )

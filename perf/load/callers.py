@@ -1,41 +1,51 @@
 """Callers that send the workload to a server, several at once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from tribunal import Client, TribunalError
 
-from perf.load.workload import WARM_UP_TEXTS, read_workload
+from perf.load.workload import WARM_UP_TEXTS, batches, read_workload
 from perf.rounds import Round
 
 
-def send_workload(screen: Callable[[str], object], callers: int, passes: int = 1) -> Round:
-    """Screen the workload `passes` times, with so many callers at once.
+def send_workload(
+    screen: Callable[[Sequence[str]], object], callers: int, passes: int = 1, request_texts: int = 1
+) -> Round:
+    """Screen the workload `passes` times, with so many callers at once, so many texts in each request.
 
-    screen: sends one text; the text counts as failed where it raises TribunalError or RequestException.
+    screen: sends one request; its texts count as failed where it raises TribunalError or RequestException.
     """
 
-    def latency_ms(text: str) -> float | None:
+    def latencies_ms(texts: Sequence[str]) -> list[float | None]:
         started_s = time.perf_counter()
         try:
-            screen(text)
+            screen(texts)
         except (TribunalError, requests.RequestException):
-            return None
-        return (time.perf_counter() - started_s) * 1000
+            return [None] * len(texts)
+        return [(time.perf_counter() - started_s) * 1000] * len(texts)
 
     started_s = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
-        outcomes = list(pool.map(latency_ms, read_workload() * passes))
+        answers = pool.map(latencies_ms, batches(read_workload() * passes, request_texts))
+        outcomes = [outcome for answer in answers for outcome in answer]
     elapsed_s = time.perf_counter() - started_s
     answered_ms = [outcome for outcome in outcomes if outcome is not None]
     return Round(elapsed_s, answered_ms, failures=len(outcomes) - len(answered_ms))
 
 
-def screen_workload(client: Client, callers: int, passes: int = 1) -> Round:
+def screen_workload(client: Client, callers: int, passes: int = 1, request_texts: int = 1) -> Round:
     """Screen the workload through Tribunal's `moderation` model, without the judge."""
-    return send_workload(lambda text: client.moderate(text, judge="never"), callers, passes)
+
+    def screen(texts: Sequence[str]) -> None:
+        if request_texts == 1:
+            client.moderate(texts[0], judge="never")
+        else:
+            client.moderate_batch(texts, judge="never")
+
+    return send_workload(screen, callers, passes, request_texts)
 
 
 def warm_up(client: Client) -> None:

@@ -45,6 +45,11 @@ def read_workload() -> list[str]:
     return [json.loads(line)["text"] for line in WORKLOAD_FILE.read_text("utf-8").splitlines()]
 
 
+def batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
+    """The texts in requests of `size`; the last may have fewer."""
+    return [texts[start : start + size] for start in range(0, len(texts), size)]
+
+
 def heldout_sentences() -> list[str]:
     """The sentences that no demonstration model was trained on."""
     sentences = [row["text"] for row in read_judgements("heldout")]

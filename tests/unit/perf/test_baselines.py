@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,10 +24,10 @@ from perf.baselines.registry import (
     reference_at,
 )
 from perf.baselines.round_process import RoundProcess
-from perf.compare import TRIBUNAL, ratios_at, turns
+from perf.compare import OTHER_PASSES, REFERENCE_PASSES, TRIBUNAL, contestants, passes_of, ratios_at, turns
 from perf.load.callers import send_workload
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS
-from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, THROUGHPUT_PASSES, Round, sample_key
+from perf.rounds import BATCH_LOAD, LATENCY_LOAD, LOADS, THROUGHPUT_LOAD, Load, Round, sample_key
 
 NO_FILES = EncoderFiles(Path(), Path())
 ECHO = (
@@ -41,14 +41,14 @@ class InstantBaseline:
 
     name: str = "instant"
     description: str = "nothing"
-    callers: int = THROUGHPUT_CALLERS
+    loads: tuple[Load, ...] = (THROUGHPUT_LOAD,)
     is_reference: bool = False
     precision: Precision = "fp32"
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:  # noqa: ARG002
         """Yield what counts the texts."""
-        yield lambda callers: send_workload(len, callers)
+        yield lambda load, passes: send_workload(len, load.callers, passes)
 
 
 def module_with(*baselines: Baseline) -> ModuleType:
@@ -70,31 +70,43 @@ def test_two_baselines_of_one_name_are_an_error() -> None:
 def test_every_baseline_of_the_package_is_registered() -> None:
     assert set(all_baselines()) == {
         *("raw", "raw-int8", "raw-rejection", "raw-rejection-int8"),
-        *("transformers", "optimum", "fastapi", "llm-guard"),
+        *("transformers", "optimum", "llm-guard", "fastapi", "litserve", "infinity", "vllm"),
     }
 
 
 def test_every_baseline_is_compared_with_a_reference() -> None:
-    assert {baseline.callers for baseline in all_baselines().values()} == {
-        LATENCY_CALLERS,
-        THROUGHPUT_CALLERS,
-    }
-    assert reference_at(LATENCY_CALLERS, "fp32").name == "raw-rejection"
-    assert reference_at(THROUGHPUT_CALLERS, "fp32").name == "raw"
-    assert reference_at(THROUGHPUT_CALLERS, "int8").name == "raw-int8"
+    assert {load for baseline in all_baselines().values() for load in baseline.loads} == set(LOADS)
+    assert reference_at(LATENCY_LOAD, "fp32").name == "raw-rejection"
+    for load in (THROUGHPUT_LOAD, BATCH_LOAD):
+        assert reference_at(load, "fp32").name == "raw"
+        assert reference_at(load, "int8").name == "raw-int8"
 
 
 def test_tribunal_follows_its_reference_and_everybody_has_a_turn() -> None:
-    for callers in (LATENCY_CALLERS, THROUGHPUT_CALLERS):
-        order = turns(callers)
+    for load in LOADS:
+        order = turns(load)
         for precision, name in TRIBUNAL.items():
-            assert order[order.index(name) - 1] == reference_at(callers, precision).name
+            assert order[order.index(name) - 1] == reference_at(load, precision).name
         assert sorted(order) == sorted(
-            [*TRIBUNAL.values(), *(baseline.name for baseline in baselines_at(callers))]
+            [*TRIBUNAL.values(), *(baseline.name for baseline in baselines_at(load))]
         )
 
 
-def test_int8_is_compared_with_raw_int8() -> None:
+def test_requests_of_several_texts_are_compared_with_raw_onnx_runtime_alone() -> None:
+    assert turns(BATCH_LOAD) == ["raw", "tribunal fp32", "raw-int8", "tribunal int8"]
+
+
+def test_every_contestant_has_its_number_of_passes() -> None:
+    assert {name for name in contestants() if passes_of(name, THROUGHPUT_LOAD) == REFERENCE_PASSES} == {
+        *TRIBUNAL.values(),
+        *("raw", "raw-int8", "raw-rejection", "raw-rejection-int8"),
+    }
+    assert passes_of("fastapi", THROUGHPUT_LOAD) == OTHER_PASSES
+    assert {passes_of(name, LATENCY_LOAD) for name in contestants()} == {1}
+
+
+@pytest.mark.parametrize("load", [THROUGHPUT_LOAD, BATCH_LOAD], ids=str)
+def test_int8_is_compared_with_raw_int8(load: Load) -> None:
     texts_per_s = {
         "raw": 20.0,
         "tribunal fp32": 19.0,
@@ -102,10 +114,8 @@ def test_int8_is_compared_with_raw_int8() -> None:
         "tribunal int8": 70.0,
         "fastapi": 10.0,
     }
-    samples = {
-        sample_key(name, THROUGHPUT_CALLERS): [Round(1 / rate, [1.0])] for name, rate in texts_per_s.items()
-    }
-    assert ratios_at(samples, THROUGHPUT_CALLERS) == pytest.approx(
+    samples = {sample_key(name, *load): [Round(1 / rate, [1.0])] for name, rate in texts_per_s.items()}
+    assert ratios_at(samples, load) == pytest.approx(
         {"raw": 1.0, "tribunal fp32": 0.95, "raw-int8": 1.0, "tribunal int8": 0.875, "fastapi": 0.5}
     )
 
@@ -113,25 +123,25 @@ def test_int8_is_compared_with_raw_int8() -> None:
 def test_a_latency_counts_the_waiting_for_the_workers() -> None:
     at_work = threading.Semaphore(2)
 
-    def screen(text: str) -> None:
+    def screen(texts: Sequence[str]) -> None:
         assert at_work.acquire(blocking=False)
         time.sleep(0.001)
         at_work.release()
 
-    baseline = LibraryBaseline("slow", "slow", THROUGHPUT_CALLERS, lambda _: screen, max_threads=2)
+    baseline = LibraryBaseline("slow", "slow", lambda _: screen, max_threads=2)
     with baseline.load(NO_FILES) as run_round:
-        round_ = run_round(THROUGHPUT_CALLERS)
+        round_ = run_round(THROUGHPUT_LOAD, 2)
     # More texts were under way, on average, than workers; their work alone comes to two.
     assert sum(round_.latencies_ms) / 1000 > 3 * round_.elapsed_s
 
 
 def test_a_library_baseline_warms_up_and_screens_the_workload() -> None:
     screened: list[str] = []
-    baseline = LibraryBaseline("list", "a list", THROUGHPUT_CALLERS, lambda _: screened.append)
+    baseline = LibraryBaseline("list", "a list", lambda _: screened.extend)
     with baseline.load(NO_FILES) as run_round:
         assert len(screened) == WARM_UP_TEXTS
-        round_ = run_round(THROUGHPUT_CALLERS)
-    assert len(round_.latencies_ms) == THROUGHPUT_PASSES * WORKLOAD_TEXTS == len(screened) - WARM_UP_TEXTS
+        round_ = run_round(THROUGHPUT_LOAD, 2)
+    assert len(round_.latencies_ms) == 2 * WORKLOAD_TEXTS == len(screened) - WARM_UP_TEXTS
 
 
 def test_a_round_process_answers_and_ends_with_its_input() -> None:
@@ -145,6 +155,6 @@ def test_a_round_process_that_ends_is_an_error() -> None:
     script = f"print('{{}}', flush=True); input(); print('{answer}', flush=True)"
     with RoundProcess([sys.executable, "-c", script], {}) as process:
         process.wait_until_ready()
-        assert process.run_round(callers=8) == Round(1.0, [5.0])
+        assert process.run_round(THROUGHPUT_LOAD, 2) == Round(1.0, [5.0])
         with pytest.raises(RuntimeError, match="the process ended unexpectedly"):
             process.wait_until_ready()

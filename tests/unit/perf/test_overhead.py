@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from perf import overhead
-from perf.load.workload import read_workload
-from perf.overhead import AGAINST, HERE, SESSIONS, batches, key, overhead_table, overheads
+from perf.load.workload import batches, read_workload
+from perf.overhead import AGAINST, HERE, SESSIONS, key, overhead_table, overheads
 from perf.samples import read_samples
 
 RESULTS = Path(overhead.__file__).parent / "results"

@@ -1,13 +1,14 @@
 """Rounds, their figures, and the callers that send them."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 import requests
 
 from perf.load.callers import send_workload
 from perf.load.workload import WORKLOAD_TEXTS, read_workload
-from perf.rounds import Figures, Round, decode_rounds, encode_rounds, figures_at, sample_key
+from perf.rounds import LOADS, Figures, Round, decode_rounds, encode_rounds, figures_at, sample_key
 
 ROUNDS = [Round(1.0, [10.0, 20.0]), Round(2.0, [30.0, 40.0], failures=1), Round(4.0, [50.0, 60.0])]
 
@@ -18,11 +19,24 @@ def test_figures_are_medians_of_rounds_and_percentiles_of_texts() -> None:
     assert 59 < figures.p99_ms <= 60
 
 
-def test_figures_are_read_back_by_name_and_number_of_callers() -> None:
-    samples = {sample_key("raw", 1): ROUNDS[:1], sample_key("raw", 8): ROUNDS[1:2]}
+def test_figures_are_read_back_by_name_and_load() -> None:
+    samples = {sample_key("raw", *load): [round_] for load, round_ in zip(LOADS, ROUNDS, strict=True)}
     document = json.loads(json.dumps(encode_rounds(samples)))
     assert decode_rounds(document) == samples
-    assert figures_at(samples, 8) == {"raw": Figures.of(ROUNDS[1:2])}
+    for load, round_ in zip(LOADS, ROUNDS, strict=True):
+        assert figures_at(samples, *load) == {"raw": Figures.of([round_])}
+
+
+def test_the_keys_of_single_texts_are_those_of_older_samples() -> None:
+    assert [sample_key("raw", *load) for load in LOADS] == [
+        "raw callers=1",
+        "raw callers=8",
+        "raw callers=8 texts=16",
+    ]
+
+
+def test_tables_call_a_load_by_its_callers_and_texts() -> None:
+    assert list(map(str, LOADS)) == ["1 caller", "8 callers", "8 callers, requests of 16 texts"]
 
 
 def test_a_round_counts_every_text() -> None:
@@ -30,14 +44,24 @@ def test_a_round_counts_every_text() -> None:
     assert (len(round_.latencies_ms), round_.failures) == (WORKLOAD_TEXTS, 0)
 
 
+def test_the_latency_of_a_text_is_that_of_its_request() -> None:
+    requests_sent: list[Sequence[str]] = []
+    round_ = send_workload(requests_sent.append, callers=2, request_texts=16)
+    assert {len(request) for request in requests_sent} == {16}
+    assert sorted(text for request in requests_sent for text in request) == sorted(read_workload())
+    assert len(round_.latencies_ms) == WORKLOAD_TEXTS
+    assert len(set(round_.latencies_ms)) == len(requests_sent)
+
+
 def test_a_round_counts_the_failed_requests_and_raises_other_errors() -> None:
     failing = read_workload()[0]
 
-    def screen(text: str) -> None:
-        if text == failing:
+    def screen(texts: Sequence[str]) -> None:
+        if failing in texts:
             raise requests.ConnectionError
 
-    round_ = send_workload(screen, callers=4)
-    assert (len(round_.latencies_ms), round_.failures) == (WORKLOAD_TEXTS - 1, 1)
+    for request_texts in (1, 16):
+        round_ = send_workload(screen, callers=4, request_texts=request_texts)
+        assert (len(round_.latencies_ms), round_.failures) == (WORKLOAD_TEXTS - request_texts, request_texts)
     with pytest.raises(ZeroDivisionError):
         send_workload(lambda _: 1 / 0, callers=4)

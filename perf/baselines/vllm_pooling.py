@@ -1,0 +1,37 @@
+"""Baseline `vllm`: vLLM's pooling runner in the judge's environment, a server for each encoder.
+
+A text is a request to /classify of each server. vLLM runs without torch.compile, as Tribunal's judge does.
+"""
+
+import functools
+from pathlib import Path
+
+from export_scripts.hub_models import ENCODERS
+from launcher.host.judge_environment import JUDGE_ENVIRONMENT
+from launcher.process.wheel import VLLM_ENVIRONMENT
+from perf.baselines.registry import EncoderFiles
+from perf.baselines.server_baseline import HttpServer, ServerBaseline
+
+
+def vllm_command(encoders: EncoderFiles, port: int, *, name: str) -> list[str | Path]:
+    """The command of vLLM's server of the encoder `name`; by default its weights would be fp16."""
+    return [
+        *(JUDGE_ENVIRONMENT / "bin" / "python", "-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", encoders.checkpoints / name, "--runner", "pooling", "--dtype", "float32"),
+        *("--enforce-eager", "--host", "127.0.0.1", "--port", str(port)),
+    ]
+
+
+BASELINES = (
+    ServerBaseline(
+        name="vllm",
+        description="vLLM's pooling runner",
+        servers=tuple(
+            HttpServer(
+                functools.partial(vllm_command, name=name), "/classify", bodies=lambda text: [{"input": text}]
+            )
+            for name in ENCODERS
+        ),
+        environment={**VLLM_ENVIRONMENT, "VLLM_NO_USAGE_STATS": "1"},
+    ),
+)
