@@ -169,5 +169,6 @@ def main(rounds: int, output: Path, only: Collection[str]) -> None:
     """Measure, print a table for each load, and write the samples."""
     samples = compare(rounds, only)
     for load in LOADS:
-        console.print(comparison_table(samples, load))
+        if figures_at(samples, *load):
+            console.print(comparison_table(samples, load))
     write_samples(output, {"samples": encode_rounds(samples)})

@@ -21,8 +21,9 @@ def infinity_command(encoders: EncoderFiles, port: int) -> list[str | Path]:
         for name in ENCODERS
         for argument in ("--model-id", encoders.checkpoints / name, "--served-model-name", name)
     ]
-    options = ["--engine", "torch", "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
-    return [install("infinity", PACKAGES) / "infinity_emb", "v2", *models, *options]
+    options = ["--engine", "torch", "--device", "cpu", "--no-model-warmup"]
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    return [install("infinity", PACKAGES) / "infinity_emb", "v2", *models, *options, *address]
 
 
 BASELINES = (

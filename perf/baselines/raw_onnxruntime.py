@@ -1,7 +1,7 @@
 """Baselines `raw...`: ONNX Runtime called directly, the least that screening can cost at each precision.
 
-The texts of a request go to each encoder in one run: the exported graph sorts and groups its windows by
-length, so that their padding costs next to nothing. That is no slower than one run for each text.
+The texts of a request go to each encoder in one run, whose graph groups them by length. In requests of 16
+that takes 6 % less CPU in int8, and 3 to 9 % less in fp32, than a run for each text without any padding.
 """
 
 import functools

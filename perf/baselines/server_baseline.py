@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +70,23 @@ class ServerBaseline:
                 command = server.command(encoders, port)
                 processes.append(stack.enter_context(running(command, self.environment)))
                 urls.append(f"http://127.0.0.1:{port}{server.path}")
-            session = stack.enter_context(requests.Session())
 
-            def screen(texts: Sequence[str]) -> None:
+            def screen(session: requests.Session, texts: Sequence[str]) -> None:
                 for server, url in zip(self.servers, urls, strict=True):
                     for body in (body for text in texts for body in server.bodies(text)):
                         session.post(url, json=body, timeout=REQUEST_TIMEOUT_S).raise_for_status()
 
             def run_round(load: Load, passes: int) -> Round:
                 send_signal(processes, signal.SIGCONT)
-                try:
-                    return send_workload(screen, load.callers, passes, load.request_texts)
-                finally:
-                    send_signal(processes, signal.SIGSTOP)
+                # A server closes the connections of an earlier round, because they were idle for too long.
+                with requests.Session() as session:
+                    round_ = send_workload(partial(screen, session), load.callers, passes, load.request_texts)
+                send_signal(processes, signal.SIGSTOP)
+                return round_
 
-            wait_until_ready(lambda: screen(read_workload()[:1]), processes)
-            screen(read_workload()[:WARM_UP_TEXTS])
+            with requests.Session() as session:
+                wait_until_ready(lambda: screen(session, read_workload()[:1]), processes)
+                screen(session, read_workload()[:WARM_UP_TEXTS])
             send_signal(processes, signal.SIGSTOP)
             yield run_round
 
