@@ -1,9 +1,12 @@
 """Baseline `vllm`: vLLM's pooling runner in the judge's environment, a server for each encoder.
 
-A text is a request to /classify of each server. vLLM runs without torch.compile, as Tribunal's judge does.
+A text is a request to /classify of each server. Each server has its share of the cores: by default vLLM leaves
+one core to its frontend, so on two cores both servers would compute on the same one. vLLM runs without
+torch.compile, as Tribunal's judge does.
 """
 
 import functools
+import os
 from pathlib import Path
 
 from export_scripts.hub_models import ENCODERS
@@ -15,7 +18,9 @@ from perf.baselines.server_baseline import HttpServer, ServerBaseline
 
 def vllm_command(encoders: EncoderFiles, port: int, *, name: str) -> list[str | Path]:
     """The command of vLLM's server of the encoder `name`; by default its weights would be fp16."""
+    cores = sorted(os.sched_getaffinity(0))[list(ENCODERS).index(name) :: len(ENCODERS)]
     return [
+        *("env", f"VLLM_CPU_OMP_THREADS_BIND={','.join(map(str, cores))}"),
         *(JUDGE_ENVIRONMENT / "bin" / "python", "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", encoders.checkpoints / name, "--runner", "pooling", "--dtype", "float32"),
         *("--enforce-eager", "--host", "127.0.0.1", "--port", str(port)),
