@@ -1,8 +1,8 @@
 """Baseline `vllm`: vLLM's pooling runner in the judge's environment, a server for each encoder.
 
-A text is a request to /classify of each server. Each server has its share of the cores: by default vLLM leaves
-one core to its frontend, so on two cores both servers would compute on the same one. vLLM runs without
-torch.compile, as Tribunal's judge does.
+A text is a request to /classify of each server. Each server has its share of the cores: vLLM leaves one core to
+its frontend by default, so on two cores both servers would compute on the same one. vLLM runs without
+torch.compile, as the judge of Tribunal does.
 """
 
 import functools
