@@ -1,7 +1,7 @@
 """Baseline `vllm`: vLLM's pooling runner in the judge's environment, a server for each encoder.
 
-A text is a request to /classify of each server. Each server has its share of the cores: vLLM leaves one core to
-its frontend by default, so on two cores both servers would compute on the same one. vLLM runs without
+A text is a request to /classify of each server. Each server has its share of the cores: vLLM leaves one core
+to its frontend by default, so on two cores both servers would compute on the same one. vLLM runs without
 torch.compile, as the judge of Tribunal does.
 """
 
