@@ -1,6 +1,5 @@
 """`python -m perf plot`: draws what the benchmarks have measured as PNG files, beside the samples."""
 
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.console import Console
 from perf.compare import TRIBUNAL, description, ratios_at
 from perf.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
 from perf.samples import read_samples
+from perf.scaling_report import fastest_round, limit_texts_per_s, varied
 from perf.sweep import RATES_PER_S
 
 matplotlib.use("Agg")
@@ -29,6 +29,13 @@ pyplot.rcParams.update(
     }
 )
 TRIBUNAL_COLOR, BASELINE_COLOR = "#1b6ca8", "#b0b7bf"
+PRECISION_COLORS = {"fp32": TRIBUNAL_COLOR, "int8": "#c8553d"}
+SCALING_LABELS = {
+    "tokens": "tokens of a text",
+    "batch": "texts in a request",
+    "callers": "callers",
+    "instances": "instances of each encoder",
+}
 console = Console()
 
 
@@ -83,21 +90,22 @@ def draw_latencies(document: dict[str, Any]) -> Figure:
 
 
 def draw_scaling(document: dict[str, Any]) -> Figure:
-    """Latency by the length of a text, and throughput by the instances of each encoder."""
-    figure, (by_length, by_instances) = pyplot.subplots(ncols=2)
-    medians_ms = {
-        int(tokens): statistics.median(values_ms) for tokens, values_ms in document["lengths_ms"].items()
-    }
-    by_length.plot(list(medians_ms), list(medians_ms.values()), "o-", color=TRIBUNAL_COLOR)
-    by_length.set(xscale="log", yscale="log", xlabel="tokens of a text", ylabel="latency at one caller, ms")
-    texts_per_s = {
-        instances: statistics.median(rates) for instances, rates in document["instances_texts_per_s"].items()
-    }
-    bars = by_instances.bar(list(texts_per_s), list(texts_per_s.values()), color=TRIBUNAL_COLOR, width=0.6)
-    by_instances.bar_label(bars, [f"{rate:.1f}" for rate in texts_per_s.values()], padding=2)
-    by_instances.set(
-        xlabel="instances of each encoder, one thread each", ylabel=f"texts/s at {THROUGHPUT_CALLERS} callers"
-    )
+    """Throughput at each precision by length, batch, callers and instances, and the processor's limit."""
+    figure, rows = pyplot.subplots(2, 2, figsize=(8, 6.4))
+    for axes, (name, quantity) in zip(rows.flat, SCALING_LABELS.items(), strict=True):
+        for precision, color in PRECISION_COLORS.items():
+            samples = varied(document, precision, name)
+            values = [sample["load"][name] for sample in samples]
+            rates = [fastest_round(sample)["texts_per_s"] for sample in samples]
+            limits = [limit_texts_per_s(document, sample) for sample in samples]
+            axes.plot(values, rates, "o-", color=color, label=precision)
+            axes.plot(values, limits, "--", color=color, label=f"{precision}, the processor's limit")
+        axes.set(xlabel=quantity, ylabel="texts/s")
+        if name == "tokens":
+            axes.set(xscale="log", yscale="log")
+        else:
+            axes.set(xticks=values, ylim=(0, None))
+    rows[0, 0].legend(fontsize=8)
     figure.suptitle(hardware_line(document["hardware"]), fontsize=9)
     return figure
 

@@ -1,74 +1,96 @@
-"""`python -m perf scaling`: how latency grows with a text's length, and throughput with the instances.
+"""`python -m perf scaling`: how throughput and CPU time grow with length, batch, callers and instances.
 
-Measures the full-size encoders: the milliseconds of one text at one caller, and the texts per second at 8
-callers with 1 to 3 instances of each encoder, each of which has one thread.
+Servers of the full-size encoders in fp32 and int8, where each instance has one thread, take turns. One
+quantity changes at a time. Beside each throughput stands the limit that the processor sets.
 """
 
 import contextlib
 import statistics
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from tribunal import Client
 
-from perf.exports import export_encoders, full_size_repository
-from perf.load.callers import screen_workload
-from perf.load.workload import SPECIAL_TOKENS, STRIDE_TOKENS, WINDOW_TOKENS, text_of_tokens
-from perf.rounds import THROUGHPUT_CALLERS
-from perf.samples import write_samples
-from perf.servers import warm_client
+from launcher.process.server import TritonServer
+from perf.core_meter import used_s
+from perf.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
+from perf.load.callers import warm_up
+from perf.overhead import batches
+from perf.processor_limit import core_gflop_per_s, mean_gflop
+from perf.samples import read_samples, write_samples
+from perf.scaling_loads import BASE, VALUES, Load, loads
+from perf.scaling_report import Sample, scaling_table
+from perf.servers import CLIENT_TIMEOUT_S, benchmark_server
 
-# The last three are texts of exactly 1, 2 and 4 windows.
-TEXT_TOKENS = (8, 32, 128, *(WINDOW_TOKENS + strides * STRIDE_TOKENS for strides in (0, 1, 3)))
-MOST_INSTANCES = 3
 console = Console()
 
 
-def latencies_by_length(client: Client, seed: int) -> dict[int, float]:
-    """Milliseconds of one text of each length, by its tokens with the special ones."""
-    latencies_ms = {}
-    for tokens in TEXT_TOKENS:
-        text = text_of_tokens(tokens, seed)
+def send(server: TritonServer, client: Client, load: Load, texts: Sequence[str]) -> dict[str, float]:
+    """Send the texts; returns texts per second, the server's milliseconds of CPU a text, and p50 in ms."""
+
+    def request_ms(request: Sequence[str]) -> float:
         started_s = time.perf_counter()
-        client.moderate(text, judge="never")
-        latencies_ms[tokens + SPECIAL_TOKENS] = (time.perf_counter() - started_s) * 1000
-    return latencies_ms
+        client.moderate_batch(request, judge="never")
+        return (time.perf_counter() - started_s) * 1000
+
+    process = psutil.Process(server.pid)
+    before_s, started_s = used_s(process), time.perf_counter()
+    with ThreadPoolExecutor(load.callers) as pool:
+        latencies_ms = list(pool.map(request_ms, batches(texts, load.batch)))
+    elapsed_s = time.perf_counter() - started_s
+    return {
+        "texts_per_s": len(texts) / elapsed_s,
+        "cpu_ms": (used_s(process) - before_s) * 1000 / len(texts),
+        "p50_ms": statistics.median(latencies_ms),
+    }
 
 
-def measure_scaling(rounds: int) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
-    """Milliseconds by a text's tokens, and texts per second by the instances, of each round."""
-    latencies_ms: dict[int, list[float]] = {}
-    texts_per_s: dict[int, list[float]] = {}
-    with contextlib.ExitStack() as stack:
-        clients = {
-            instances: stack.enter_context(
-                warm_client(full_size_repository("fp32"), f"{instances}_instances", instances=instances)
-            )
-            for instances in range(1, MOST_INSTANCES + 1)
+def measure(rounds: int) -> tuple[dict[str, list[float]], list[Sample]]:
+    """A core's GFLOP/s of each round by precision, and for each precision and load what its rounds gave."""
+    core_gflop: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+    samples: list[Sample] = [
+        {
+            "precision": precision,
+            "load": asdict(load),
+            "gflop": mean_gflop(CHECKPOINTS, full_size_repository(precision), load.texts(seed=0)),
+            "rounds": [],
         }
+        for precision in PRECISIONS
+        for load in loads()
+    ]
+    with contextlib.ExitStack() as stack:
+        servers: dict[tuple[str, int], tuple[TritonServer, Client]] = {}
+        for precision in PRECISIONS:
+            for instances in VALUES["instances"]:
+                server = benchmark_server(
+                    full_size_repository(precision), f"scaling_{precision}_{instances}", instances=instances
+                )
+                stack.enter_context(server)
+                client = stack.enter_context(Client(server.grpc_url, timeout_s=CLIENT_TIMEOUT_S))
+                warm_up(client)
+                servers[precision, instances] = server, client
         for number in track(range(rounds), "scaling", console=console):
-            for tokens, latency_ms in latencies_by_length(clients[MOST_INSTANCES], number).items():
-                latencies_ms.setdefault(tokens, []).append(latency_ms)
-            for instances, client in clients.items():
-                rate = screen_workload(client, THROUGHPUT_CALLERS).texts_per_s
-                texts_per_s.setdefault(instances, []).append(rate)
-    return latencies_ms, texts_per_s
+            for precision in PRECISIONS:
+                core_gflop[precision].append(core_gflop_per_s(precision))
+            for sample in samples:
+                load = Load(**sample["load"])
+                server, client = servers[sample["precision"], load.instances]
+                sample["rounds"].append(send(server, client, load, load.texts(seed=number)))
+    return core_gflop, samples
 
 
 def main(rounds: int, output: Path) -> None:
-    """Measure, print both tables, and write the samples."""
+    """Measure, write the samples, and print a table for each precision and quantity."""
     export_encoders()
-    latencies_ms, texts_per_s = measure_scaling(rounds)
-    by_length = Table("tokens", "ms", "µs per token", title="one text at one caller")
-    for tokens, values_ms in latencies_ms.items():
-        median_ms = statistics.median(values_ms)
-        by_length.add_row(str(tokens), f"{median_ms:.0f}", f"{median_ms * 1000 / tokens:.0f}")
-    console.print(by_length)
-    by_instances = Table("instances of each encoder", "texts/s", title=f"{THROUGHPUT_CALLERS} callers")
-    for instances, rates in texts_per_s.items():
-        by_instances.add_row(str(instances), f"{statistics.median(rates):.1f}")
-    console.print(by_instances)
-    write_samples(output, {"lengths_ms": latencies_ms, "instances_texts_per_s": texts_per_s})
+    core_gflop, samples = measure(rounds)
+    write_samples(output, {"core_gflop_per_s": core_gflop, "base": asdict(BASE), "samples": samples})
+    document = read_samples(output)
+    for precision in PRECISIONS:
+        for name in VALUES:
+            console.print(scaling_table(document, precision, name))

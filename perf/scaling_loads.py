@@ -1,0 +1,56 @@
+"""The loads of `python -m perf scaling`: one quantity changes at a time."""
+
+from dataclasses import dataclass, replace
+
+from launcher.host.devices import available_cores
+from perf.load.workload import (
+    SPECIAL_TOKENS,
+    STRIDE_TOKENS,
+    WINDOW_TOKENS,
+    read_workload,
+    text_of_tokens,
+)
+from perf.rounds import THROUGHPUT_CALLERS
+
+WORKLOAD_PASSES = 2
+# Of the texts of one length together; there are as many texts as callers at least.
+LENGTH_TOKENS = 6000
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent to which server.
+
+    tokens: of each text, special ones included; 0: those of the workload.
+    batch: texts in a request. callers: requests at once. instances: of each encoder.
+    """
+
+    tokens: int = 0
+    batch: int = 1
+    callers: int = THROUGHPUT_CALLERS
+    instances: int = available_cores()
+
+    def texts(self, seed: int) -> list[str]:
+        """The texts of one round."""
+        if not self.tokens:
+            return read_workload() * WORKLOAD_PASSES
+        count = max(self.callers, LENGTH_TOKENS // self.tokens)
+        return [text_of_tokens(self.tokens - SPECIAL_TOKENS, seed + number) for number in range(count)]
+
+
+BASE = Load()
+# The last three lengths are those of exactly 1, 2 and 4 windows.
+WINDOWS_TOKENS = (WINDOW_TOKENS + SPECIAL_TOKENS + strides * STRIDE_TOKENS for strides in (0, 1, 3))
+VALUES: dict[str, tuple[int, ...]] = {
+    "tokens": (10, 34, 130, *WINDOWS_TOKENS),
+    "batch": (1, 4, 16),
+    "callers": (1, 2, 4, 8, 16),
+    "instances": tuple(range(1, available_cores() + 2)),
+}
+
+
+def loads() -> list[Load]:
+    """Every load once: BASE with another value of one quantity."""
+    return list(
+        dict.fromkeys(replace(BASE, **{name: value}) for name, values in VALUES.items() for value in values)
+    )
