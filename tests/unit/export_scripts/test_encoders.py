@@ -37,15 +37,20 @@ def bert() -> PreTrainedModel:
     return BertForSequenceClassification(BertConfig(max_position_embeddings=64, num_labels=14, **SMALL))
 
 
-def operators(encoder: onnx.ModelProto) -> set[str]:
-    """Operators of the graph and of the loop in it."""
+def nodes(encoder: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Nodes of the graph and of the loop in it."""
     bodies = [
         attribute.g
         for node in encoder.graph.node
         for attribute in node.attribute
         if attribute.type == onnx.AttributeProto.GRAPH
     ]
-    return {node.op_type for graph in (encoder.graph, *bodies) for node in graph.node}
+    return [node for graph in (encoder.graph, *bodies) for node in graph.node]
+
+
+def operators(encoder: onnx.ModelProto) -> set[str]:
+    """Operators of the graph and of the loop in it."""
+    return {node.op_type for node in nodes(encoder)}
 
 
 @pytest.mark.parametrize("loop", [False, True])
@@ -94,3 +99,34 @@ def test_int8_holds_its_weights_in_a_quarter_of_the_space() -> None:
     plain, quantised = (build_encoder(model, precision, fused=True) for precision in ("fp32", "int8"))
     embeddings = 4 * model.get_input_embeddings().weight.numel()
     assert (quantised.ByteSize() - embeddings) < 0.45 * (plain.ByteSize() - embeddings)
+
+
+@pytest.mark.parametrize("architecture", [roberta, bert])
+def test_attention_in_int8_has_no_mask_where_every_row_runs_alone(
+    architecture: Callable[[], PreTrainedModel],
+) -> None:
+    alone = [
+        node
+        for node in nodes(build_encoder(architecture(), "int8", fused=True))
+        if node.op_type == "MultiHeadAttention"
+    ]
+    assert [len(node.input) for node in alone] == [4, 4]
+    assert "QAttention" in operators(build_encoder(architecture(), "int8", fused=True, loop=False))
+
+
+@pytest.mark.parametrize(("architecture", "pad_id"), [(roberta, 1), (bert, 0)])
+def test_padding_changes_no_score_in_int8(architecture: Callable[[], PreTrainedModel], pad_id: int) -> None:
+    set_seed(3)
+    encoder = build_encoder(architecture().eval(), "int8", fused=True)
+    session = InferenceSession(encoder.SerializeToString(), providers=["CPUExecutionProvider"])
+    input_ids = np.random.default_rng(3).integers(5, 200, (3, 1, 40))
+    attention_mask = np.ones_like(input_ids)
+    lengths = (40, 7, 1)
+    for row, tokens in enumerate(lengths):
+        attention_mask[row, 0, tokens:] = 0
+    input_ids[attention_mask == 0] = pad_id
+    (padded,) = session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+    for row, tokens in enumerate(lengths):
+        ids = input_ids[row : row + 1, :, :tokens]
+        (alone,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        np.testing.assert_array_equal(padded[row], alone[0])
