@@ -86,7 +86,7 @@ def quantise_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
         quantize_dynamic(
             encoder,
             path,
-            op_types_to_quantize=["MatMul", "Attention", "Gemm"],
+            op_types_to_quantize=["MatMul", "Attention"],
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
