@@ -21,7 +21,7 @@ def base_of(adapter: Source, chosen: str | None, say: Callable[[str], None]) -> 
 
     chosen: a folder, `OWNER/MODEL` or `OWNER/MODEL@REVISION`.
     say: is told which base is taken, where that is not as the adapter says.
-    Raises SourceError where the adapter names no base, or the base cannot be fetched.
+    Raises SourceError if the adapter names no base, or the base cannot be fetched.
     """
     named = _named_base(adapter)
     if chosen:
@@ -52,7 +52,7 @@ def merge_adapter(base: Source, adapter: Source, folder: Path) -> Source:
     """Merge `adapter` into `base`, in the base's dtype, and write the checkpoint to `folder`.
 
     The tokenizer and its chat template are the base's, where it has them. The base model is in memory as a
-    whole. Raises SourceError where one of the two is damaged, or the adapter is not one of this base, and
+    whole. Raises SourceError if one of the two is damaged, or the adapter is not one of this base, and
     SpaceError where the disk is full.
     """
     try:

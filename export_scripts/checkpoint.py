@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def require_architecture(folder: Path, model: HubModel) -> None:
-    """Raise SourceError where config.json in `folder` cannot be read, or names another architecture."""
+    """Raise SourceError if config.json in `folder` cannot be read, or names another architecture."""
     try:
         architectures = json.loads((folder / "config.json").read_text("utf-8")).get("architectures")
     except (OSError, ValueError, AttributeError) as error:
@@ -62,7 +62,7 @@ def require_architecture(folder: Path, model: HubModel) -> None:
 def load_checkpoint(folder: Path, encoder: HubModel) -> Checkpoint:
     """Load `folder` in FP32.
 
-    Raises SourceError where a file is damaged or missing, weights are missing (they would be
+    Raises SourceError if a file is damaged or missing, weights are missing (they would be
     random), or architecture or labels are not the encoder's.
     """
     require_architecture(folder, encoder)

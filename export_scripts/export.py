@@ -30,7 +30,7 @@ class Export:
     def record(self, folder: Path) -> dict[str, Any]:
         """The manifest's entry; `files` are read from `folder` for their checksums.
 
-        Raises OSError where a file cannot be read.
+        Raises OSError if a file cannot be read.
         """
         merged_from = [part.origin() for part in self.source.merged_from]
         return {

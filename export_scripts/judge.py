@@ -55,7 +55,7 @@ def export_judge(
 
     tokenizer: a folder, or `OWNER/MODEL[@REVISION]` on the hub; None takes the checkpoint's own, or where it
         has none that of the base model.
-    Raises SourceError where the checkpoint or the tokenizer is damaged, or no Phi-3 with a chat template,
+    Raises SourceError if the checkpoint or the tokenizer is damaged, or no Phi-3 with a chat template,
     and SpaceError where the disk has no room.
     """
     reporting = reporting or Reporting()

@@ -95,7 +95,7 @@ class GpuMemory:
 
     @property
     def gpu_bytes(self) -> int | None:
-        """Memory of the smallest common GPU that holds all models; None where none does."""
+        """Memory of the smallest common GPU that holds all models; None if none does."""
         return next((size for size in GPU_SIZES_BYTES if size >= self.least_vram_bytes), None)
 
     @property
@@ -125,7 +125,7 @@ class GpuMemory:
 
 
 def cpu_instructions() -> frozenset[str]:
-    """Names of the instruction sets of this host's processor; empty where Linux does not list them."""
+    """Names of the instruction sets of this host's processor; empty if Linux does not list them."""
     try:
         lines = CPU_INFO.read_text("utf-8").splitlines()
     except OSError:

@@ -32,7 +32,7 @@ def tokenizer_source(checkpoint: Source, chosen: str | None, say: Callable[[str]
 
     chosen: a folder, `OWNER/MODEL` or `OWNER/MODEL@REVISION`.
     say: is told of a tokenizer that is not the checkpoint's.
-    Raises SourceError where it cannot be fetched.
+    Raises SourceError if it cannot be fetched.
     """
     if chosen:
         return named_tokenizer(chosen, JUDGE)
@@ -48,7 +48,7 @@ def tokenizer_source(checkpoint: Source, chosen: str | None, say: Callable[[str]
 def load_tokenizer(source: Source, config: PretrainedConfig) -> PreTrainedTokenizerFast:
     """Load the tokenizer in `source`'s folder.
 
-    Raises SourceError where it is missing or damaged, has no `tokenizers` implementation, or has tokens
+    Raises SourceError if it is missing or damaged, has no `tokenizers` implementation, or has tokens
     that the model of `config` does not know.
     """
     if not has_tokenizer(source.folder):

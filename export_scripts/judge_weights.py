@@ -67,7 +67,7 @@ class JudgeWeights:
     def find(cls, folder: Path) -> "JudgeWeights":
         """Read the names, shapes and dtypes in the files of `folder`.
 
-        Raises SourceError where there are no weights, or a file is missing or damaged.
+        Raises SourceError if there are no weights, or a file is missing or damaged.
         """
         try:
             return cls(folder, {name: tensor for file in _files(folder) for name, tensor in _stored(file)})
@@ -89,7 +89,7 @@ class JudgeWeights:
         )
 
     def require_complete(self, config: PretrainedConfig) -> None:
-        """Raise SourceError where a tensor of `config`'s model is missing, or has another shape."""
+        """Raise SourceError if a tensor of `config`'s model is missing, or has another shape."""
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         wanted = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
@@ -102,7 +102,7 @@ class JudgeWeights:
             )
 
     def require_space(self, folder: Path, dtype: Dtype) -> None:
-        """Raise SpaceError where the disk of `folder` has no room for the weights in `dtype`."""
+        """Raise SpaceError if the disk of `folder` has no room for the weights in `dtype`."""
         needed, free = self.size_bytes(dtype), shutil.disk_usage(folder).free
         if needed > free:
             raise SpaceError(
@@ -121,7 +121,7 @@ class JudgeWeights:
 
         on_bytes: called with the bytes of each tensor once it was cast.
         max_shard_bytes: of one written file, unless one tensor alone is larger.
-        Raises SourceError where a file is damaged, or a number is too large for `dtype`, and SpaceError
+        Raises SourceError if a file is damaged, or a number is too large for `dtype`, and SpaceError
         where the disk is full.
         """
         planned = {

@@ -37,7 +37,7 @@ class Parity:
         return asdict(self)
 
     def require(self, encoder: HubModel, precision: Precision) -> None:
-        """Raise ParityError where the figures of `encoder` are not good enough for `precision`."""
+        """Raise ParityError if the figures of `encoder` are not good enough for `precision`."""
         if precision == "fp32" and self.max_score_difference > MAX_SCORE_DIFFERENCE:
             raise ParityError(
                 f"{encoder.name}: a score differs from PyTorch by {self.max_score_difference:.2g}; fp32 "

@@ -73,7 +73,7 @@ def verbatim_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenize
 def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
     """Render the card's prompt as one user message, ready for the assistant's answer.
 
-    Raises SourceError where the tokenizer has no chat template, where its rendering cannot be given to
+    Raises SourceError if the tokenizer has no chat template, where its rendering cannot be given to
     vLLM as a string, or where a special token cannot be made harmless in a text.
     """
     if not tokenizer.chat_template:
@@ -90,7 +90,7 @@ def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
 def added_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
     """The added tokens of `tokenizer` that a space after their first visible character breaks.
 
-    Shorter ones, such as a tab, are left out: they are ordinary text. Raises SourceError where one of
+    Shorter ones, such as a tab, are left out: they are ordinary text. Raises SourceError if one of
     those is marked special.
     """
     tokens = list(tokenizer.added_tokens_decoder.values())

@@ -16,7 +16,7 @@ def staging(repository: Path) -> Iterator[Path]:
 
     A repository other than the checkout's also receives the tracked configs and models. Files of an
     earlier export that lie beside the new ones in a folder of weights are removed. On any error in the
-    block nothing of `repository` changes. Raises OSError where `repository` cannot be written.
+    block nothing of `repository` changes. Raises OSError if `repository` cannot be written.
     """
     repository.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=f".{repository.name}-") as temporary:

@@ -57,7 +57,7 @@ def resolve_source(source: str, model: HubModel, revision: str | None = None) ->
     """Find `model` in `demo`, `hub` or a folder with one folder for each model.
 
     revision: of the hub; the model's pinned one where None.
-    Raises SourceError where there is no checkpoint.
+    Raises SourceError if there is no checkpoint.
     """
     if source == "hub":
         return _hub_checkpoint(model.name, model.hub_id, revision or model.hub_revision, "check --revision")

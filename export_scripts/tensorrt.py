@@ -127,7 +127,7 @@ def find_trtexec() -> str:
 
 
 def require_readable(repository: Path) -> None:
-    """Raise ValueError where an encoder of `repository` is missing, or cannot be read by TensorRT."""
+    """Raise ValueError if an encoder of `repository` is missing, or cannot be read by TensorRT."""
     models = read_manifest(repository)["models"]
     for name in engine_models(repository):
         model = models.get(name, {})

@@ -43,7 +43,7 @@ def main() -> int:
 def keep_serving(server: TritonServer, command: list[str]) -> int:
     """Serve, and start tritonserver again when it dies; returns the exit status.
 
-    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError where the first
+    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError if the first
     start fails.
     """
     restarts = Restarts()

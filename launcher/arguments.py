@@ -153,7 +153,7 @@ def server_options(arguments: argparse.Namespace) -> ServerOptions:
 
 
 def exposure_of(arguments: argparse.Namespace) -> Exposure:
-    """Where the command line says that the server listens; raises StartError where that is open to all."""
+    """Where the command line says that the server listens; raises StartError if that is open to all."""
     certificate, key, client_ca = arguments.tls_certificate, arguments.tls_key, arguments.tls_client_ca
     tls = Tls(certificate, key, client_ca) if certificate else None
     return Exposure(arguments.address, arguments.expose, tls)

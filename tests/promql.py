@@ -58,7 +58,7 @@ def alert_queries() -> list[Query]:
 
 
 def selectors(expression: str) -> set[Selector]:
-    """Every metric that `expression` reads; raises ValueError where it is no PromQL."""
+    """Every metric that `expression` reads; raises ValueError if it is no PromQL."""
     return {
         Selector(
             node.name,

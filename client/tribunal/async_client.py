@@ -130,7 +130,7 @@ class AsyncClient:
         spans: bool = False,
         return_errors: bool = False,
     ) -> list[Verdict] | list[Verdict | TribunalError]:
-        """Verdicts of `texts`, one each, in their order, all by one deadline.
+        """Verdicts of `texts`, one each, in order, all by one deadline.
 
         judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
         leaves it to the server's config.
@@ -150,7 +150,7 @@ class AsyncClient:
     async def stream_judgement(self, text: str) -> AsyncIterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is tried again only before its first piece. Raises ServerError where the stream ends before
+        It is tried again only before its first piece. Raises ServerError if the stream ends before
         the answer does.
         """
         request = judgement_request(text)
@@ -192,7 +192,7 @@ class AsyncClient:
         release: `checked` gives out only what was checked, `immediate` everything until a check is flagged.
         judge, final_judge: mode of the LLM for the parts, and for the whole text at the end.
 
-        Raises StreamFlagged where a check is flagged. In the end it closes `chunks`.
+        Raises StreamFlagged if a check is flagged. In the end it closes `chunks`.
         """
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
@@ -221,7 +221,7 @@ class AsyncClient:
         return self._opened
 
     async def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
-        """Outcomes of all texts of `requests`, in their order."""
+        """Outcomes of all texts of `requests`, in order."""
         at_once = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
         async def in_turn(request: Request) -> list[Outcome]:
@@ -287,7 +287,7 @@ class AsyncClient:
 
     @asynccontextmanager
     async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:
-        """Hold one of the `max_in_flight` slots; raises TimeoutError where none is free by the deadline."""
+        """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
         async with asyncio.timeout(remaining_s(deadline_s)):
             await self._in_flight.acquire()
         try:

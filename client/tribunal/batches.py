@@ -71,7 +71,7 @@ def encode_each(texts: Sequence[str], *, return_errors: bool) -> list[bytes | In
 
 
 def requests_of(encoded: Sequence[bytes | InvalidInput]) -> list[Request]:
-    """The texts that can be sent, in their order, at most MAX_BATCH_SIZE in each request."""
+    """The texts that can be sent, in order, at most MAX_BATCH_SIZE in each request."""
     texts = [text for text in encoded if isinstance(text, bytes)]
     return [
         Request(start, texts[start : start + MAX_BATCH_SIZE])

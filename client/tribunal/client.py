@@ -154,7 +154,7 @@ class Client:
     def stream_judgement(self, text: str) -> Iterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is retried only before the first piece. Raises ServerError where the stream ends before
+        It is retried only before the first piece. Raises ServerError if the stream ends before
         the answer does.
         """
         request = judgement_request(text)
@@ -190,7 +190,7 @@ class Client:
         release: `checked` gives out only what was checked, `immediate` everything until a check is flagged.
         judge, final_judge: mode of the LLM for the parts, and for the whole text at the end.
 
-        Raises StreamFlagged where a check is flagged. In the end it closes `chunks`.
+        Raises StreamFlagged if a check is flagged. In the end it closes `chunks`.
         """
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
@@ -212,7 +212,7 @@ class Client:
         return read_server_info(version, models, self._infer(MANIFEST, {}, MANIFEST, deadline_s))
 
     def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
-        """Outcomes of all texts of `requests`, in their order."""
+        """Outcomes of all texts of `requests`, in order."""
         if len(requests) <= 1:
             return [outcome for request in requests for outcome in self._outcomes(request, call)]
         pool = ThreadPoolExecutor(min(len(requests), REQUESTS_AT_ONCE, self._connection.max_in_flight))

@@ -20,7 +20,7 @@ FRAME_TYPE, SETTINGS = 3, 4
 def connection_fault(address: Address, connection: Connection, timeout_s: float) -> str | None:
     """What is wrong between this client and the server at `address`, and what to do, in one sentence.
 
-    None where nothing listens there, where the server is as it should be, or after `timeout_s`.
+    None if nothing listens there, if the server works, or after `timeout_s`.
     """
     deadline_s = time.monotonic() + min(timeout_s, LONGEST_S)
     try:
@@ -97,7 +97,7 @@ def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address) ->
 
 
 def _plain_answer(address: Address, deadline_s: float) -> bytes:
-    """What a server without TLS answers, and nothing where it ends the connection."""
+    """What a server without TLS answers, and nothing if it ends the connection."""
     with _connected(address, deadline_s) as plain:
         try:
             return _answer(plain)

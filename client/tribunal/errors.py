@@ -25,7 +25,7 @@ class AccessDenied(TribunalError):
 class ServerUnavailable(TribunalError):
     """No server answers, or it went away while it answered.
 
-    retry_after_s: seconds that the server asks to wait before the next try; None where it does not say.
+    retry_after_s: seconds that the server asks to wait before the next try; None if it does not say.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:

@@ -36,7 +36,7 @@ def channel_options(connection: Connection) -> list[tuple[str, int | str]]:
     return [
         ("grpc.max_send_message_length", connection.max_message_bytes),
         ("grpc.max_receive_message_length", connection.max_message_bytes),
-        # gRPC otherwise waits longer and longer, up to minutes, before it connects anew.
+        # gRPC otherwise waits longer and longer, up to minutes, before it connects again.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         # A name of several addresses, as a headless service of Kubernetes has, is used whole.
@@ -77,7 +77,7 @@ def stream_request(model: str, inputs: Tensors, output: str) -> service_pb2.Mode
 
 
 def output_tensor(response: service_pb2.ModelInferResponse, output: str) -> Tensor:
-    """The tensor `output` of an answer; raises ServerError where it has none."""
+    """The tensor `output` of an answer; raises ServerError if it has none."""
     for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=False):
         if tensor.name == output:
             return from_bytes(raw, tensor.datatype, tensor.shape)

@@ -58,7 +58,7 @@ def inference_body(inputs: Tensors, output: str, compression: Compression | None
 
 
 def output_tensor(response: httpx.Response, output: str) -> Tensor:
-    """The tensor `output` of a model's answer; raises ServerError where it has none."""
+    """The tensor `output` of a model's answer; raises ServerError if it has none."""
     content = response.content
     try:
         begin = int(response.headers.get(JSON_LENGTH, len(content)))
@@ -73,7 +73,7 @@ def output_tensor(response: httpx.Response, output: str) -> Tensor:
 
 
 def json_document(response: httpx.Response, content: bytes) -> dict[str, Any]:
-    """An answer's JSON; raises ServerError where it is none, as from a server that is not Triton."""
+    """An answer's JSON; raises ServerError if it is none, as from a server that is not Triton."""
     try:
         document = json.loads(content)
     except ValueError as error:

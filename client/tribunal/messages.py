@@ -90,7 +90,7 @@ def read_server_info(triton_version: str, models: dict[str, bool], documents: Te
 
 
 def require_size(inputs: Tensors, max_message_bytes: int) -> None:
-    """Raise InvalidInput where the values of `inputs` alone have more than `max_message_bytes`."""
+    """Raise InvalidInput if the values of `inputs` alone have more than `max_message_bytes`."""
     # Each value of BYTES is sent with its length in 4 bytes.
     size_bytes = sum(
         sum(4 + len(value) for value in values.flat) if values.dtype.hasobject else values.nbytes

@@ -47,7 +47,7 @@ class Moderate:
     timeout_s: deadline of a request in seconds.
     connection: TLS, headers, compression, retries and limits.
 
-    Raises InvalidInput where the table has no such column, or already has one of the names that are
+    Raises InvalidInput if the table has no such column, or already has one of the names that are
     added, and where servers have different weights; AccessDenied.
     """
 
@@ -109,7 +109,7 @@ class Moderate:
     def _complete(self, records: Sequence[Record]) -> list[Record]:
         """`records` with their outcomes, from the server whose turn it is, or the next one that is there.
 
-        Raises ServerUnavailable where all are away for `wait_s`.
+        Raises ServerUnavailable if all are away for `wait_s`.
         """
         deadline_s = time.monotonic() + self._wait_s
         turn = next(self._turns)
@@ -128,7 +128,7 @@ class Moderate:
             time.sleep(POLL_INTERVAL_S)
 
     def _require_same_weights(self, asker: Asker) -> None:
-        """Raise InvalidInput where the server has other weights than those before it, ServerUnavailable."""
+        """Raise InvalidInput if the server has other weights than those before it, ServerUnavailable."""
         if (weights := asker.weights) is None:
             asker.wait_until_ready()
             weights = asker.weights

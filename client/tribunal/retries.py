@@ -31,6 +31,6 @@ def retry_policy(retries: int, timeout_s: float) -> dict[str, Any]:
 
 
 def retry_after_s(value: str | bytes | None) -> float | None:
-    """Seconds of a `Retry-After` header; None where there is none, or where it is a date."""
+    """Seconds of a `Retry-After` header; None if it is missing or a date."""
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else value or ""
     return float(text) if text.isascii() and text.isdigit() else None

@@ -41,6 +41,6 @@ def server_document(server: ServerInfo) -> dict[str, Any]:
 
 
 def demo_warning(weights: Mapping[str, Weights]) -> str | None:
-    """Which models have weights for demonstration only, in a sentence; None where none has."""
+    """Which models have weights for demonstration only, in a sentence; None if none has."""
     names = [name for name, of_model in weights.items() if of_model.are_demo]
     return f"weights for demonstration only: {', '.join(names)}" if names else None

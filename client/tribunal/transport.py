@@ -11,7 +11,7 @@ from tribunal.messages import Tensor, Tensors
 class Transport(Protocol):
     """A connection to one server, which threads may share.
 
-    Every method raises TimeoutError where there is no answer within its `timeout_s`, and otherwise
+    Every method raises TimeoutError if there is no answer within its `timeout_s`, and otherwise
     TribunalErrors.
     """
 
@@ -21,7 +21,7 @@ class Transport(Protocol):
     def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
         """Send `inputs` to the decoupled `model` and give its tensors `output`.
 
-        Raises ServerError where the stream ends without the model's final mark.
+        Raises ServerError if the stream ends without the model's final mark.
         """
 
     def version(self, timeout_s: float) -> str:
@@ -46,7 +46,7 @@ class AsyncTransport(Protocol):
     def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> AsyncGenerator[Tensor]:
         """Send `inputs` to the decoupled `model` and give its tensors `output`.
 
-        Raises ServerError where the stream ends without the model's final mark.
+        Raises ServerError if the stream ends without the model's final mark.
         """
 
     async def version(self, timeout_s: float) -> str:
@@ -63,7 +63,7 @@ class AsyncTransport(Protocol):
 
 
 def open_transport(address: Address, connection: Connection) -> Transport:
-    """Transport by the protocol of `address`; raises InvalidInput where a file for TLS cannot be read."""
+    """Transport by the protocol of `address`; raises InvalidInput if a file for TLS cannot be read."""
     if address.is_http:
         from tribunal.http_transport import open_http
 

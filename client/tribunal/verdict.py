@@ -68,7 +68,7 @@ class Verdict:
 
     windows: how many windows of 512 tokens the encoders read the text in.
     truncated: the text has more than the server reads; the encoders have not seen its end.
-    spans: the sentences that cross a threshold, in their order; None where they were not asked for.
+    spans: the sentences that cross a threshold, in order; None if they were not asked for.
     """
 
     flagged: bool
@@ -88,7 +88,7 @@ class Verdict:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Verdict":
-        """Parse the server's verdict document; raises ServerError where it is not one.
+        """Parse the server's verdict document; raises ServerError if it is not one.
 
         Fields that this client does not know are those of a newer server, and are left out.
         """
@@ -111,8 +111,8 @@ class Verdict:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ServerError(
-                f"this client cannot read the server's verdict ({error!r}); are client "
-                "and server of the same version?"
+                f"this client cannot read the server's verdict ({error!r}): check that "
+                "client and server have the same version"
             ) from error
 
 

@@ -30,7 +30,7 @@ def to_bytes(values: Tensor) -> bytes:
 
 
 def from_bytes(raw: bytes, triton_type: str, shape: Sequence[int]) -> Tensor:
-    """The tensor that `to_bytes` made `raw` of; raises ServerError where it does not fit type and shape."""
+    """The tensor that `to_bytes` made `raw` of; raises ServerError if it does not fit type and shape."""
     try:
         if triton_type == "BYTES":
             values: Tensor = deserialize_bytes_tensor(raw)
@@ -44,7 +44,7 @@ def from_bytes(raw: bytes, triton_type: str, shape: Sequence[int]) -> Tensor:
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext:
-    """What TLS trusts and shows; raises InvalidInput where a file holds no certificate or key."""
+    """What TLS trusts and shows; raises InvalidInput if a file holds no certificate or key."""
     try:
         context = ssl.create_default_context(cafile=connection.ca_file)
         if connection.cert_file and connection.key_file:

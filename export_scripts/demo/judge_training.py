@@ -24,7 +24,7 @@ from export_scripts.demo.training import training_arguments
 from export_scripts.prompt_template import CARD_PROMPT, PLACEHOLDER, JudgePrompt, render_prompt
 
 VOCABULARY_SIZE = 8000
-# Those of microsoft/Phi-3-mini-4k-instruct, in their order; white space after one belongs to it.
+# Those of microsoft/Phi-3-mini-4k-instruct, in order; white space after one belongs to it.
 PHI3_TOKENS = (
     "<|endoftext|>",
     "<|assistant|>",

@@ -1,4 +1,4 @@
-"""`python -m export_scripts.demo.recipe`: train the demo encoders anew; some minutes on two cores."""
+"""`python -m export_scripts.demo.recipe`: train the demo encoders again; some minutes on two cores."""
 
 import argparse
 import tempfile

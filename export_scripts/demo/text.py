@@ -14,7 +14,7 @@ TEXT = Path(__file__).parent / "text"
 
 
 def read_text(encoder: HubModel, split: Split) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Texts of `encoder` and their targets FP32 [texts, labels], 1 where the label holds.
+    """Texts of `encoder` and their targets FP32 [texts, labels], 1 if the label holds.
 
     A line is `{"text": ..., "labels": [names]}` for a multi-label encoder, else
     `{"text": ..., "label": index}`.

@@ -19,7 +19,7 @@ class Tls:
     client_ca: Path | None = None
 
     def require_usable(self) -> None:
-        """Raise StartError where a file cannot be read, is no PEM, or the key is of another certificate."""
+        """Raise StartError if a file cannot be read, is no PEM, or the key is of another certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.certificate, self.key)

@@ -1,6 +1,6 @@
 """Prepacks an encoder's weights for this processor into a file that all its instances map.
 
-ONNX Runtime otherwise packs the weights of matrix products anew in each process, beside a copy of
+ONNX Runtime otherwise packs the weights of matrix products again in each process, beside a copy of
 the file: two instances then hold four times the weights, and start later.
 https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
 """
@@ -22,7 +22,7 @@ NORMS_APART = ("optimization.disable_specified_optimizers", "SkipLayerNormFusion
 
 
 def prepack_encoders(repository: Path) -> None:
-    """Prepack every ONNX model of `repository`; raises StartError where ONNX Runtime cannot read one."""
+    """Prepack every ONNX model of `repository`; raises StartError if ONNX Runtime cannot read one."""
     for model in sorted(repository.glob("*/1/model.onnx")):
         prepack(model)
 

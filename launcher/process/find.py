@@ -10,7 +10,7 @@ from launcher.process.nvidia_image import find_image
 def find_installation(root: Path | None = None) -> Installation:
     """The one below `root`; by default that of NVIDIA's image, or where this is none, of the wheel.
 
-    Raises StartError where there is none.
+    Raises StartError if there is none.
     """
     if root is not None:
         image = find_image(root)

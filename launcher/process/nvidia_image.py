@@ -34,7 +34,7 @@ class NvidiaImage(Installation):
         return {}
 
     def require_judge(self) -> None:
-        """Raise StartError where the image has no vLLM backend, or there is no GPU for it."""
+        """Raise StartError if the image has no vLLM backend, or there is no GPU for it."""
         if not (self.root / "backends" / "vllm").exists():
             raise StartError(f"{self.root} has no vLLM backend, which runs the judge: add --without-judge")
         if not has_gpu():
@@ -52,6 +52,6 @@ class NvidiaImage(Installation):
 
 
 def find_image(root: Path = ROOT) -> NvidiaImage | None:
-    """The installation below `root`; None where there is none."""
+    """The installation below `root`; None if there is none."""
     binary = root / "bin" / "tritonserver"
     return NvidiaImage(binary, root / "caches", root) if binary.exists() else None

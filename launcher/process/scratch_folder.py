@@ -21,7 +21,7 @@ MARK = b"This folder belongs to one run of Tribunal's launcher, which locks this
 
 
 class ScratchFolder:
-    """A new folder below `parent`, by default the system's; raises OSError where it cannot be made.
+    """A new folder below `parent`, by default the system's; raises OSError if it cannot be made.
 
     path: its name is the prefix of all shared memory of the run.
     lock_fd: file descriptor that every process of the run inherits.

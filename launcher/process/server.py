@@ -203,7 +203,8 @@ class TritonServer:
                 config_name = installation.fit_to_host(served, options.instances)
         except OSError as error:
             raise StartError(
-                f"cannot write the configs and weights for this host ({error}): give a writable folder with --work-folder"
+                f"cannot write the configs and weights for this host ({error}): "
+                "give a writable folder with --work-folder"
             ) from error
         return served, config_name
 

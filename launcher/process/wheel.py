@@ -81,7 +81,7 @@ class Wheel(Installation):
 def find_wheel() -> Wheel:
     """Find Triton for the running interpreter.
 
-    Raises StartError where the wheel, its stub for this Python version, or libpython is missing.
+    Raises StartError if the wheel, its stub for this Python version, or libpython is missing.
     """
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:

@@ -25,7 +25,7 @@ class ServerProcesses:
     models: Collection[str]
 
     def stubs(self) -> dict[int, str]:
-        """Model of each stub that lives, by process id; empty where the server is gone."""
+        """Model of each stub that lives, by process id; empty if the server is gone."""
         found = {}
         for process in self._descendants():
             with contextlib.suppress(psutil.NoSuchProcess, IndexError):

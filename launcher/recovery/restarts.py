@@ -33,7 +33,7 @@ class Restarts:
         self._served_since_s = self.clock()
 
     def pause_s(self) -> float | None:
-        """Seconds to wait after a death that happened now; None where it is to be given up."""
+        """Seconds to wait after a death that happened now; None if it is to be given up."""
         if self.has_served and self.clock() - self._served_since_s >= STABLE_S:
             self._pauses.reset()
         pause_s = self._pauses.next_s()

@@ -70,7 +70,7 @@ def verify(
     if not manifest.exists():
         raise StartError(f"{manifest}, which holds the checksums, is missing: export the models again")
     if manifest_sha256 and sha256(manifest) != manifest_sha256.lower():
-                    raise StartError(f"{MANIFEST} differs from --manifest-sha256: its checksum is {sha256(manifest)}")
+        raise StartError(f"{MANIFEST} differs from --manifest-sha256: its checksum is {sha256(manifest)}")
     try:
         expected = {
             file: checksum

@@ -1,7 +1,7 @@
 """Runs real clients, each in an environment of its own, against a real gateway before the demo server.
 
 `python -m tests.clients.run [NAME ...]` runs all, or those named. A client is a folder here with
-`requirements.txt` and `check.py`, which is run as `check.py URL`, exits with 0 where all is well, and finds
+`requirements.txt` and `check.py`, which is run as `check.py URL`, exits with 0 if all is well, and finds
 in its environment:
   TRIBUNAL_KEY          a caller's key, for the policy `default`
   TRIBUNAL_STRICT_KEY   another caller's key, for the policy `strict`, which flags refusals too

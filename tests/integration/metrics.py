@@ -12,7 +12,7 @@ Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def scrape(server: TritonServer) -> Samples:
-    """Every sample, by its name and labels; the parser raises ValueError where the format is broken."""
+    """Every sample, by its name and labels; the parser raises ValueError if the format is broken."""
     answer = requests.get(server.metrics_url, timeout=10)
     answer.raise_for_status()
     return {
@@ -29,7 +29,7 @@ def settle(server: TritonServer) -> Samples:
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
-    """The one sample of this name and exactly these labels; raises KeyError where there is none."""
+    """The one sample of this name and exactly these labels; raises KeyError if there is none."""
     return samples[name, frozenset(labels.items())]
 
 

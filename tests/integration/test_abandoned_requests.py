@@ -1,9 +1,9 @@
-"""Callers that go away under load: the server goes on, and answers the others as before.
+"""Callers that disconnect under load: the server keeps running and answers the others as before.
 
-Triton 24.10 crashes where its dynamic batcher drops a cancelled request from the queue of one encoder while
-the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU. Its ensembles tell a step
-that the client disconnected when they schedule that step, and never later: what waits for `tokenizer` is dropped
-by the encoders, and what waits for an encoder is run.
+Triton 24.10 crashes if its dynamic batcher drops a cancelled request from the queue of one encoder while
+the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU. An ensemble tells a step
+that the client disconnected only when it schedules that step: a request that waits for `tokenizer` is dropped
+by the encoders, and a request that waits for an encoder runs.
 """
 
 import asyncio

@@ -33,7 +33,7 @@ class PromptModeration:
         self._judge = judge
 
     def scan(self, prompt: str) -> Scanned:
-        """Raises TribunalError where there is no verdict."""
+        """Raises TribunalError if there is no verdict."""
         verdict = self._client.moderate(prompt, judge=self._judge, explain=False)
         return prompt, not verdict.flagged, risk_score(verdict)
 
@@ -45,7 +45,7 @@ class OutputModeration:
         self._scanner = PromptModeration(client, judge=judge)
 
     def scan(self, prompt: str, output: str) -> Scanned:  # noqa: ARG002
-        """Raises TribunalError where there is no verdict."""
+        """Raises TribunalError if there is no verdict."""
         return self._scanner.scan(output)
 
 
@@ -65,7 +65,7 @@ class NoRefusal:
         self._threshold = threshold
 
     def scan(self, prompt: str, output: str) -> Scanned:  # noqa: ARG002
-        """Raises TribunalError where there is no verdict. A text whose end was not read is not valid."""
+        """Raises TribunalError if there is no verdict. A text whose end was not read is not valid."""
         if not output.strip():
             return output, True, LEAST_RISK
         verdict = self._client.moderate(output, judge="never")
@@ -76,7 +76,7 @@ class NoRefusal:
 
 
 def risk_score(verdict: Verdict) -> float:
-    """The highest score of a category or of the judge, in [0, 1]; 1 where something else flags the text."""
+    """The highest score of a category or of the judge, in [0, 1]; 1 if something else flags the text."""
     is_scored = bool(verdict.categories.flagged) or verdict.toxicity.label == "toxic"
     if verdict.flagged and not is_scored:
         return HIGHEST_RISK

@@ -33,12 +33,12 @@ def ask(
     concurrency: int,
     on_answers: Callable[[int], None] = lambda _texts: None,
 ) -> tuple[list[Verdict | None], list[Refused]]:
-    """Verdicts of `texts` in their order, None for each of those that the server refuses.
+    """Verdicts of `texts` in order, None for each of those that the server refuses.
 
     For `toxicity` the judge is always asked, without its reason; for the encoders never.
     concurrency: requests of up to 8 texts in flight.
     on_answers: called with the number of texts that were answered.
-    Raises TribunalError where the server fails: half an evaluation is none.
+    Raises TribunalError if the server fails: half an evaluation is none.
     """
     judge: JudgeMode = "always" if target is Target.toxicity else "never"
 

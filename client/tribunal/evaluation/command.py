@@ -96,7 +96,7 @@ def evaluate(
 
     Labels: for rejection and toxicity 0 or 1, true or false, or the names (REJECTION, NORMAL; toxic,
     non-toxic); for aegis a list of category names, or a 0/1 column of each. Where the judge gives no
-    answer, the text counts as toxic, and is also counted apart. Exit status 1 where the server
+    answer, the text counts as toxic, and is also counted apart. Exit status 1 if the server
     refused any text.
 
     \b
@@ -164,7 +164,7 @@ def _progress_bar() -> Iterator[Callable[[int, int], None]]:
 
 
 def _report_refused(evaluation: "Evaluation") -> None:
-    """End with exit status 1 where the server refused any text, and say which was the first."""
+    """End with exit status 1 if the server refused any text, and say which was the first."""
     if not evaluation.refused:
         return
     first = evaluation.refused[0]

@@ -82,7 +82,7 @@ def _read_categories(
 ) -> npt.NDArray[np.bool_]:
     """The categories that `value` names: a list, a JSON list, or names between commas or semicolons.
 
-    A list of as many 0 and 1 as there are categories stands for them in their order.
+    A list of as many 0 and 1 as there are categories stands for them in order.
     """
     if isinstance(value, str):
         value = json.loads(value) if value.strip().startswith("[") else value.replace(";", ",").split(",")

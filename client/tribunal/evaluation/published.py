@@ -7,7 +7,7 @@ from tribunal.evaluation.target import Target
 
 @dataclass(frozen=True)
 class Published:
-    """Figures of one row of a model card; None where the card has none."""
+    """Figures of one row of a model card; None if the card has none."""
 
     name: str
     precision: float

@@ -78,7 +78,7 @@ class Recommendation:
 
     @property
     def warning(self) -> str | None:
-        """Which thresholds rest on too few texts; None where none does."""
+        """Which thresholds rest on too few texts; None if none does."""
         if not self.uncertain:
             return None
         return (

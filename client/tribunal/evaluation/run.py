@@ -39,7 +39,7 @@ def evaluate_server(
     """Ask the server of `client` about every text of the request, and measure its answers.
 
     url: of the server, for the report. on_progress: called with how many texts were answered since the
-    last call, and how many there are. Raises InvalidInput where the data cannot be read, or the server
+    last call, and how many there are. Raises InvalidInput if the data cannot be read, or the server
     refuses every text.
     """
     server = client.info()

@@ -24,10 +24,10 @@ class Scored:
     rows: INT [texts], numbers of the rows in the data, counted from 1.
     names: what the columns stand for.
     labels: BOOL [texts, names], what is true.
-    scores: FP64 [texts, names], in [0, 1]; 1 where the judge gave no answer.
+    scores: FP64 [texts, names], in [0, 1]; 1 if the judge gave no answer.
     decided: BOOL [texts, names], what the server says at its own thresholds; for toxicity the judge's
-    label, and True where it gave none.
-    answered: BOOL [texts], False where the judge was unavailable, or its answer had no label.
+    label, and True if it gave none.
+    answered: BOOL [texts], False if the judge was unavailable, or its answer had no label.
     highest_category: FP64 [texts], the highest category score, which the band of `auto` looks at.
     category_flagged: BOOL [texts], whether any category is at or above its threshold.
     """

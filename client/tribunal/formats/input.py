@@ -22,7 +22,7 @@ class Input:
     source: path, or `-` for standard input.
     columns: the only ones that are needed; None for all.
 
-    Raises InvalidInput where it cannot be opened.
+    Raises InvalidInput if it cannot be opened.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Input:
 
     @property
     def share_read(self) -> float | None:
-        """How much of it has been read, from 0 to 1; None where its size is not known."""
+        """How much of it has been read, from 0 to 1; None if its size is not known."""
         if self._rows is not None:
             return self._rows_read / self._rows if self._rows else None
         if self._interruptible is not None and self._size_bytes:
@@ -75,7 +75,7 @@ class Input:
             self._interruptible.stop()
 
     def rows(self) -> Iterator[Row]:
-        """Every row in order; raises InvalidInput where the input as a whole cannot be read."""
+        """Every row in order; raises InvalidInput if the input as a whole cannot be read."""
         try:
             if self._format.count_rows is not None:
                 self._rows = self._format.count_rows(self._file)

@@ -42,7 +42,7 @@ class InputFormat:
 
 
 def output_format(output: Path) -> Format:
-    """The format that the name of `output` ends with; raises InvalidInput where `scan` cannot write it."""
+    """The format that the name of `output` ends with; raises InvalidInput if `scan` cannot write it."""
     format_ = BY_SUFFIX.get(output.suffix.lower().removeprefix("."))
     if format_ not in OUTPUT_FORMATS:
         suffixes = [f".{suffix}" for known in OUTPUT_FORMATS for suffix in known.suffixes]

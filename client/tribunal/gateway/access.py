@@ -22,7 +22,7 @@ CALLER_GONE = 499
 
 
 class AccessMiddleware:
-    """The outermost layer. A line has no query, which may hold a key, and nothing of a body."""
+    """The outermost layer. A log line has no query, which may contain a key, and nothing of a body."""
 
     def __init__(self, app: ASGIApp, *, dialects: Sequence[Dialect], metrics: Metrics) -> None:
         self._app = app
@@ -62,7 +62,7 @@ class AccessMiddleware:
         if scope["path"] not in HEALTH_PATHS:
             self._metrics.requests.labels(dialect, name, str(status)).inc()
             self._metrics.durations.labels(dialect).observe(duration_s)
-        # repr: a path may hold line feeds, which must not start a line of the log.
+        # repr escapes line feeds in a path, which would start a new log line.
         log.info(
             "%s caller=%s %s %r %d %.1f ms",
             address_of(scope),
@@ -75,5 +75,5 @@ class AccessMiddleware:
 
 
 def answer(dialect: Dialect, error: GatewayError) -> JSONResponse:
-    """The answer for `error` in the form of `dialect`."""
+    """The response for `error` in the form of `dialect`."""
     return JSONResponse(dialect.error_body(error), error.status, headers=error.headers)

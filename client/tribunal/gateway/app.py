@@ -28,9 +28,9 @@ log = logging.getLogger("tribunal.gateway")
 
 
 class Gateway:
-    """What HTTP and gRPC share: policies, callers, the moderator and the metrics.
+    """The state that HTTP and gRPC share: policies, callers, the moderator and the metrics.
 
-    Raises InvalidInput for a fault in the files of `settings`. Make it within the event loop that serves.
+    Raises InvalidInput if a file of `settings` is invalid. Create it in the event loop that serves.
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
@@ -42,16 +42,16 @@ class Gateway:
         self.moderator = Moderator(self.client, settings, self.metrics)
         self.metrics.watch(
             "tribunal_gateway_in_flight_cost",
-            "Texts that are with Triton; one of several KiB counts once for each.",
+            "Cost of the texts in flight at Triton: 1 for each KiB of a text.",
             lambda: self.moderator.in_flight,
         )
         self.metrics.watch(
-            "tribunal_gateway_waiting_cost", "Texts that wait, counted alike.", lambda: self.moderator.waiting
+            "tribunal_gateway_waiting_cost", "Cost of the texts that wait.", lambda: self.moderator.waiting
         )
         self.app = self._application()
 
     def reload(self) -> None:
-        """Reload policies and keys; a file with a fault changes nothing."""
+        """Reload policies and keys; if a file is invalid, keep the old ones."""
         try:
             self.policies, self.authenticator.keys = self._read()
         except InvalidInput as error:

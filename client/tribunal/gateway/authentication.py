@@ -12,8 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.keys import Caller, Keys
 
-# Paths that need no key: the page's files, health checks, and the discovery document that Google's libraries
-# read which methods there are.
+# Paths that need no key: the page's files, health checks, and the discovery document of Google's libraries.
 OPEN_PATHS = (
     "/",
     "/favicon.ico",
@@ -61,7 +60,7 @@ class Authenticator:
 
 
 class AuthenticationMiddleware:
-    """Sets `caller` in the state of each request that needs one; raises GatewayError.
+    """Sets `caller` in the state of each request that needs a key; raises GatewayError.
 
     require_room: raises GatewayError if the caller's queue is full, before the body is read.
     """
@@ -90,13 +89,13 @@ def is_open(path: str) -> bool:
 
 
 def address_of(scope: Scope) -> str:
-    """The address that a request comes from."""
+    """The client address of a request."""
     client = scope.get("client")
     return client[0] if client else "-"
 
 
 def key_of(scope: Scope) -> str | None:
-    """The key of a request: a bearer token, or as some clients send it, `x-api-key` or `?key=`."""
+    """The key of a request: a bearer token, or `x-api-key` or `?key=`, which some clients send."""
     headers = Headers(scope=scope)
     if (token := bearer_token(headers.get("authorization", ""))) is not None:
         return token

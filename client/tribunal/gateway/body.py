@@ -10,15 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tribunal.gateway.errors import GatewayError, invalid, overloaded
 
-# So many bodies of the largest size are held at a time, or more that are smaller.
+# Memory limit for the bodies of all requests, in bodies of the maximum size.
 BODIES_HELD = 16
-# zlib's sizes of window that read gzip, and zlib's own format, which HTTP calls deflate.
+# zlib's wbits for gzip and for zlib's own format, which HTTP calls deflate.
 WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 @dataclass
 class _Held:
-    """What one request holds."""
+    """The memory that one request's body takes."""
 
     size_bytes: int = 0
 
@@ -26,8 +26,8 @@ class _Held:
 class BodyMiddleware:
     """Gives the application a whole body, and cancels it when its caller disconnects.
 
-    Raises GatewayError for a body that is too large (413), too slow (408) or not compressed as it says
-    (415, 400), and where the bodies of all requests together are too large (429).
+    Raises GatewayError for a body that is too large (413), too slow (408) or has a wrong Content-Encoding
+    (415, 400), and if the bodies of all requests together are too large (429).
     """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, timeout_s: float) -> None:
@@ -51,7 +51,7 @@ class BodyMiddleware:
             self._held_bytes -= held.size_bytes
 
     async def _handle(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give `body` to the application, and cancel it when the caller disconnects."""
+        """Pass `body` to the application, and cancel the request when the caller disconnects."""
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         gone = asyncio.Event()
 
@@ -76,7 +76,7 @@ class BodyMiddleware:
             handling.cancel()
 
     async def _read(self, headers: Headers, receive: Receive, held: "_Held") -> bytes | None:
-        """The body, decompressed; None where the client disconnected."""
+        """The decompressed body; None if the client disconnected."""
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity" and encoding not in WINDOW_BITS:
             raise GatewayError(
@@ -110,7 +110,7 @@ class BodyMiddleware:
         return content
 
     def _hold(self, held: "_Held", size_bytes: int) -> None:
-        """Count bytes of a body; raises GatewayError 429 where all bodies have too many."""
+        """Count bytes of a body; raises GatewayError 429 if all bodies together exceed the limit."""
         if self._held_bytes + size_bytes > self._max_held_bytes:
             raise overloaded(1.0)
         held.size_bytes += size_bytes

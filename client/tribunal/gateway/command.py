@@ -28,10 +28,10 @@ def gateway(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Port] = 8080,
     grpc_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, show_default="not opened", help="For gRPC.")
+        int | None, typer.Option(min=1, max=65535, show_default="closed", help="Port for gRPC.")
     ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, show_default="not opened", help="For Prometheus.")
+        int | None, typer.Option(min=1, max=65535, show_default="closed", help="Port for Prometheus.")
     ] = None,
     policies_file: Annotated[
         Path | None,
@@ -55,7 +55,7 @@ def gateway(
         typer.Option(min=1, help="Texts in flight at Triton; a text counts 1 for each KiB."),
     ] = DEFAULT_MAX_IN_FLIGHT_TEXTS,
     max_body_mib: Annotated[
-        int, typer.Option(min=1, help="The largest body of a request.")
+        int, typer.Option(min=1, help="Maximum size of a request's body.")
     ] = DEFAULT_MAX_BODY_BYTES // MIB,
     cors_origin: Annotated[
         list[str] | None,
@@ -70,7 +70,7 @@ def gateway(
 ) -> None:
     """Serve existing clients: OpenAI, LiteLLM, FMS detectors, Perspective, KServe, and a page to try it.
 
-    URL is Triton's. SIGHUP reloads policies and keys. On SIGTERM it answers requests in flight, then exits.
+    --url is Triton's address. SIGHUP reloads policies and keys. On SIGTERM it drains requests, then exits.
 
     \b
     Examples:
@@ -103,14 +103,14 @@ def gateway(
 
 def key(
     name: Annotated[str, typer.Argument(help="The caller's name.")],
-    policy: Annotated[str, typer.Option(help="The policy of requests that name none.")] = "default",
+    policy: Annotated[str, typer.Option(help="Policy of requests that name none.")] = "default",
     rate_limit: Annotated[
-        str | None, typer.Option(metavar="LIMIT", show_default="none", help="As 100/second.")
+        str | None, typer.Option(metavar="LIMIT", show_default="none", help="Such as 100/second.")
     ] = None,
 ) -> None:
     """Make a key for a caller.
 
-    The key goes to standard error, and its lines for the file of --keys to standard output.
+    Prints the key on standard error, and the lines for the file of --keys on standard output.
 
     \b
     Examples:

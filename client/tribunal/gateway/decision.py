@@ -10,14 +10,14 @@ from tribunal.verdict import Categories, Refusal, Span, Verdict
 
 @dataclass(frozen=True)
 class Decision:
-    """What a policy makes of a verdict.
+    """A policy's decision on a verdict.
 
-    flagged: whether anything below holds.
-    categories: names of the detected ones, in the order of the scores.
-    toxic: the judge's score is at or above the threshold. refused: the text is a refusal that is flagged.
-    judge_failed: no answer from a judge that was asked. unread: nobody has read the text's end.
-    spans: the sentences that cross a threshold of the policy, with what it detects in each; None where they
-    were not asked for.
+    flagged: whether one of the reasons below applies.
+    categories: names of the detected categories, in the order of the scores.
+    toxic: the judge's score is at or above the threshold. refused: the text is a refusal, and the policy
+    flags refusals. judge_failed: the judge gave no answer. unread: no model read the text's end.
+    spans: the sentences that cross a threshold of the policy, and what it detects in each; None if not
+    requested.
     """
 
     verdict: Verdict
@@ -41,7 +41,7 @@ class Decision:
         return (*self.categories, *(name for name, holds in others.items() if holds))
 
     def as_document(self) -> dict[str, Any]:
-        """The verdict with what the policy decides, by `verdict.schema.json`."""
+        """The verdict with the policy's decision, by `verdict.schema.json`."""
         categories = replace(self.verdict.categories, flagged=self.categories)
         decided = replace(self.verdict, flagged=self.flagged, categories=categories, spans=self.spans)
         return decided.as_document()
@@ -80,7 +80,7 @@ def is_refusal(policy: Policy, refusal: Refusal) -> bool:
 
 
 def _spans(policy: Policy, spans: Sequence[Span]) -> tuple[Span, ...]:
-    """What `policy` detects in each of `spans`, without those in which it detects nothing."""
+    """The `spans` in which `policy` detects something, with what it detects."""
     decided = [
         replace(
             span,

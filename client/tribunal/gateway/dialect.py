@@ -1,4 +1,4 @@
-"""What a dialect is: paths, how they are answered, and the form of an error."""
+"""A dialect: its paths, its handlers, and the form of its errors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tribunal.gateway.policies import Policy
 class Dialect:
     """One protocol that clients speak.
 
-    paths: beginnings of its paths. error_body: the JSON of an answer that is an error.
+    paths: prefixes of its paths. error_body: the JSON of an error response.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Dialect:
 
 
 def dialect_of(path: str, dialects: Sequence[Dialect]) -> Dialect:
-    """The dialect that has the path, or the last one."""
+    """The first dialect with a prefix of `path`, or the last dialect."""
     return next((dialect for dialect in dialects if path.startswith(dialect.paths)), dialects[-1])
 
 
@@ -48,7 +48,7 @@ async def _policies(request: Request) -> "Policies":
 
 @dataclass(frozen=True)
 class Policies:
-    """The policies by name, and what a name that is none of them means."""
+    """The policies by name."""
 
     by_name: dict[str, Policy]
 
@@ -62,7 +62,7 @@ class Policies:
         return self.by_name[name]
 
     def of(self, caller: Caller, name: str | None) -> Policy:
-        """The policy `name`, or the caller's where none is named; raises GatewayError 404."""
+        """The policy `name`, or the caller's if `name` is None; raises GatewayError 404."""
         return self.find(caller.policy if name is None else name)
 
 

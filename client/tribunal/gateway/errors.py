@@ -24,9 +24,9 @@ DEFAULT_RETRY_AFTER_S = 1.0
 class GatewayError(Exception):
     """A request that gets no verdict.
 
-    status: of HTTP. code: a short name of the fault, for programs.
-    field: what was wrong in the request, where it was one field.
-    retry_after_s: when to try again, where that helps.
+    status: HTTP status. code: a short name of the error, for programs.
+    field: the invalid field of the request, if there is one.
+    retry_after_s: seconds after which a retry may succeed, if it can.
     """
 
     status: int
@@ -50,7 +50,7 @@ class GatewayError(Exception):
 
 
 def invalid(message: str, field: str | None = None) -> GatewayError:
-    """The error of a request that breaks a rule, which is to be named in `message`."""
+    """The error of a request that breaks a rule; `message` must name the rule."""
     return GatewayError(400, "invalid_request", message, field)
 
 
@@ -76,10 +76,7 @@ def first_fault(faults: Sequence[Any]) -> GatewayError:
 
 
 def from_tribunal(error: TribunalError) -> GatewayError:
-    """Map an error of Triton's client to the gateway's error.
-
-    Addresses and credentials of the server behind the gateway are not repeated.
-    """
+    """Map an error of Triton's client to the gateway's error, without addresses and credentials of Triton."""
     match error:
         case InvalidInput():
             return invalid(str(error))

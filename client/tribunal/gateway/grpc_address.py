@@ -1,4 +1,4 @@
-"""The address that a gRPC call comes from, by the rule that uvicorn has for HTTP."""
+"""The client address of a gRPC call, by the same rule as uvicorn's for HTTP."""
 
 from collections.abc import Iterable
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ FORWARDED_FOR = "x-forwarded-for"
 class CallerAddresses:
     """Finds the address of a call's caller, also behind proxies.
 
-    trusted_proxies: addresses and networks whose `x-forwarded-for` is believed, as uvicorn's
+    trusted_proxies: addresses and networks whose `x-forwarded-for` is trusted, as in uvicorn's
     `forwarded_allow_ips`.
     """
 
@@ -20,7 +20,7 @@ class CallerAddresses:
         self._trusted = ProxyHeadersMiddleware(app, trusted_proxies).trusted_hosts  # type: ignore[arg-type]
 
     def of(self, peer: str, metadata: Iterable[tuple[str, str | bytes]]) -> str:
-        """The address of the caller without its port. peer: as gRPC names it, `ipv4:127.0.0.1:50000`."""
+        """The caller's address without the port. peer: in gRPC's form, such as `ipv4:127.0.0.1:50000`."""
         address = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
         forwarded = ", ".join(str(value) for name, value in metadata if name == FORWARDED_FOR)
         if forwarded and address in self._trusted:

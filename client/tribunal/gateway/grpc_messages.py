@@ -1,4 +1,4 @@
-"""Messages of the KServe protocol over gRPC: what is read from a request, and what an answer holds."""
+"""Reads requests and builds responses of the KServe protocol over gRPC."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def parse(kind: Any, raw: bytes) -> Any:
 
 
 def output_names(request: Any) -> list[str]:
-    """The outputs that are asked for, without options; raises GatewayError 400."""
+    """The requested outputs; raises GatewayError 400 for one with parameters."""
     if any(output.parameters for output in request.outputs):
         raise invalid("parameters of outputs are not supported", "outputs")
     return [output.name for output in request.outputs]
@@ -48,7 +48,7 @@ def read_rows(request: Any) -> dict[str, list[Any]]:
 def read_judged_text(request: Any) -> str:
     """The text of a request for `judge`, BYTES [1]; raises GatewayError 400.
 
-    `stream` BOOL [1] may come with it; the answer is streamed in any case.
+    The request may have `stream` BOOL [1]; the answer is always streamed.
     """
     raw = request.raw_input_contents
     for index, tensor in enumerate(request.inputs):
@@ -64,7 +64,7 @@ def read_judged_text(request: Any) -> str:
 
 
 def infer_response(request: Any, outputs: Mapping[str, Tensor], datatypes: Mapping[str, str]) -> Any:
-    """The answer with these outputs, in the binary form."""
+    """The response with these outputs, in binary form."""
     response = messages.ModelInferResponse(
         model_name=request.model_name, model_version="1", id=request.id[:256]
     )

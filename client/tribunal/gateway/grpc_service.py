@@ -1,7 +1,7 @@
 """The KServe protocol over gRPC, as Triton's own clients and `tribunal.Client` speak it.
 
-Calls are carried by grpc's threads and answered in the event loop that HTTP uses too. grpc's own asyncio
-server ends for good at a path that is no UTF-8 (grpcio 1.85), so it must not face callers.
+grpc's threads receive the calls, and the event loop that also serves HTTP answers them. grpc's own asyncio
+server stops for good when a path is not UTF-8 (grpcio 1.85), so callers must not reach it.
 """
 
 import asyncio
@@ -48,20 +48,20 @@ STATUS = {
 }
 DIALECT = "grpc"
 SERVICE = "/inference.GRPCInferenceService/"
-# Each call holds a thread while it waits and while it is answered.
+# Each call occupies a thread until it is answered.
 MAX_CALLS = 512
-# Of one caller, so that none can take all threads.
+# Limit for one caller, so that none can take all threads.
 MAX_CALLS_OF_CALLER = 256
-# From a call's head to its first message, which is short beside a deadline.
+# From a call's headers to its first message; short compared with a deadline.
 FIRST_MESSAGE_TIMEOUT_S = 10.0
-# A stream that is open and silent holds one as well.
+# An open stream occupies a thread even when it is idle.
 MAX_STREAMS = 128
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method that answers once. Health needs no key."""
+    """A unary method. Health checks need no key."""
 
     answer: Callable[[Any, Caller], Awaitable[Any]]
     request: Any
@@ -69,10 +69,10 @@ class Method:
 
 
 class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """`moderation` and `manifest` answer once, and `judge` streams; health and names beside them.
+    """Serves `moderation` and `manifest` (unary), `judge` (streaming), health checks and model names.
 
-    What a method raises as GatewayError ends the call with its status. Other methods are answered with
-    UNIMPLEMENTED: nothing that administers Triton is passed on. Make it within the event loop that serves.
+    A GatewayError ends the call with its status. All other methods, such as those that administer Triton,
+    are UNIMPLEMENTED. Create it in the event loop that serves.
     """
 
     def __init__(self, gateway: Gateway, addresses: CallerAddresses) -> None:
@@ -93,7 +93,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         }
 
     def service(self, handler_call_details: Any) -> Any:
-        """What answers a call; None for a method that there is none of."""
+        """The handler of a call; None for an unknown method."""
         service, _, name = handler_call_details.method.rpartition("/")
         if f"{service}/" != SERVICE:
             return None
@@ -102,7 +102,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         if name not in self._methods:
             return None
         method = self._methods[name]
-        # Read as a stream, for grpc waits without limit for the one request of a call.
+        # Read as a stream, because grpc waits without limit for the request of a unary call.
         return grpc.stream_unary_rpc_method_handler(
             lambda requests, context: self._answer(name, method, requests, context)
         )
@@ -115,7 +115,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
             return content
 
     def _stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        """The judge's answers, one request of the stream after the other."""
+        """The judge's answers to the requests of the stream, in sequence."""
         with self._answering(context, "ModelStreamInfer") as caller:
             if not self._streams.acquire(blocking=False):
                 raise overloaded(1.0)
@@ -131,9 +131,9 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
                 self._streams.release()
 
     def _arriving(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        """Each request of a call, which is cancelled when it is silent for too long.
+        """Each request of a call; cancels the call when it is idle for too long.
 
-        Raises CancelledError when the caller goes.
+        Raises CancelledError when the caller disconnects.
         """
         timeout_s = FIRST_MESSAGE_TIMEOUT_S
         while True:
@@ -151,7 +151,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     @contextmanager
     def _place(self, queue: str) -> Iterator[None]:
-        """Count a call of a caller; raises GatewayError 429 if the rate limit is exceeded."""
+        """Count a call in flight; raises GatewayError 429 if the caller has too many."""
         with self._counting:
             if self._calls[queue] >= MAX_CALLS_OF_CALLER:
                 raise overloaded(1.0)
@@ -165,7 +165,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
                     del self._calls[queue]
 
     def _await(self, answer: Awaitable[Result], context: Any) -> Result:
-        """What the event loop answers; cancelled when the caller goes."""
+        """The result from the event loop; cancelled when the caller disconnects."""
 
         async def answered() -> Result:
             return await answer
@@ -220,7 +220,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         return infer_response(request, {name: tensors[name] for name in names}, OUTPUTS)
 
     async def _judge(self, raw: bytes, caller: Caller) -> AsyncIterator[bytes]:
-        """The answers to one request of a stream, and its final mark."""
+        """The answers to one request of a stream, and the final response."""
         request = parse(messages.ModelInferRequest, raw)
         require_model(request.model_name, (JUDGE,))
         async for piece in self._moderator.stream_reason(read_judged_text(request), caller):
@@ -236,7 +236,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         return messages.ModelReadyResponse(ready=models.get(request.name, False))
 
     async def _statistics(self, _request: Any, _caller: Caller) -> Any:
-        """The names of the models that callers reach and that are served."""
+        """The served models that callers can reach."""
         served = (await self._moderator.info()).models
         names = [messages.ModelStatistics(name=name) for name in MODELS if name in served]
         return messages.ModelStatisticsResponse(model_stats=names)
@@ -253,9 +253,9 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def grpc_server(gateway: Gateway, address: str, trusted_proxies: list[str] | str) -> Any:
-    """A gRPC server that listens at `address` and is not started; raises OSError where it cannot listen.
+    """A gRPC server bound to `address`, not started yet; raises OSError if it cannot listen.
 
-    trusted_proxies: those whose `x-forwarded-for` is believed.
+    trusted_proxies: proxies whose `x-forwarded-for` is trusted.
     """
     server = grpc.server(
         ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="grpc"),

@@ -1,4 +1,4 @@
-"""Closes idle and slow HTTP connections; uvicorn itself waits without limit for a request's head."""
+"""Closes idle and slow HTTP connections; uvicorn itself waits without limit for a request's headers."""
 
 import asyncio
 from collections import Counter
@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# From the opening of a connection, or from a request's first byte, to the end of its head.
+# From the opening of a connection, or a request's first byte, to the end of the request's headers.
 HEAD_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 4096
-# Limit for one address, so that none takes all connections. A proxy before the gateway is one address.
+# Limit for one address, so that none takes all connections. A proxy in front of the gateway is one address.
 MAX_CONNECTIONS_OF_ADDRESS = 2048
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose head is late, or that exceeds the connection limit of its address."""
+    """Closes a connection if its headers are late or its address has too many connections."""
 
     open_of_address: ClassVar[Counter[str]] = Counter()
 
@@ -24,7 +24,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection, and wait for its first head."""
+        """Count the connection, and wait for its first headers."""
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
         self.open_of_address[self._address] += 1
@@ -47,7 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The headers are complete."""
         self._head_came()
         super().on_headers_complete()
 

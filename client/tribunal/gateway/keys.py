@@ -1,4 +1,4 @@
-"""Callers by their keys. The file holds hashes, so reading it reveals no key."""
+"""Callers by their keys. The file contains hashes, so it reveals no key."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from tribunal.errors import InvalidInput
 from tribunal.gateway.policies import DEFAULT_POLICY, read_toml
 
-# Keys are random, so a fast hash without salt is enough: there is nothing to guess from.
+# Keys are random, so a fast hash without salt is enough: guessing is hopeless.
 KEY_BYTES = 32
 ANONYMOUS = "anonymous"
 
@@ -27,8 +27,8 @@ def _rate_limit(text: str) -> str:
 class Key(BaseModel):
     """One caller's key.
 
-    sha256: of the key, in hexadecimal digits. policy: used where a request names none.
-    rate_limit: of requests, as `100/second` or `10/second;1000/hour`; None sets none.
+    sha256: of the key, in hexadecimal digits. policy: default policy of the caller's requests.
+    rate_limit: of requests, such as `100/second` or `10/second;1000/hour`; None: no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -48,7 +48,7 @@ class KeyFile(BaseModel):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a name for the log and the metrics, a policy's name, and limits on requests.
+    """A caller: a name for the log and the metrics, a policy's name, and rate limits.
 
     address: of a caller without a key.
     """
@@ -60,7 +60,7 @@ class Caller:
 
     @property
     def queue(self) -> str:
-        """Name of the queue that requests of this caller wait in."""
+        """Name of this caller's queue."""
         return f"{self.name} {self.address}"
 
 
@@ -73,7 +73,7 @@ class Keys:
 
     @classmethod
     def load(cls, file: Path | None, policies: Iterable[str]) -> "Keys":
-        """Read `file`; raises InvalidInput for a fault in it, or a policy that is none of `policies`."""
+        """Read `file`; raises InvalidInput if it is invalid or names a policy that is not in `policies`."""
         if file is None:
             return cls(None)
         callers = {}
@@ -85,7 +85,7 @@ class Keys:
         return cls(callers)
 
     def caller(self, key: str | None, address: str = "") -> Caller | None:
-        """The caller of the key, or None. Every hash is compared in constant time."""
+        """The caller with this key, or None. Every hash is compared in constant time."""
         if self._callers is None:
             return Caller(ANONYMOUS, address=address)
         digest = hash_key(key or "")

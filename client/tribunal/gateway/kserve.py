@@ -1,7 +1,7 @@
 """The KServe protocol for `moderation`, `manifest` and `judge`: valid requests, and their outputs.
 
-HTTP and gRPC share it. Nothing that a caller declares reaches Triton: texts and options are read here, and
-the gateway's client builds a new request. Impossible shapes and sizes are refused here.
+HTTP and gRPC share it. No tensor of a caller reaches Triton: this module reads texts and options and refuses
+invalid shapes and sizes, and the gateway's client builds a new request.
 """
 
 import json
@@ -39,14 +39,14 @@ OUTPUTS = {
     "flagged": "BOOL",
     VERDICT: "BYTES",
 }
-# The models that callers may call; the others are steps of these.
+# The models that the gateway exposes.
 MODELS = (MODERATION, MANIFEST, JUDGE)
 MODES: Mapping[bytes, JudgeMode] = {b"always": "always", b"auto": "auto", b"never": "never"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked about the texts of one request, a row each."""
+    """The texts of one request with their options, one row each."""
 
     texts: Sequence[str]
     judge: Sequence[JudgeMode | None]
@@ -68,7 +68,7 @@ def require_model(name: str, models: Sequence[str] = MODELS) -> None:
 
 
 def require_tensor(name: str, datatype: str, shape: Sequence[int]) -> int:
-    """How many rows an input has; raises GatewayError 400 unless name, datatype and shape can be."""
+    """The number of rows of an input; raises GatewayError 400 for a wrong name, datatype or shape."""
     if name not in DATATYPES:
         raise invalid(f"unexpected input {name[:80]!r}; known: {', '.join(DATATYPES)}", "inputs")
     if datatype != DATATYPES[name]:
@@ -97,7 +97,7 @@ def read_question(inputs: Mapping[str, Sequence[Any]]) -> Question:
 
 
 def require_outputs(names: Sequence[str]) -> Sequence[str]:
-    """The outputs that are asked for, all where none is named; raises GatewayError 400."""
+    """The requested outputs, or all if none is named; raises GatewayError 400."""
     for name in names:
         if name not in OUTPUTS:
             raise invalid(f"unexpected output {name[:80]!r}; known: {', '.join(OUTPUTS)}", "outputs")
@@ -107,7 +107,7 @@ def require_outputs(names: Sequence[str]) -> Sequence[str]:
 def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
     """All outputs of `moderation`, [batch, 1] each, category_scores [batch, categories].
 
-    Scores are those of the verdict, which has six decimals. A toxicity_score that is missing is NaN.
+    Scores have six decimals, like the verdict's. A missing toxicity_score is NaN.
     """
     verdicts = [decision.verdict for decision in decisions]
     toxicity = [np.nan if verdict.toxicity.score is None else verdict.toxicity.score for verdict in verdicts]
@@ -125,7 +125,7 @@ def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
 
 
 def manifest_document(server: ServerInfo) -> bytes:
-    """Which weights the server runs, as its model `manifest` says it."""
+    """The server's weights, in the form of its model `manifest`."""
     return json.dumps(
         {"models": {name: asdict(weights) for name, weights in server.weights.items()}}
     ).encode()

@@ -1,4 +1,4 @@
-"""What Prometheus reads of a gateway. No label holds anything of a text or a key."""
+"""The gateway's metrics for Prometheus. No label contains anything of a text or a key."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -33,13 +33,13 @@ class Metrics:
         )
         self.texts = Counter(
             "tribunal_gateway_texts",
-            "Texts, by what became of them: flagged, passed or invalid.",
+            "Texts by outcome: flagged, passed or invalid.",
             ["outcome"],
             registry=self.registry,
         )
 
     def count(self, answers: Sequence[Decision | GatewayError]) -> None:
-        """Count what became of texts."""
+        """Count the outcomes of texts."""
         for answer in answers:
             if isinstance(answer, GatewayError):
                 outcome = "invalid"
@@ -48,7 +48,7 @@ class Metrics:
             self.texts.labels(outcome).inc()
 
     def watch(self, name: str, description: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Add a gauge that is read when Prometheus asks; `read` gives its value for each queue."""
+        """Add a gauge that is read at each scrape; `read` gives its value for each queue."""
         self.registry.register(_Gauge(name, description, read))
 
 

@@ -1,4 +1,4 @@
-"""Asks Triton for the verdicts of a request, in pieces that leave room for others, and applies a policy."""
+"""Gets a request's verdicts from Triton, in chunks so that callers can take turns, and applies a policy."""
 
 import asyncio
 from collections import Counter
@@ -19,21 +19,21 @@ from tribunal.gateway.settings import GatewaySettings
 from tribunal.server_info import ServerInfo
 from tribunal.verdict import Verdict
 
-# A text costs about as much as it has windows of 512 tokens, and one of these has some KiB of English.
+# A text's cost is about its number of windows of 512 tokens; a window has some KiB of English.
 BYTES_OF_COST = 1024
-# The encoders take about twice as long where they read a text's sentences as well; the judge does not.
+# Spans about double the encoders' time, but not the judge's.
 COST_OF_SPANS = 2
 # The queues.
 ENCODERS, JUDGED = "encoders", "judge"
-# Of everything that waits, over all callers; bounds the memory that texts take.
+# Limit for all waiting texts of all callers; bounds their memory.
 MAX_WAITING_COST = 32 * 1024
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the texts of one request are moderated.
+    """Options of one request.
 
-    judge, explain, spans: None is as the policy says.
+    judge, explain, spans: None: the policy's.
     """
 
     policy: Policy
@@ -43,7 +43,7 @@ class Options:
 
     @property
     def judge_mode(self) -> JudgeMode | None:
-        """When the judge is asked; None is as the server is configured."""
+        """When the judge is asked; None: the server's default."""
         return self.judge or self.policy.judge
 
     @property
@@ -58,9 +58,9 @@ class Options:
 
 
 class Moderator:
-    """What all dialects share: one client of Triton, and the order in which callers are served.
+    """Moderates for all dialects: one client of Triton, and one scheduler for each queue.
 
-    Texts that may be judged wait apart from the others: the judge takes seconds where the encoders take
+    Texts that may need the judge have their own queue, because the judge takes seconds and the encoders take
     milliseconds. Every method raises GatewayError.
     """
 
@@ -76,25 +76,25 @@ class Moderator:
 
     @property
     def in_flight(self) -> Mapping[str, int]:
-        """Cost of what is with Triton, by the queue that it came from."""
+        """Cost of the texts in flight at Triton, by queue."""
         return {name: scheduler.in_flight for name, scheduler in self._schedulers.items()}
 
     @property
     def waiting(self) -> Mapping[str, int]:
-        """Cost of what waits, by queue."""
+        """Cost of the waiting texts, by queue."""
         return {name: scheduler.waiting for name, scheduler in self._schedulers.items()}
 
     def require_room(self, caller: Caller) -> None:
-        """Refuse a caller before its request is read, while the encoders have too much to do for it.
+        """Refuse a caller before its request is read if the encoders' queue is too long.
 
-        Every text passes the encoders, whether it is judged or not.
+        Every text needs the encoders, whether it is judged or not.
         """
         self._schedulers[ENCODERS].require_room(caller.queue, 1)
 
     async def moderate(
         self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
     ) -> list[Decision]:
-        """A decision for each of `texts`, in their order; the first fault of a text fails the request."""
+        """A decision for each of `texts`, in order; the first invalid text fails the request."""
         answers = await self.moderate_each(texts, options, caller)
         for answer in answers:
             if isinstance(answer, GatewayError):
@@ -104,7 +104,7 @@ class Moderator:
     async def moderate_by_place(
         self, texts: Mapping[str, str], options: Options, caller: Caller
     ) -> list[Decision]:
-        """A decision for each of `texts`, in their order; the error of a text names its place.
+        """A decision for each of `texts`, in order; the error of a text names its place.
 
         texts: by their place in the request.
         """
@@ -117,9 +117,9 @@ class Moderator:
     async def moderate_each(
         self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
     ) -> list[Decision | GatewayError]:
-        """A decision for each of `texts`, in their order, and an error for each that is at fault.
+        """A decision for each of `texts`, in order, or an error for an invalid one.
 
-        options: of all texts, or of each.
+        options: for all texts, or one for each.
         """
         each = [options] * len(texts) if isinstance(options, Options) else options
         for scheduler, cost in self._costs(texts, each).items():
@@ -151,25 +151,25 @@ class Moderator:
                 raise from_tribunal(error) from error
 
     def stop(self) -> None:
-        """Stop being ready; requests in flight continue."""
+        """Report not ready from now on; requests in flight continue."""
         self._is_stopping = True
 
     async def is_ready(self) -> bool:
-        """Whether the server behind gives verdicts, and the gateway takes new requests."""
+        """Whether the server gives verdicts, and the gateway accepts new requests."""
         try:
             return not self._is_stopping and await self._client.is_ready()
         except TribunalError:
             return False
 
     async def info(self) -> ServerInfo:
-        """What the server behind runs."""
+        """The server's version, models and weights."""
         try:
             return await self._client.info()
         except TribunalError as error:
             raise from_tribunal(error) from error
 
     def _costs(self, texts: Sequence[str], each: Sequence[Options]) -> Mapping[str, int]:
-        """What a request costs in each queue that its texts wait in."""
+        """The cost of a request in each queue that its texts use."""
         costs: Counter[str] = Counter()
         for text, options in zip(texts, each, strict=True):
             costs[_queue(options)] += _cost(text, options)
@@ -187,7 +187,7 @@ class Moderator:
             )
         except TribunalError as error:
             fault = from_tribunal(error)
-            # A fault of the text is its own; any other fails what was asked with it too.
+            # An invalid text fails alone; any other error fails the whole chunk.
             if fault.status == 400:
                 return fault
             raise fault from error

@@ -1,4 +1,4 @@
-"""OpenAI's categories, and which of ours each is made of.
+"""OpenAI's categories, each made of ours.
 
 Ours are those of the Aegis taxonomy (`tribunal.gateway.categories`); OpenAI's are defined in its API's
 reference at https://developers.openai.com/api/reference/resources/moderations.
@@ -12,9 +12,9 @@ from tribunal.gateway.categories import Category
 
 @dataclass(frozen=True)
 class Mapped:
-    """What one category of OpenAI's is made of.
+    """The categories of ours that one of OpenAI's consists of.
 
-    sources: of ours; it has the largest of their scores, and none means 0. reason: why these.
+    sources: its score is the largest of theirs, or 0 if there are none. reason: why these.
     """
 
     sources: tuple[Category, ...]
@@ -28,7 +28,7 @@ OPENAI_CATEGORIES: Mapping[str, Mapped] = {
     "harassment/threatening": Mapped(("Threat",), "A threat announces harm to somebody."),
     "hate": Mapped(("Hate/Identity Hate",), "Both mean hatred of a protected group."),
     "hate/threatening": Mapped(
-        (), "It needs hatred and a threat together, which the larger of two scores does not say."
+        (), "It needs hatred and a threat together, which the larger of two scores does not show."
     ),
     "illicit": Mapped(
         (
@@ -37,18 +37,20 @@ OPENAI_CATEGORIES: Mapping[str, Mapped] = {
             "Deception/Fraud",
             "Guns and Illegal Weapons",
         ),
-        "Each is about doing wrong; OpenAI's illicit includes its subcategory illicit/violent.",
+        "Each is about wrongdoing; OpenAI's illicit includes its subcategory illicit/violent.",
     ),
     "illicit/violent": Mapped(
         ("Guns and Illegal Weapons",), "OpenAI's definition names advice on getting any weapon."
     ),
     "self-harm": Mapped(("Suicide and Self Harm",), "Both mean the same."),
-    "self-harm/intent": Mapped((), "Ours does not tell an intention from other mentions of self-harm."),
-    "self-harm/instructions": Mapped((), "Ours does not tell instructions from other mentions of self-harm."),
+    "self-harm/intent": Mapped((), "Ours does not distinguish intent from other mentions of self-harm."),
+    "self-harm/instructions": Mapped(
+        (), "Ours does not distinguish instructions from other mentions of self-harm."
+    ),
     "sexual": Mapped(("Sexual", "Sexual (minor)"), "OpenAI's sexual includes its subcategory sexual/minors."),
     "sexual/minors": Mapped(("Sexual (minor)",), "Both mean the same."),
     "violence": Mapped(("Violence",), "Both mean the same; threats are under harassment/threatening."),
-    "violence/graphic": Mapped((), "Ours does not tell how graphic a description is."),
+    "violence/graphic": Mapped((), "Ours does not measure how graphic a description is."),
 }
 
 
@@ -61,7 +63,7 @@ def openai_scores(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def openai_detected(detected: Collection[str]) -> dict[str, bool]:
-    """Whether each category of OpenAI's is detected, from the names of ours that are."""
+    """Whether each category of OpenAI's is detected, from the names of our detected categories."""
     return {
         name: any(source in detected for source in mapped.sources)
         for name, mapped in OPENAI_CATEGORIES.items()
@@ -69,5 +71,5 @@ def openai_detected(detected: Collection[str]) -> dict[str, bool]:
 
 
 def openai_input_types() -> dict[str, list[str]]:
-    """What each category of OpenAI's was scored on: text, or nothing where it is made of none of ours."""
+    """The input types that each category of OpenAI's was scored on: text, or none if it has no sources."""
     return {name: ["text"] if mapped.sources else [] for name, mapped in OPENAI_CATEGORIES.items()}

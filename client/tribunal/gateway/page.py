@@ -1,4 +1,4 @@
-"""The page at `/`: a text, its verdict, and the lines that ask for it from a program.
+"""The page at `/`: a text, its verdict, and code that sends the same request.
 
 Its files are in the folder `page`; they need no build step and load nothing from other hosts.
 """
@@ -22,7 +22,7 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # A browser asks whether its copy is still the newest, and gets 304 where it is.
+    # Browsers revalidate their copy and get 304 if it is current.
     "Cache-Control": "no-cache",
 }
 METHODS = ["GET", "HEAD"]
@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class PageFiles(StaticFiles):
-    """The files of the page, with the headers that guard it."""
+    """The files of the page, with its security headers."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file `path` of the folder; raises HTTPException 404."""
@@ -57,7 +57,7 @@ async def icon(request: Request) -> Response:
 
 @router.api_route("/page/categories.js", methods=METHODS)
 async def categories() -> Response:
-    """The names of the categories as a JavaScript module: their bars stand before there is a verdict."""
+    """The names of the categories as a JavaScript module, for the bars that the page shows at first."""
     script = f"export const CATEGORIES = {json.dumps(CATEGORIES)};\n"
     return Response(script, media_type="text/javascript", headers=HEADERS)
 

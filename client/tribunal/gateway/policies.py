@@ -1,4 +1,4 @@
-"""Named policies: what flags a text, and when the judge is asked. They change no score."""
+"""Named policies: what flags a text, and when to ask the judge. They do not change scores."""
 
 import re
 import tomllib
@@ -21,14 +21,14 @@ Content = TypeVar("Content", bound=BaseModel)
 class Policy(BaseModel):
     """What flags a text. A score at or above its threshold counts as detected.
 
-    judge: when the judge is asked; None is as the server is configured. explain: whether it gives a reason.
-    spans: whether the encoders also read each sentence by itself where a request does not say.
-    category_threshold: of every category that `category_thresholds` does not name; None is the server's.
+    judge: when the judge is asked; None: the server's default. explain: whether it gives a reason.
+    spans: whether the encoders also read each sentence by itself, unless the request says otherwise.
+    category_threshold: of every category that `category_thresholds` does not name; None: the server's.
     toxicity_threshold: of the judge's P(toxic). refusal_threshold: of the refusal's score. 0.5 is the more
     probable of two labels.
-    refusal: whether an LLM's refusal is flagged.
-    judge_failure: what becomes of a text that the judge was asked about and gave no answer on.
-    truncation: what becomes of a text whose end was not read and that the judge gave no answer on.
+    refusal: whether to flag an LLM's refusal.
+    judge_failure: whether to flag a text if the judge was asked and gave no answer.
+    truncation: whether to flag a text if its end was not read and the judge gave no answer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -46,7 +46,7 @@ class Policy(BaseModel):
 
 
 class ServerPolicy(Policy):
-    """The decision that the server itself took, by the config of its model `verdict`."""
+    """Keeps the server's own decision, by the config of its model `verdict`."""
 
 
 class PolicyFile(BaseModel):
@@ -85,7 +85,7 @@ def _said(fault: Any) -> str:
 
 
 def _line(text: str, place: tuple[int | str, ...]) -> int:
-    """Line of the deepest part of `place` that `text` names, each part looked for behind the one before."""
+    """Line of the deepest part of `place` found in `text`; each part is searched after the one before."""
     found = 0
     lines = text.splitlines()
     for part in place:

@@ -1,4 +1,4 @@
-"""Limits the texts in flight, shares them fairly between callers, and refuses what would wait too long."""
+"""Limits the texts in flight, lets callers take turns, and refuses requests that would wait too long."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ class Waiting:
 
 @dataclass
 class Queue:
-    """The work of one caller that waits, and what it costs together."""
+    """The waiting work of one caller, and its total cost."""
 
     works: deque[Waiting] = field(default_factory=deque)
     cost: int = 0
@@ -35,10 +35,10 @@ class Queue:
 class Scheduler:
     """A queue for each caller, served in turn.
 
-    max_in_flight: cost of the work that may be under way at a time; one piece that costs more runs alone.
-    max_wait_s: requests that would wait longer are refused. The cost that is done a second tells how long
-    that is: it is measured while something waits, and before that assumed to be all that may be in flight.
-    max_waiting: cost of everything that waits.
+    max_in_flight: cost of the work in flight; a piece that costs more runs alone.
+    max_wait_s: requests that would wait longer are refused. The wait is estimated from the throughput in cost
+    per second, which is measured while requests wait, and until then assumed to be max_in_flight.
+    max_waiting: cost of all waiting work.
     """
 
     max_in_flight: int
@@ -55,7 +55,7 @@ class Scheduler:
         self._cost_per_s = self.max_in_flight
 
     def require_room(self, caller: str, cost: int) -> None:
-        """Raise GatewayError 429 where work of this caller would wait too long."""
+        """Raise GatewayError 429 if work of this caller would wait too long."""
         if not self.waiting and self._fits(cost):
             return
         wait_s = self.expected_wait_s(caller, cost)
@@ -64,7 +64,7 @@ class Scheduler:
 
     @asynccontextmanager
     async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:
-        """Hold `cost` of what may be in flight, once it is this caller's turn."""
+        """Wait for this caller's turn, and count `cost` as in flight within the block."""
         await self._enter(caller, cost)
         try:
             yield
@@ -74,7 +74,7 @@ class Scheduler:
     def expected_wait_s(self, caller: str, cost: int) -> float:
         """Estimated wait in seconds of a request of this caller."""
         own = self._queues[caller].cost if caller in self._queues else 0
-        # Callers are served in turn, so each that waits takes as much as this one, at most all that it has.
+        # Callers take turns, so each other caller is served as much as this one, at most its whole queue.
         others = sum(min(queue.cost, own + cost) for name, queue in self._queues.items() if name != caller)
         return (own + others) / self._cost_per_s
 
@@ -116,11 +116,11 @@ class Scheduler:
         self._serve()
 
     def _serve(self) -> None:
-        """Start what fits, one piece of each caller in turn."""
+        """Start the work that fits, one piece of each caller in turn."""
         while self._queues:
             caller, queue = next(iter(self._queues.items()))
             work = queue.works[0]
-            # Of several that are cancelled at once, the first to run finds the others still here.
+            # Several may be cancelled at once; the first to run finds the others still queued.
             if work.turn.cancelled():
                 self._remove(caller, queue, work)
                 continue
@@ -140,7 +140,7 @@ class Scheduler:
         self.in_flight += cost
 
     def _measure(self) -> None:
-        """Learn how much is done a second, from times in which something always waited."""
+        """Measure the throughput in cost per second while the queue is never empty."""
         now_s = time.monotonic()
         if not self.waiting:
             self._full_since_s = None

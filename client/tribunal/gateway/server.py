@@ -21,7 +21,7 @@ from tribunal.gateway.settings import GatewaySettings
 log = logging.getLogger("tribunal.gateway")
 # Longer than the default deadline of a request.
 STOP_TIMEOUT_S = 35
-# Connections that wait to be accepted; as uvicorn has it.
+# Connections that wait to be accepted; uvicorn's default.
 BACKLOG = 2048
 # Of glibc's <malloc.h>: https://man7.org/linux/man-pages/man3/mallopt.3.html
 M_ARENA_MAX = -8
@@ -38,7 +38,7 @@ class Listening:
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn, which otherwise ends the process on a signal before gRPC has stopped."""
+    """uvicorn without its signal handlers, which would end the process before gRPC has stopped."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -47,9 +47,9 @@ class HttpServer(uvicorn.Server):
 
 
 async def serve(settings: GatewaySettings, listening: Listening) -> None:
-    """Serve until SIGTERM or SIGINT, then answer what is under way and end.
+    """Serve until SIGTERM or SIGINT, then drain requests in flight and return.
 
-    Raises InvalidInput for a fault in the settings' files, OSError for a port that is taken.
+    Raises InvalidInput if a file of the settings is invalid, OSError if a port is taken.
     """
     _allow_open_files()
     _share_memory_arenas()
@@ -94,21 +94,21 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
 
 
 def _allow_open_files() -> None:
-    """Raise this process's limit on open files, each connection being one, as far as the system lets it."""
+    """Raise this process's limit on open files to the hard limit; each connection is an open file."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _share_memory_arenas() -> None:
-    """Let all threads share two arenas of glibc; each arena keeps what its largest request took."""
+    """Let all threads share two glibc arenas, because each arena keeps the memory of its largest request."""
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_ARENA_MAX, 2)
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """A socket that listens; raises OSError where it cannot, on which uvicorn would end the process."""
+    """A listening socket; raises OSError, on which uvicorn itself would end the process."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    # Connections take it over. Without it the second part of an answer waits for an acknowledgement.
+    # Connections inherit it. Without it the second part of a response waits for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 
-# 64 texts of 64 KiB, and what JSON adds to them.
+# 64 texts of 64 KiB, plus JSON's overhead.
 DEFAULT_MAX_BODY_BYTES = 8 * 2**20
 DEFAULT_MAX_IN_FLIGHT_TEXTS = 64
 DEFAULT_MAX_WAIT_S = 10.0
-# As many texts as `moderation` takes in one request.
+# The maximum batch size of `moderation`.
 MAX_TEXTS = 64
 
 
@@ -17,13 +17,13 @@ MAX_TEXTS = 64
 class GatewaySettings:
     """The options of a gateway: Triton's address, callers' keys, and limits.
 
-    url: of Triton. connection: TLS, headers and retries towards it.
-    timeout_s: from a request's last byte to its answer; sending a body has as long.
-    max_body_bytes: of a request, also after it is decompressed.
-    max_in_flight_texts: texts in flight at Triton; others wait in the gateway, where they cost nothing if
-    their caller goes.
+    url: of Triton. connection: TLS, headers and retries for calls to Triton.
+    timeout_s: from a request's last byte to its answer; a body must arrive within the same time.
+    max_body_bytes: of a request, also after decompression.
+    max_in_flight_texts: texts in flight at Triton; others wait in the gateway, and are dropped if their
+    caller disconnects.
     max_wait_s: a request that would wait longer is refused at once.
-    cors_origins: web pages that may ask, such as `https://example.org`.
+    cors_origins: origins whose web pages may send requests, such as `https://example.org`.
     """
 
     url: str = DEFAULT_URL

@@ -62,7 +62,7 @@ async def async_guarded(
 
 
 async def _checked(ask: AsyncAsk, check: Check, text: GuardedText) -> Check:
-    """`check`, which has passed; raises StreamFlagged where it has not."""
+    """`check`, which has passed; raises StreamFlagged if it has not."""
     for texts, judge in check.questions:
         for verdict in await ask(texts, judge):
             if verdict.flagged:

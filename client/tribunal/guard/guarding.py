@@ -44,7 +44,7 @@ def guarded(ask: Ask, chunks: Iterable[Any], options: GuardOptions) -> Generator
 
 
 def first_flagged(ask: Ask, check: Check) -> Verdict | None:
-    """The verdict of the first text of `check` that is flagged; None where it passed."""
+    """The verdict of the first text of `check` that is flagged; None if it passed."""
     for texts, judge in check.questions:
         for verdict in ask(texts, judge):
             if verdict.flagged:

@@ -33,7 +33,7 @@ class GuardOptions:
             raise InvalidInput(f"release is {self.release!r}; it must be checked or immediate")
 
     def read(self, chunk: Any) -> str:
-        """The text of `chunk`, empty where it has none; raises InvalidInput where it is no string."""
+        """The text of `chunk`, empty if it has none; raises InvalidInput if it is no string."""
         text = chunk if self.text is None else self.text(chunk)
         if text is None and self.text is not None:
             return ""

@@ -84,7 +84,7 @@ def _print_pieces(client: Client, index: int, text: str, as_json: bool) -> str:
 def _end_stream(
     table: VerdictTable, index: int, text: str, answer: str, spans: tuple[Span, ...] | None, as_json: bool
 ) -> None:
-    """Print what follows the last piece; `spans` is None where it was not asked for."""
+    """Print what follows the last piece; `spans` is None if it was not asked for."""
     if not as_json:
         typer.echo()
         table.add_spans(text, spans or ())

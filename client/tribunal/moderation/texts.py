@@ -15,7 +15,7 @@ PROMPT = "Type a text and press Enter for its verdict; Ctrl-D ends."
 
 
 def batches_of(texts: Sequence[str]) -> Iterator[list[str]]:
-    """`texts` in their order, as many together as go into one request."""
+    """`texts` in order, as many together as go into one request."""
     for start in range(0, len(texts), MAX_BATCH_SIZE):
         yield list(texts[start : start + MAX_BATCH_SIZE])
 
@@ -23,7 +23,7 @@ def batches_of(texts: Sequence[str]) -> Iterator[list[str]]:
 def batches_of_standard_input() -> Iterator[list[str]]:
     """The lines that have come, and then those that come while these are asked about.
 
-    Where a person types them, says so first. Raises InvalidInput where they are not UTF-8.
+    Where a person types them, says so first. Raises InvalidInput if they are not UTF-8.
     """
     if sys.stdin.isatty():
         typer.echo(PROMPT, err=True)

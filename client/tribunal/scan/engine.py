@@ -139,7 +139,7 @@ def completed(
     batch_size: int,
     stop_reading: Callable[[], None] = lambda: None,
 ) -> Generator[list[Record]]:
-    """`records` with their outcomes in their order, a batch at a time, each as soon as its turn comes.
+    """`records` with their outcomes in order, a batch at a time, each as soon as its turn comes.
 
     concurrency: requests in flight. batch_size: texts in a request. No more than
     AHEAD * concurrency * batch_size records are held. Raises what `asker` raises.

@@ -26,7 +26,7 @@ EARLIER_OPTIONS = {"spans": False}
 class Journal:
     """The work file of one output, held by one process; a context manager.
 
-    Entering raises InvalidInput where another process holds it, or where the folder cannot be written.
+    Entering raises InvalidInput if another process holds it, or where the folder cannot be written.
     """
 
     def __init__(self, output: Path) -> None:
@@ -37,7 +37,7 @@ class Journal:
         self._new_state = output.with_name(f"{output.name}.scan.json.tmp")
 
     def require_other_input(self, source: str) -> None:
-        """Raise InvalidInput where `source` is a file that the scan would write, by whatever name or link."""
+        """Raise InvalidInput if `source` is a file that the scan would write, by whatever name or link."""
         try:
             source_status = os.fstat(sys.stdin.fileno()) if source == STANDARD_INPUT else Path(source).stat()
         except OSError:
@@ -69,7 +69,7 @@ class Journal:
 
     @property
     def stage(self) -> str | None:
-        """How far the output is: `scanning`, `retrying`, `complete`, or None where there is no scan of it."""
+        """How far the output is: `scanning`, `retrying`, `complete`, or None if there is no scan of it."""
         stage = self._state.get("stage")
         return stage if stage == SCANNING or self.output.exists() else None
 
@@ -80,7 +80,7 @@ class Journal:
         return summary
 
     def require_same(self, plan: Mapping[str, object]) -> None:
-        """Raise InvalidInput where the output was begun by another plan."""
+        """Raise InvalidInput if the output was begun by another plan."""
         begun = {**EARLIER_OPTIONS, **self._state["plan"]}
         changes = [
             f"{name} was {json.dumps(begun.get(name))} and is {json.dumps(plan[name])}"
@@ -131,7 +131,7 @@ class Journal:
     def complete(self, summary: Mapping[str, object], convert: Callable[[Path, Path], None] | None) -> None:
         """Turn the work file into the output, in one step.
 
-        convert: makes the output's format from the work file; None where that is the work file's.
+        convert: makes the output's format from the work file; None if that is the work file's.
         """
         os.fsync(self._file.fileno())
         finished = self.part

@@ -80,7 +80,7 @@ class Pass:
         return Input(self.source, self.input_format, columns=None if self.is_whole else needed)
 
     def rows(self, opened: Input, text_field: str) -> Iterator[Row]:
-        """The rows; raises InvalidInput where the first of an input all lack the field of the text."""
+        """The rows; raises InvalidInput if the first of an input all lack the field of the text."""
         rows = opened.rows()
         return rows if self.is_retry else _rows_with_text(rows, text_field, self.source, self._first_rows)
 
@@ -104,7 +104,7 @@ class Pass:
         return to_record(row, text_field)
 
     def output_writer(self) -> Callable[[Path, Path], None] | None:
-        """Makes the output from the work file; None where the work file becomes the output."""
+        """Makes the output from the work file; None if the work file becomes the output."""
         write, write_beside = self.output_format.write, self.output_format.write_beside
         if write_beside is not None and not self.is_whole:
             source = Path(self.source)

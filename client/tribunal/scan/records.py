@@ -27,8 +27,8 @@ class Record:
     """A record of the input, or with its outcome of the output.
 
     fields: as they were read, without those of the outcome.
-    text: what to ask about; None where there is none, or where the outcome stands already.
-    verdict, error: the outcome, as it is written; both None where it is yet to come.
+    text: what to ask about; None if there is none, or if the record already has its outcome.
+    verdict, error: the outcome, as it is written; both None if it is yet to come.
     """
 
     fields: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Record:
 def to_record(row: Row, text_field: str) -> Record:
     """A row of the input; one without a text gets an error as its outcome.
 
-    Raises InvalidInput where the row has fields of the outcome's names, which would be lost.
+    Raises InvalidInput if the row has fields of the outcome's names, which would be lost.
     """
     if row.problem is not None:
         return Record(row.fields, error=f"InvalidInput: {row.problem}")

@@ -44,7 +44,7 @@ class Scan:
     def to_file(self, journal: Journal, *, overwrite: bool, retry_failed: bool) -> Summary:
         """Scan, go on with a scan or a retry that was interrupted, or retry what failed.
 
-        Raises InvalidInput where the output is not that of these options, and what the asker raises.
+        Raises InvalidInput if the output is not that of these options, and what the asker raises.
         """
         stage = None if overwrite else journal.stage
         if stage is None and not overwrite and self.options.output.exists():
@@ -128,7 +128,7 @@ class Scan:
     def _greet_server(self) -> Mapping[str, Weights]:
         """Wait for the server, and say where its weights are for demonstration only; returns them.
 
-        Raises ServerError where it is to give spans and is too old for them.
+        Raises ServerError if it is to give spans and is too old for them.
         """
         self.asker.wait_until_ready()
         if self.options.spans:

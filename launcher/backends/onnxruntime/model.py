@@ -62,7 +62,7 @@ class TritonPythonModel:
         LIBC.malloc_trim(0)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer the requests in their order; one that ONNX Runtime refuses fails alone."""
+        """Answer the requests in order; one that ONNX Runtime refuses fails alone."""
         inputs: list[Tensors] = [
             {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
         ]

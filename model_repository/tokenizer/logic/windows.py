@@ -59,7 +59,7 @@ class WindowLimits:
     max_padded_windows: int
 
     def check_sum(self, windows: int, texts: int) -> None:
-        """Raise TooManyWindows where the first `texts` of a request have too many `windows` together."""
+        """Raise TooManyWindows if the first `texts` of a request have too many `windows` together."""
         if windows > self.max_request_windows:
             raise TooManyWindows(
                 f"the first {texts} texts of the request have {windows} windows; a request may have "
@@ -67,7 +67,7 @@ class WindowLimits:
             )
 
     def check_padding(self, texts: int, most_windows: int) -> None:
-        """Raise TooManyWindows where `texts` of up to `most_windows` are padded to too many."""
+        """Raise TooManyWindows if `texts` of up to `most_windows` are padded to too many."""
         counted = 1 << (most_windows - 1).bit_length()
         if texts * counted > self.max_padded_windows:
             raise TooManyWindows(

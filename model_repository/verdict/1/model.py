@@ -121,7 +121,7 @@ class TritonPythonModel:
         self.durations[status].observe(seconds)
 
     def _answer(self, request: Any) -> Any:
-        """The response, or None where the judge is asked first."""
+        """The response, or None if the judge is asked first."""
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         try:
             read = [

@@ -23,8 +23,8 @@ LABEL = re.compile(
 class Judgement:
     """The judge's part of a verdict.
 
-    label, reason: None where there is none.
-    score: P(toxic), NaN where there is none.
+    label, reason: None if there is none.
+    score: P(toxic), NaN if there is none.
     """
 
     status: Status
@@ -57,7 +57,7 @@ def read_answer(text: str, logprobs: str, *, explain: bool) -> Judgement:
 def toxicity_score(positions: list[dict[str, dict[str, Any]]]) -> float:
     """P(toxic) / (P(toxic) + P(non-toxic)) at the first generated token that has a letter.
 
-    A token speaks for the label that starts with its letters. NaN where none speaks for either.
+    A token speaks for the label that starts with its letters. NaN if none speaks for either.
     """
     for candidates in positions:
         chosen = min(candidates.values(), key=lambda candidate: candidate["rank"])

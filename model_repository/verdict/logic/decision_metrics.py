@@ -18,7 +18,7 @@ COUNTERS = {
 
 
 class Series(NamedTuple):
-    """One counter of a family; `label` is empty where the family has a single counter."""
+    """One counter of a family; `label` is empty if the family has a single counter."""
 
     counter: str
     label: str = ""

@@ -41,7 +41,7 @@ class EncodedTexts:
         """Copy what is kept, so that the memory of the tensors may be reused.
 
         rejection_logits: FP32 [batch, windows, 2]. aegis_logits: FP32 [batch, windows, categories].
-        Raises ArithmeticError where logits are not finite.
+        Raises ArithmeticError if logits are not finite.
         """
         return cls(
             rejection_probabilities(rejection_logits),

@@ -30,6 +30,6 @@ def category_probabilities(logits: Floats) -> Floats:
 
 
 def require_finite(name: str, logits: Floats) -> None:
-    """Raise ArithmeticError where `logits` holds NaN or infinity: no threshold would ever flag a NaN."""
+    """Raise ArithmeticError if `logits` holds NaN or infinity: no threshold would ever flag a NaN."""
     if not np.isfinite(logits).all():
         raise ArithmeticError(f"{name} has values that are not finite; the encoder's weights are damaged")

@@ -1,4 +1,4 @@
-"""What callers choose from and who answers them: `GET /v1/policies` and `GET /v1/server`."""
+"""The policies and the server: `GET /v1/policies` and `GET /v1/server`."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["description"])
 
 
 class Thresholds(BaseModel):
-    """A score at or above its threshold counts as detected; null where the server's own threshold holds."""
+    """A score at or above its threshold counts as detected; null means the server's own threshold."""
 
     categories: dict[str, float | None]
     toxicity: float | None
@@ -24,7 +24,7 @@ class Thresholds(BaseModel):
 
 
 class PolicyAnswer(BaseModel):
-    """A policy. `judge` is null where the server's config says when the judge is asked."""
+    """A policy. `judge` is null if the server's config decides when the judge is asked."""
 
     name: str
     decided_by: Literal["policy", "server"]
@@ -38,7 +38,7 @@ class PolicyAnswer(BaseModel):
 
 
 class PoliciesAnswer(BaseModel):
-    """The policies, and the name of the one that is used where a request names none."""
+    """The policies, and the name of the default one."""
 
     default: str
     policies: list[PolicyAnswer]
@@ -54,7 +54,7 @@ class WeightsAnswer(BaseModel):
 
 
 class ServerAnswer(BaseModel):
-    """What the server runs. `has_judge`: an LLM is served that can be asked."""
+    """The server's models. `has_judge`: the server has the LLM judge."""
 
     triton_version: str
     models: dict[str, bool]
@@ -77,7 +77,7 @@ async def server(moderator: ModeratorOf) -> Any:
 
 
 def policy_answer(name: str, policy: Policy) -> PolicyAnswer:
-    """What callers are told of a policy."""
+    """The description of a policy for callers."""
     is_servers = isinstance(policy, ServerPolicy)
     own = {str(category): threshold for category, threshold in policy.category_thresholds.items()}
     return PolicyAnswer(

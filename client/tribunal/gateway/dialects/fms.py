@@ -17,19 +17,19 @@ from tribunal.verdict import Span
 
 router = APIRouter(tags=["fms"])
 
-# When the judge is asked, by detector, where a request does not say it; None is as the policy says.
+# Default judge mode of each detector; None: the policy's.
 JUDGE_MODES: dict[str, JudgeMode | None] = {
     "tribunal": None,
     "rejection": "never",
     "aegis": "never",
     "judge": "always",
 }
-# Of what is detected without a probability: a policy's decision, a failed judge, a text that was not read.
+# Score of a detection without a probability: a policy's decision, a failed judge, an unread end.
 CERTAIN = 1.0
 
 
 class Finding(NamedTuple):
-    """What a detector has found. span: the sentence in which it was found; None is the whole text."""
+    """A detector's finding. span: its sentence; None: the whole text."""
 
     detector: str
     kind: str
@@ -42,15 +42,13 @@ class DetectorParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    policy: str | None = Field(
-        default=None, description="A policy of this gateway; the key's where none is named."
-    )
+    policy: str | None = Field(default=None, description="A policy of this gateway; by default the key's.")
     judge: JudgeMode | None = Field(
-        default=None, description="When the judge is asked; the policy's where it is left out."
+        default=None, description="When the judge is asked; by default as the policy says."
     )
     spans: bool | None = Field(default=None, description=SPANS_DESCRIPTION)
     threshold: Threshold = Field(
-        default=0.0, description="Detections with a lower score are left out. The policy's thresholds stay."
+        default=0.0, description="Drops detections with a lower score. The policy's thresholds still apply."
     )
 
 
@@ -64,11 +62,11 @@ class ContentsRequest(BaseModel):
 
 
 class Detection(BaseModel):
-    """What was detected in one text.
+    """A detection in one text.
 
-    start, end: code points of the sentence in which it was detected, or of the whole text where no sentence
-    explains it. text: what stands there. detection: the detector. detection_type: what it found.
-    score: its probability, or 1 for what has none.
+    start, end: code points of its sentence, or of the whole text if no sentence crosses the threshold.
+    text: the text from start to end. detection: the detector. detection_type: what it found.
+    score: the probability, or 1 if it has none.
     """
 
     start: int
@@ -87,14 +85,14 @@ async def contents(
     policies: PoliciesOf,
     detector_id: Annotated[str, Header()] = "tribunal",
 ) -> list[list[Detection]]:
-    """A list of detections for each text, in their order; empty for a text in which nothing is detected."""
+    """A list of detections for each text, in order; empty if nothing is detected."""
     if detector_id not in JUDGE_MODES:
         known = ", ".join(JUDGE_MODES)
         message = f"there is no detector {detector_id[:80]!r}; known: {known}"
         raise GatewayError(404, "detector_not_found", message, "detector-id")
     params = request.detector_params or DetectorParams()
     policy = policies.of(caller, params.policy)
-    # The judge reads a text as a whole.
+    # The judge reads only whole texts.
     spans = False if detector_id == "judge" else params.spans
     options = Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False, spans=spans)
     decisions = await moderator.moderate(request.contents, options, caller)
@@ -109,9 +107,9 @@ async def contents(
 
 
 def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Finding]:
-    """What one detector has found; `tribunal` has nothing where the policy flags nothing.
+    """The findings of one detector; `tribunal` has none if the policy does not flag the text.
 
-    `rejection` finds refusals also where the policy does not flag them.
+    `rejection` also reports refusals that the policy does not flag.
     """
     verdict = decision.verdict
     categories = [finding for name in decision.categories for finding in in_category(name, decision)]
@@ -135,14 +133,14 @@ def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Findi
 
 
 def in_category(name: str, decision: Decision) -> list[Finding]:
-    """A finding for each sentence in which the category is detected; without one, that of the whole text."""
+    """A finding for each sentence in which the category is detected; if there is none, for the whole text."""
     spans = [span for span in decision.spans or () if name in span.categories.flagged]
     in_spans = [Finding("aegis", name, span.categories.scores[name], span) for span in spans]
     return in_spans or [Finding("aegis", name, decision.verdict.categories.scores[name])]
 
 
 def refusals(decision: Decision) -> list[Finding]:
-    """A finding for each sentence that is a refusal; without one, that of the whole text."""
+    """A finding for each sentence that is a refusal; if there is none, for the whole text."""
     spans = [span for span in decision.spans or () if span.refusal.detected]
     in_spans = [Finding("rejection", "refusal", span.refusal.score, span) for span in spans]
     return in_spans or [Finding("rejection", "refusal", decision.verdict.refusal.score)]
@@ -162,7 +160,7 @@ def detection(text: str, finding: Finding) -> Detection:
 
 
 def error_document(error: GatewayError) -> dict[str, Any]:
-    """The form of an error; its code is a number, as the orchestrator of FMS Guardrails reads it."""
+    """The form of an error; the orchestrator of FMS Guardrails expects a number as code."""
     return {"code": error.status, "message": error.message}
 
 

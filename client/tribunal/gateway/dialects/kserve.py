@@ -26,14 +26,14 @@ from tribunal.gateway.kserve import (
 from tribunal.gateway.moderator import Options
 
 router = APIRouter(tags=["kserve"])
-# As Triton answers, which clients rely on; probes ask for the server's health.
+# Triton's status for a model that is not ready, which clients rely on.
 NOT_READY = 400
 HEADER_LENGTH = "inference-header-content-length"
 Row = str | bool
 
 
 class InputParameters(BaseModel):
-    """binary_data_size: bytes of this input behind the JSON."""
+    """binary_data_size: bytes of this input after the JSON."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -41,7 +41,7 @@ class InputParameters(BaseModel):
 
 
 class Input(BaseModel):
-    """One input; its data stands here, or behind the JSON."""
+    """One input; its data is here or after the JSON."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -53,7 +53,7 @@ class Input(BaseModel):
 
 
 class OutputParameters(BaseModel):
-    """binary_data: whether the output is to stand behind the JSON."""
+    """binary_data: whether to send the output after the JSON."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -61,7 +61,7 @@ class OutputParameters(BaseModel):
 
 
 class Output(BaseModel):
-    """An output that is asked for."""
+    """A requested output."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -70,7 +70,7 @@ class Output(BaseModel):
 
 
 class RequestParameters(BaseModel):
-    """binary_data_output: whether outputs stand behind the JSON that do not say it themselves."""
+    """binary_data_output: default of the outputs' `binary_data`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -90,7 +90,7 @@ class InferRequest(BaseModel):
 
 @router.get("/v2")
 async def server_metadata(moderator: ModeratorOf) -> dict[str, Any]:
-    """Name and version of the server behind."""
+    """Name and version of the server behind the gateway."""
     return {
         "name": "triton",
         "version": (await moderator.info()).triton_version,
@@ -106,7 +106,7 @@ async def live() -> Response:
 
 @router.get("/v2/health/ready")
 async def ready(moderator: ModeratorOf) -> Response:
-    """Whether the server behind gives verdicts."""
+    """Whether the server behind the gateway gives verdicts."""
     return Response(status_code=200 if await moderator.is_ready() else 503)
 
 
@@ -118,7 +118,7 @@ async def moderation_ready(moderator: ModeratorOf) -> Response:
 
 @router.get("/v2/models/stats")
 async def statistics(moderator: ModeratorOf) -> dict[str, Any]:
-    """The names of the models that callers reach and that are served."""
+    """The served models that callers can reach."""
     served = (await moderator.info()).models
     return {"model_stats": [{"name": name} for name in MODELS if name in served]}
 
@@ -134,7 +134,7 @@ async def model_ready(model: str, moderator: ModeratorOf) -> Response:
 async def infer(
     model: str, request: Request, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> Response:
-    """Verdicts as tensors; `judge` streams, and so needs gRPC."""
+    """Verdicts as tensors. `judge` streams and so needs gRPC."""
     require_model(model, (MODERATION, MANIFEST))
     asked, binary = read_request(await request.body(), request.headers.get(HEADER_LENGTH))
     if model == MANIFEST:
@@ -165,7 +165,7 @@ class GenerateRequest(BaseModel):
 async def generate(
     request: GenerateRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> dict[str, Any]:
-    """Verdict of one text, as JSON that every parser takes: a missing score is null."""
+    """Verdict of one text as strict JSON: a missing score is null."""
     options = Options(policies.of(caller, None), request.judge, request.explain, request.spans)
     tensors = output_tensors(await moderator.moderate([request.text], options, caller))
     values = {name: _json_data(tensor) for name, tensor in tensors.items()}
@@ -177,7 +177,7 @@ async def generate(
 
 
 def read_request(body: bytes, header_length: str | None) -> tuple[InferRequest, bytes]:
-    """The JSON of a request, and what stands behind it; raises GatewayError 400."""
+    """The JSON of a request, and the bytes after it; raises GatewayError 400."""
     length = len(body)
     if header_length is not None:
         if not (header_length.isascii() and header_length.isdigit() and int(header_length[:12]) <= len(body)):
@@ -192,7 +192,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[InferRequest, 
 def answer(
     model: str, asked: InferRequest, outputs: Mapping[str, Tensor], datatypes: Mapping[str, str]
 ) -> Response:
-    """The answer, each output in the JSON or behind it as it was asked for."""
+    """The response, with each output in the JSON or after it, as requested."""
     wanted = {output.name: output.parameters.binary_data for output in asked.outputs}
     described: list[dict[str, Any]] = []
     behind: list[bytes] = []
@@ -265,7 +265,7 @@ def _flat(tensor: Input) -> list[Any]:
 def _json_data(tensor: Tensor) -> list[Any]:
     if tensor.dtype == np.object_:
         return [value.decode() for value in tensor.flat]
-    # FP32 values with the fewest digits that give them back.
+    # The shortest digits that represent an FP32 value exactly.
     if tensor.dtype == np.float32:
         return [None if np.isnan(value) else float(str(value)) for value in tensor.flat]
     return [value.item() for value in tensor.flat]

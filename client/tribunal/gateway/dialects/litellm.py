@@ -24,9 +24,9 @@ UNREAD_IMAGES = "images, which are not read"
 
 
 class Parameters(BaseModel):
-    """What LiteLLM's configuration gives under `additional_provider_specific_params`.
+    """The options under `additional_provider_specific_params` in LiteLLM's configuration.
 
-    images: what becomes of a request with images, which are not read.
+    images: whether to block or pass a request with images, which are not read.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -37,7 +37,7 @@ class Parameters(BaseModel):
 
 
 class Function(BaseModel):
-    """The function that a tool call names; `arguments` is JSON that the LLM wrote."""
+    """The function of a tool call; `arguments` is JSON from the LLM."""
 
     arguments: str | None = None
 
@@ -49,7 +49,7 @@ class ToolCall(BaseModel):
 
 
 class GuardrailRequest(BaseModel):
-    """The texts of an LLM's request or response. LiteLLM sends more fields, which are not read."""
+    """The texts of an LLM's request or response. Other fields of LiteLLM are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -63,7 +63,7 @@ class GuardrailRequest(BaseModel):
 
 
 class GuardrailAnswer(BaseModel):
-    """Whether LiteLLM may go on; `blocked_reason` names categories and has nothing of the text."""
+    """Whether LiteLLM may continue; `blocked_reason` names categories and contains nothing of the text."""
 
     action: Literal["NONE", "BLOCKED"]
     blocked_reason: str | None = None
@@ -73,7 +73,7 @@ class GuardrailAnswer(BaseModel):
 async def guardrail(
     request: GuardrailRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> GuardrailAnswer:
-    """Judge each text by itself; any that is flagged blocks the request or response."""
+    """Moderate each text by itself; a flagged text blocks the request or response."""
     parameters = request.additional_provider_specific_params or Parameters()
     options = Options(policies.of(caller, parameters.policy), parameters.judge, explain=False)
     decisions = await moderator.moderate_by_place(texts_of(request), options, caller)
@@ -88,20 +88,20 @@ async def guardrail(
 
 
 def texts_of(request: GuardrailRequest) -> dict[str, str]:
-    """Everything that is judged, by its place in the request; raises GatewayError 400 for too much."""
+    """The texts to moderate, by their place in the request; raises GatewayError 400 for too many."""
     texts = {f"texts[{index}]": text for index, text in enumerate(request.texts or ())}
     for number, call in enumerate(request.tool_calls or ()):
         for index, text in enumerate(strings_of(call)):
             texts[f"tool_calls[{number}].function.arguments[{index}]"] = text
             if len(texts) > MAX_TEXTS:
                 raise invalid(
-                    f"a request has at most {MAX_TEXTS} texts, with the strings of tool calls", "texts"
+                    f"a request may have {MAX_TEXTS} texts, including the strings of tool calls", "texts"
                 )
     return texts
 
 
 def strings_of(call: ToolCall) -> Iterator[str]:
-    """The strings among the arguments of a tool call, which read otherwise with JSON around them."""
+    """The strings in the arguments of a tool call, without the JSON around them, which changes scores."""
     arguments = (call.function and call.function.arguments) or ""
     try:
         values = [json.loads(arguments)]
@@ -120,11 +120,11 @@ def strings_of(call: ToolCall) -> Iterator[str]:
 
 
 def blocking_reasons(decisions: Sequence[Decision]) -> list[str]:
-    """Why the flagged ones are flagged, each reason once, in the order of the texts."""
-    # A server may flag by a rule that the gateway has no name for.
+    """Why texts are flagged, each reason once, in the order of the texts."""
+    # A server may flag by a rule that the gateway does not know.
     flagged = (decision.reasons or ("policy",) for decision in decisions if decision.flagged)
     return list(dict.fromkeys(reason for reasons in flagged for reason in reasons))
 
 
-# LiteLLM looks at the status of an error only.
+# LiteLLM reads only the status of an error.
 DIALECT = Dialect("litellm", ("/beta/litellm_basic_guardrail_api",), router, error_document)

@@ -18,7 +18,7 @@ from tribunal.gateway.openai_categories import openai_detected, openai_input_typ
 
 router = APIRouter(tags=["openai"])
 MAX_INPUTS = 1024
-# Names of OpenAI's own models begin so; they mean the caller's policy.
+# Prefixes of OpenAI's own models; they mean the caller's policy.
 OPENAI_MODELS = ("omni-moderation-", "text-moderation-")
 # OpenAI's names of the gateway's error codes.
 CODES = {
@@ -61,7 +61,7 @@ def require_input(value: Any) -> Any:
 
 
 class ModerationRequest(BaseModel):
-    """What to moderate. `judge`, `explain` and `spans` are Tribunal's own, sent by the SDK's `extra_body`."""
+    """A request. `judge`, `explain` and `spans` are Tribunal's own; the SDK sends them by `extra_body`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -71,12 +71,12 @@ class ModerationRequest(BaseModel):
         | Annotated[list[TextPart], Field(min_length=1, max_length=MAX_INPUTS)],
         BeforeValidator(require_input),
     ] = Field(
-        description="One text, a list of them with a result each, or the parts of one text with one result, "
-        "which are joined by line feeds.",
+        description="One text; a list of texts, each with its own result; or the parts of one text, which "
+        "are joined by line feeds and get one result.",
         examples=["How to make a bomb?"],
     )
     model: str | None = Field(
-        None, description="A policy; the key's where it is left out or a model of OpenAI's."
+        None, description="A policy; by default, and for a model of OpenAI's, the key's."
     )
     judge: JudgeMode | None = Field(None, description="When the judge is asked; the policy's by default.")
     explain: bool | None = Field(None, description="Whether the judge gives its reason.")
@@ -86,7 +86,7 @@ class ModerationRequest(BaseModel):
 class ModerationResult(BaseModel):
     """The result of one input, by OpenAI's categories and by ours. `reasons` says why it is flagged.
 
-    `spans` is there if asked for. Parts of one input are joined by line feeds, and spans count those too.
+    `spans` is present if requested. Parts of one input are joined by line feeds, which spans count.
     """
 
     flagged: bool
@@ -102,7 +102,7 @@ class ModerationResult(BaseModel):
 
 
 class ModerationAnswer(BaseModel):
-    """A result for each input, in their order. `model` is the policy."""
+    """A result for each input, in order. `model` is the policy."""
 
     id: str
     model: str
@@ -161,7 +161,7 @@ def policy_name(model: str | None, caller: Caller, policies: Policies) -> str:
 
 
 def texts_of(value: str | list[str] | list[TextPart]) -> dict[str, str]:
-    """The texts of an input by their places; its parts are one text, as they are one input."""
+    """The texts of an input by their places; parts are joined into one text."""
     if isinstance(value, str):
         return {"input": value}
     parts = [item.text for item in value if isinstance(item, TextPart)]

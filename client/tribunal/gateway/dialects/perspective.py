@@ -45,7 +45,7 @@ STATUS_NAMES = {
 
 
 class _Message(BaseModel):
-    """Takes the names of Google's JSON and of its protobuf: `clientToken` and `client_token`."""
+    """Accepts the names of Google's JSON and of its protobuf: `clientToken` and `client_token`."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class TextEntry(_Message):
 
 
 class AttributeParameters(_Message):
-    """How one attribute is answered; a score below `scoreThreshold` is left out."""
+    """Options of one attribute; a score below `scoreThreshold` is dropped."""
 
     score_type: Literal["PROBABILITY", "SCORE_TYPE_UNSPECIFIED"] = "PROBABILITY"
     score_threshold: Threshold | None = None
@@ -67,7 +67,7 @@ class AttributeParameters(_Message):
 class AnalyzeCommentRequest(_Message):
     """A comment and the attributes to score it on.
 
-    Nothing is stored, whatever `doNotStore` says. `sessionId`, `communityId` and `context` change nothing.
+    Nothing is stored, with or without `doNotStore`. `sessionId`, `communityId` and `context` are ignored.
     """
 
     comment: TextEntry
@@ -85,7 +85,7 @@ class AnalyzeCommentRequest(_Message):
 async def analyze(
     request: AnalyzeCommentRequest, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
 ) -> dict[str, Any]:
-    """Scores of a comment. The judge is asked, as the caller's policy says, for TOXICITY only."""
+    """Scores of a comment. Only TOXICITY asks the judge, if the caller's policy says so."""
     check(request)
     spans = True if request.span_annotations else None
     options = Options(policies.of(caller, None), explain=False, spans=spans)
@@ -104,7 +104,7 @@ async def discovery(request: Request, version: str = VERSION) -> dict[str, Any]:
 
 
 def check(request: AnalyzeCommentRequest) -> None:
-    """Raises GatewayError 400 for what Perspective refuses, or what no score of Tribunal's stands for."""
+    """Raise GatewayError 400 for what Perspective refuses, and for an attribute without a score."""
     if not request.comment.text:
         raise _refused("COMMENT_EMPTY", "comment.text must not be empty", "comment.text")
     if not request.requested_attributes:
@@ -122,10 +122,10 @@ def check(request: AnalyzeCommentRequest) -> None:
 
 
 def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]:
-    """The scores that were asked for.
+    """The requested scores.
 
-    Raises GatewayError 400 for scores of the encoders on a comment whose end they have not read, and 503
-    where the judge failed and the policy lets no text pass without it.
+    Raises GatewayError 400 if the score needs the encoders and they did not read the comment's end, and 503
+    if the judge failed and the policy flags such texts.
     """
     is_judged = decision.verdict.toxicity.score is not None
     if decision.verdict.truncated and not (is_judged and set(request.requested_attributes) == {TOXICITY}):
@@ -134,7 +134,7 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
         raise GatewayError(
             503,
             "judge_unavailable",
-            f"the judge gave no answer, and {TOXICITY} is its score",
+            f"the judge gave no answer, and {TOXICITY} needs it",
             retry_after_s=DEFAULT_RETRY_AFTER_S,
         )
     text, spans = request.comment.text, decision.spans if request.span_annotations else None
@@ -145,7 +145,7 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
         if parameters is None or parameters.score_threshold is None or value >= parameters.score_threshold:
             scores[name] = {"summaryScore": _score(value)}
             if spans is not None:
-                # Without a sentence that explains the score, it is that of the whole comment.
+                # If no sentence crosses the threshold, the whole comment is the span.
                 in_spans = _span_scores(name, spans, places)
                 scores[name]["spanScores"] = in_spans or [_span_score((0, _utf16_units(text)), value)]
     languages = request.languages or [LANGUAGE]
@@ -154,7 +154,7 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
 
 
 def utf16_places(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
-    """Begin and end (exclusive) of each span in UTF-16 code units, as Perspective counts; spans in order."""
+    """Begin and end (exclusive) of each span in UTF-16 code units; `spans` must be in order."""
     places = []
     read = units = 0
     for span in spans:
@@ -168,7 +168,7 @@ def utf16_places(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
 def _span_scores(
     attribute: str, spans: Sequence[Span], places: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    """Those of `spans` in which the attribute crosses a threshold."""
+    """Scores of the spans in which the attribute crosses a threshold."""
     scores = ((place, span_score(attribute, span)) for span, place in zip(spans, places, strict=True))
     return [_span_score(place, value) for place, value in scores if value is not None]
 
@@ -191,7 +191,7 @@ def _refused(error_type: str, message: str, field: str) -> GatewayError:
 
 
 def error_document(error: GatewayError) -> dict[str, Any]:
-    """An error as Google's APIs give it, with Perspective's type of it where the request is at fault."""
+    """An error in the form of Google's APIs, with Perspective's error type if the request is invalid."""
     status = STATUS_NAMES.get(error.status, "INVALID_ARGUMENT")
     document: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
     if status == "INVALID_ARGUMENT":

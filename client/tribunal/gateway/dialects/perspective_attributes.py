@@ -1,4 +1,4 @@
-"""Which scores stand for the attributes of Perspective API."""
+"""Scores for the attributes of Perspective API."""
 
 from collections.abc import Iterable, Mapping
 
@@ -23,7 +23,7 @@ ATTRIBUTES = (TOXICITY, *CATEGORIES_OF)
 def attribute_score(attribute: str, verdict: Verdict) -> float:
     """The score of one of ATTRIBUTES.
 
-    TOXICITY is the judge's P(toxic). Where the judge gave no answer, it is the highest score of the other
+    TOXICITY is the judge's P(toxic). If the judge gave no answer, it is the highest score of the other
     attributes.
     """
     if attribute == TOXICITY and verdict.toxicity.score is not None:
@@ -32,7 +32,7 @@ def attribute_score(attribute: str, verdict: Verdict) -> float:
 
 
 def span_score(attribute: str, span: Span) -> float | None:
-    """The encoders' score of one of ATTRIBUTES in a sentence; None where it crosses no threshold there."""
+    """The encoders' score of one of ATTRIBUTES in a sentence; None if it crosses no threshold there."""
     is_detected = not set(span.categories.flagged).isdisjoint(_categories(attribute))
     return _highest(attribute, span) if is_detected else None
 

@@ -1,4 +1,4 @@
-"""The description of Perspective's API from which Google's client libraries make their methods."""
+"""The discovery document of Perspective's API, from which Google's client libraries build their methods."""
 
 from typing import Any
 

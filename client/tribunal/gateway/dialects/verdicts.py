@@ -20,10 +20,10 @@ from tribunal.gateway.settings import MAX_TEXTS
 
 router = APIRouter(tags=["verdicts"])
 SPANS_DESCRIPTION = (
-    "Whether the encoders also read each sentence by itself; the policy's where it is left out. The highest "
+    "Whether the encoders also read each sentence by itself; by default as the policy says. The highest "
     "score counts, and `spans` names the sentences that cross a threshold. It doubles the encoders' time."
 )
-# nginx holds an answer back until it has some KiB of it, unless it is told otherwise.
+# By default nginx buffers some KiB of a response before it sends them.
 NO_BUFFERING = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
@@ -35,14 +35,14 @@ class Refusal(BaseModel):
 
 
 class Categories(BaseModel):
-    """The score of each category, and the names of those that the policy detects."""
+    """The score of each category, and the names of the detected ones."""
 
     flagged: list[str]
     scores: dict[str, float]
 
 
 class Toxicity(BaseModel):
-    """The judge's answer; label, score and reason are null where there is none."""
+    """The judge's answer; label, score and reason are null if it gave none."""
 
     status: str
     label: str | None
@@ -60,7 +60,7 @@ class Span(BaseModel):
 
 
 class VerdictAnswer(BaseModel):
-    """A verdict under a policy. `reasons` says why the text is flagged; `spans` is there if asked for."""
+    """A verdict under a policy. `reasons` says why the text is flagged; `spans` is present if requested."""
 
     flagged: bool
     reasons: list[str]
@@ -100,17 +100,17 @@ class VerdictRequest(BaseModel):
 
     text: str | None = Field(None, examples=["How to make a bomb?"])
     texts: Annotated[list[str], Field(min_length=1, max_length=MAX_TEXTS)] | None = None
-    policy: str | None = Field(None, description="A policy of this gateway; the key's where none is named.")
+    policy: str | None = Field(None, description="A policy of this gateway; by default the key's.")
     judge: JudgeMode | None = Field(
-        None, description="When the judge is asked; the policy's where it is left out."
+        None, description="When the judge is asked; by default as the policy says."
     )
     explain: bool | None = Field(None, description="Whether the judge gives its reason.")
     spans: bool | None = Field(None, description=SPANS_DESCRIPTION)
     stream: bool = Field(
         False,
         description="For one text: server-sent events `encoders` (a verdict without the judge), `reason` "
-        "(a piece of the judge's answer, where a reason is asked for and the judge is always asked), "
-        "`reason_failed` (no more pieces come), `verdict`, and `error`, which ends a stream without one.",
+        "(a piece of the judge's answer, if a reason is requested and the judge is always asked), "
+        "`reason_failed` (no more pieces follow), `verdict`, and `error`, which replaces the verdict.",
     )
 
 
@@ -125,7 +125,7 @@ async def verdicts(
     options = Options(policies.find(name), request.judge, request.explain, request.spans)
     if request.text is None:
         if request.stream:
-            raise invalid("stream is for one text, and texts has several", "stream")
+            raise invalid("stream works only with text, not with texts", "stream")
         answers = await moderator.moderate_each(request.texts or [], options, caller)
         return JSONResponse({"verdicts": [_document(answer, name) for answer in answers]})
     if request.stream:
@@ -133,7 +133,7 @@ async def verdicts(
         # An error before the first event still gets an error status.
         first = await anext(events)
         return StreamingResponse(_all(first, events), media_type="text/event-stream", headers=NO_BUFFERING)
-    # As it is: to validate an answer of our own takes longer than to make it.
+    # Not validated: that would take longer than building the answer.
     return JSONResponse(_document((await moderator.moderate([request.text], options, caller))[0], name))
 
 

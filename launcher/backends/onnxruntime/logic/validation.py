@@ -40,7 +40,7 @@ class GraphTensor:
 def validate(
     config: Mapping[str, Any], inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor]
 ) -> None:
-    """Raise ValueError where the C++ backend would refuse `config`, which is a ModelConfig as JSON.
+    """Raise ValueError if the C++ backend would refuse `config`, which is a ModelConfig as JSON.
 
     Every input of the graph must be configured; outputs may be left out. A fixed axis of an input must
     have its number in the config, any other may have any. Axes of an output must be equal, -1 to -1.

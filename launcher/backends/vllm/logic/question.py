@@ -34,7 +34,7 @@ class Question:
 def read_sampling_parameters(inputs: Inputs, request_parameters: str) -> dict[str, Any]:
     """Sampling parameters in the tensor of that name, or else in the parameters of the request itself.
 
-    request_parameters: a JSON object. Raises ValueError where the tensor does not hold one.
+    request_parameters: a JSON object. Raises ValueError if the tensor does not hold one.
     """
     tensor = inputs.get("sampling_parameters")
     text = request_parameters if tensor is None else tensor[0].decode("utf-8")
@@ -45,7 +45,7 @@ def read_sampling_parameters(inputs: Inputs, request_parameters: str) -> dict[st
 
 
 def read_question(inputs: Inputs, sampling_parameters: Mapping[str, Any]) -> Question:
-    """Read the inputs; raises ValueError where NVIDIA's backend would answer with an error."""
+    """Read the inputs; raises ValueError if NVIDIA's backend would answer with an error."""
 
     def flag(name: str, *, default: bool) -> bool:
         return bool(inputs[name][0]) if name in inputs else default

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_engine_arguments(version_folder: Path) -> dict[str, Any]:
-    """Arguments of vllm.AsyncEngineArgs in `model.json`; raises ValueError where there is none."""
+    """Arguments of vllm.AsyncEngineArgs in `model.json`; raises ValueError if there is none."""
     path = version_folder / "model.json"
     if not path.is_file():
         raise ValueError(f"{path}, which holds the arguments of vLLM's engine, is missing")
@@ -16,7 +16,7 @@ def read_engine_arguments(version_folder: Path) -> dict[str, Any]:
 
 
 def require_servable(config: Mapping[str, Any], arguments: Mapping[str, Any], instance_kind: str) -> None:
-    """Raise ValueError where NVIDIA's backend would not load the model, or would load LoRA adapters.
+    """Raise ValueError if NVIDIA's backend would not load the model, or would load LoRA adapters.
 
     config: of the model, as Triton passes it. instance_kind: `GPU`, `MODEL`, ...
     """
