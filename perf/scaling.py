@@ -21,7 +21,7 @@ from launcher.process.server import TritonServer
 from perf.core_meter import used_s
 from perf.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
 from perf.load.callers import warm_up
-from perf.overhead import batches
+from perf.load.workload import batches
 from perf.processor_limit import core_gflop_per_s, mean_gflop
 from perf.samples import read_samples, write_samples
 from perf.scaling_loads import BASE, VALUES, Load, loads

@@ -12,7 +12,7 @@ from rich.table import Table
 from perf.baselines.registry import Precision, all_baselines
 from perf.compare import TRIBUNAL, description
 from perf.judge_throughput import JudgeSample, figures
-from perf.rounds import LATENCY_CALLERS, THROUGHPUT_CALLERS, decode_rounds, figures_at
+from perf.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds, figures_at
 from perf.samples import read_samples
 
 console = Console()
@@ -31,13 +31,13 @@ class Row:
 def compare_rows(document: dict[str, Any]) -> Iterator[Row]:
     """Tribunal's throughput and its median latency, relative to each baseline."""
     samples = decode_rounds(document["samples"])
-    throughput = figures_at(samples, THROUGHPUT_CALLERS)
-    latency = figures_at(samples, LATENCY_CALLERS)
+    latency = figures_at(samples, *LATENCY_LOAD)
     for precision, tribunal in TRIBUNAL.items():
-        for name in compared_with(precision, throughput):
-            ratio = throughput[tribunal].texts_per_s / throughput[name].texts_per_s
-            measured = f"throughput at {THROUGHPUT_CALLERS} callers, {precision}"
-            yield Row(measured, description(name), f"{ratio:.2f}", "higher")
+        for load in (THROUGHPUT_LOAD, BATCH_LOAD):
+            throughput = figures_at(samples, *load)
+            for name in compared_with(precision, throughput):
+                ratio = throughput[tribunal].texts_per_s / throughput[name].texts_per_s
+                yield Row(f"throughput at {load}, {precision}", description(name), f"{ratio:.2f}", "higher")
         for name in compared_with(precision, latency):
             ratio = latency[tribunal].p50_ms / latency[name].p50_ms
             measured = f"median latency at one caller, {precision}"
