@@ -29,7 +29,7 @@ def argument_parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=HUB_MODELS,
         default=list(HUB_MODELS),
-        help=f"which to export (default: {' '.join(HUB_MODELS)})",
+        help=f"models to export (default: {' '.join(HUB_MODELS)})",
     )
     parser.add_argument(
         "--revision",
@@ -52,26 +52,26 @@ def argument_parser() -> argparse.ArgumentParser:
         "--served-from",
         type=Path,
         metavar="DIR",
-        help="where the server will see the repository, as /models in a container (default: where it is)",
+        help="path of the repository on the server, such as /models in a container (default: the same path)",
     )
     encoders = parser.add_argument_group("the encoders")
     encoders.add_argument(
         "--precision",
         choices=get_args(Precision),
         default="fp32",
-        help="of their weights; fp16 is for GPUs (default: %(default)s)",
+        help="precision of the weights; fp16 is for GPUs (default: %(default)s)",
     )
     encoders.add_argument(
         "--unfused",
         action="store_true",
-        help="keep to the standard operators of ONNX, for TensorRT engines (default: fuse them)",
+        help="use only standard operators of ONNX, for TensorRT engines (default: fuse them)",
     )
     _add_judge_options(parser)
     return parser
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; None takes that of the process. Exits with status 2 where it is wrong."""
+    """Parse the command line; None takes that of the process. Exits with status 2 if it is wrong."""
     parser = argument_parser()
     options = parser.parse_args(arguments)
     if options.judge_base and not options.judge_adapter:
@@ -94,14 +94,14 @@ def _add_judge_options(parser: argparse.ArgumentParser) -> None:
         "--judge-target",
         choices=get_args(Target),
         default="cpu",
-        help="where vLLM runs it (default: %(default)s)",
+        help="device for vLLM (default: %(default)s)",
     )
     judge.add_argument(
         "--judge-dtype",
         choices=get_args(DtypeChoice),
         default="auto",
-        help="what its weights are cast to. auto: float16 for a GPU; for a CPU bfloat16 where the processor "
-        "of this host has instructions for it, else float32; for the demo judge on a CPU float32 "
+        help="type of the judge's weights. auto: float16 for a GPU; for a CPU bfloat16 if this host's "
+        "processor has instructions for it, otherwise float32; for the demo judge on a CPU float32 "
         "(default: %(default)s)",
     )
     judge.add_argument(
@@ -114,21 +114,21 @@ def _add_judge_options(parser: argparse.ArgumentParser) -> None:
         "--judge-gpu-memory-utilization",
         type=share,
         metavar="SHARE",
-        help="share of a GPU's memory that vLLM may take, above 0 and up to 1 (default: what the judge needs "
-        "of the smallest GPU that holds all models)",
+        help="share of a GPU's memory that vLLM may use, above 0 and up to 1 (default: the judge's need on "
+        "the smallest GPU that fits all models)",
     )
     judge.add_argument(
         "--tensor-parallel-size",
         type=positive,
         default=1,
         metavar="N",
-        help="GPUs that share the judge (default: %(default)s)",
+        help="number of GPUs that share the judge (default: %(default)s)",
     )
     judge.add_argument(
         "--judge-tokenizer",
         metavar="MODEL",
-        help="a folder, or OWNER/MODEL[@REV] on the hub (default: the checkpoint's own, or where it has "
-        f"none {BASE_MODEL}@{BASE_REVISION[:8]})",
+        help="a folder, or OWNER/MODEL[@REV] on the hub (default: the checkpoint's own, or if it has none "
+        f"{BASE_MODEL}@{BASE_REVISION[:8]})",
     )
     judge.add_argument(
         "--judge-adapter",

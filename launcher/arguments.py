@@ -17,35 +17,35 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m launcher",
-        description="Serve a model repository with the real tritonserver, on loopback unless told otherwise.",
+        description="Serve a model repository with tritonserver, by default only on loopback.",
         epilog="example: python -m launcher --free-ports -- tribunal moderate 'How to make a bomb?'",
     )
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, metavar="DIR")
     parser.add_argument("--http-port", type=int, default=Ports.http, metavar="N")
     parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="N")
     parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="N")
-    parser.add_argument("--free-ports", action="store_true", help="take three ports that are free")
+    parser.add_argument("--free-ports", action="store_true", help="use three free ports")
     parser.add_argument("--without-judge", action="store_true", help="serve the encoders without the judge")
     parser.add_argument(
         "--instances",
         type=positive,
         default=available_cores(),
         metavar="N",
-        help="of each encoder, with one thread each (default: as many as cores, %(default)s here)",
+        help="single-threaded instances of each encoder (default: one per core, %(default)s here)",
     )
     parser.add_argument(
         "--config",
         default="auto",
         metavar="NAME",
-        help="auto: fit the configs to a CPU, take the tracked ones on a GPU; tracked: take them anywhere; "
-        "tensorrt: take configs/tensorrt.pbtxt where a model has it (default: %(default)s)",
+        help="auto: adapt the configs to a CPU, use the tracked ones on a GPU; tracked: always use the "
+        "tracked ones; tensorrt: use configs/tensorrt.pbtxt if a model has it (default: %(default)s)",
     )
     parser.add_argument(
         "--triton",
         type=Path,
         metavar="DIR",
-        help="folder of a tritonserver, laid out as in NVIDIA's images (default: /opt/tritonserver where it "
-        "exists, else the one in the nvidia-pytriton wheel)",
+        help="folder of a tritonserver, laid out as in NVIDIA's images (default: /opt/tritonserver if it "
+        "exists, otherwise the nvidia-pytriton wheel)",
     )
     parser.add_argument(
         "--cache-mib",
@@ -68,45 +68,49 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=Path,
         default=CHECKOUT / "build" / "tritonserver.log",
         metavar="FILE",
-        help="where Triton's own log goes, - for standard error (default: %(default)s)",
+        help="file of Triton's own log, - for standard error (default: %(default)s)",
     )
     parser.add_argument(
         "--work-folder",
         type=Path,
         metavar="DIR",
-        help="where the packed weights and configs for this host go; needed where the repository cannot be "
-        "written (default: into the repository)",
+        help="folder for the packed weights and configs of this host; required if the repository is "
+        "read-only (default: the repository)",
     )
     parser.add_argument(
         "--manifest-sha256",
         metavar="HEX",
-        help="refuse a repository whose manifest has another checksum; its files are always checked "
+        help="refuse a repository if its manifest has another checksum; files are always checked "
         "against the manifest",
     )
     parser.add_argument(
         "--verify",
         choices=["quick", "full"],
         default="quick",
-        help="full: hash every exported file at each start; quick: at later starts hash only what changed in "
-        "size or modification time (default: %(default)s)",
+        help="full: hash every exported file at each start; quick: at later starts hash only files with a "
+        "changed size or modification time (default: %(default)s)",
     )
     parser.add_argument(
-        "--start-timeout", type=float, default=120.0, metavar="S", help="seconds the models may take to load"
+        "--start-timeout",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="maximum seconds for loading the models",
     )
-    network = parser.add_argument_group("who can reach it")
+    network = parser.add_argument_group("network")
     network.add_argument(
         "--address",
         type=IPv4Address,
         default=LOOPBACK,
         metavar="IP",
-        help="where gRPC listens; beyond loopback it needs TLS, and HTTP and the metrics stay on loopback "
+        help="address for gRPC; beyond loopback it needs TLS, and HTTP and the metrics stay on loopback "
         "(default: %(default)s)",
     )
     network.add_argument(
         "--expose",
         action="store_true",
-        help="open HTTP and the metrics at --address too, and let gRPC do without TLS: only where a proxy "
-        "or a container's network guards that address",
+        help="also open HTTP and the metrics at --address, and allow gRPC without TLS; use it only if a "
+        "proxy or a container's network protects that address",
     )
     network.add_argument("--tls-certificate", type=Path, metavar="PEM", help="TLS for gRPC")
     network.add_argument("--tls-key", type=Path, metavar="PEM", help="key of that certificate")
@@ -120,11 +124,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "command",
         nargs="*",
         metavar="COMMAND",
-        help="after `--`: run it with TRIBUNAL_URL set, then stop and exit with its status",
+        help="after `--`: a command to run with TRIBUNAL_URL set; the launcher exits with its status",
     )
     options = parser.parse_args(arguments)
     if bool(options.tls_certificate) != bool(options.tls_key):
-        parser.error("--tls-certificate and --tls-key go together")
+        parser.error("give --tls-certificate and --tls-key together")
     if options.tls_client_ca and not options.tls_certificate:
         parser.error("--tls-client-ca needs --tls-certificate and --tls-key")
     return options
@@ -153,22 +157,22 @@ def server_options(arguments: argparse.Namespace) -> ServerOptions:
 
 
 def exposure_of(arguments: argparse.Namespace) -> Exposure:
-    """Where the command line says that the server listens; raises StartError if that is open to all."""
+    """The addresses and TLS of the command line; raises StartError for an unprotected address."""
     certificate, key, client_ca = arguments.tls_certificate, arguments.tls_key, arguments.tls_client_ca
     tls = Tls(certificate, key, client_ca) if certificate else None
     return Exposure(arguments.address, arguments.expose, tls)
 
 
 def positive(number: str) -> int:
-    """Parse a whole number from 1 on; raises ValueError otherwise."""
+    """Parse a whole number of at least 1; raises ValueError."""
     if int(number) < 1:
         raise ValueError(number)
     return int(number)
 
 
 def trace_url(text: str) -> str:
-    """Parse the address of an OTLP/HTTP endpoint; without a path spans go nowhere."""
+    """Parse the address of an OTLP/HTTP endpoint, which must have a path, or spans are lost."""
     address = urlsplit(text)
     if address.scheme not in ("http", "https") or not address.netloc or address.path in ("", "/"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as http://localhost:4318/v1/traces")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://localhost:4318/v1/traces")
     return text

@@ -1,7 +1,6 @@
 """The command `tribunal`: data on standard output, everything else on standard error.
 
-Exit status: 0 done; 1 the server or the input failed, or `ready` found it not ready; 2 wrong usage;
-3 `scan` wrote all records and some failed; 130 interrupted by Ctrl-C.
+EXIT_STATUS explains the exit statuses.
 """
 
 import json
@@ -24,14 +23,14 @@ from tribunal.server_info import ServerInfo, server_document
 
 EXIT_STATUS = """\b
 Exit status:
-  0    done
-  1    the server or the input failed, or `ready` found it not ready
+  0    success
+  1    the server or the input failed, or `ready` found the server not ready
   2    wrong usage
-  3    `scan` wrote all records, and some of them failed
+  3    `scan` is complete, but records failed
   130  interrupted by Ctrl-C
 """
 
-# Plain help: examples keep their lines, and square brackets are no markup.
+# Plain help: examples keep their lines, and square brackets are not markup.
 app = typer.Typer(
     epilog=EXIT_STATUS,
     invoke_without_command=True,

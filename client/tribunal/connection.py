@@ -1,4 +1,4 @@
-"""How a client reaches its server: the address, and the options that both clients share."""
+"""The server's address, and the connection options that both clients share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,18 +19,18 @@ Compression = Literal["gzip", "deflate"]
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Options of a connection; each holds for gRPC and HTTP alike.
+    """Options of a connection, for gRPC and HTTP.
 
     ca_file: PEM certificates of the authorities to trust; None trusts the usual public ones.
     cert_file, key_file: the client's own certificate and key, PEM, for mutual TLS; both or neither.
-    headers: sent with every request, as `{"authorization": "Bearer ..."}`.
-    compression: of what is sent: `gzip`, `deflate` or None. Answers come as the server chooses over
-    gRPC, and compressed alike over HTTP.
-    retries: how often a call is sent again when the server is unavailable or overloaded, after a random
-    pause of at most 0.1 s, 0.2 s, 0.4 s ... 5 s, or as long as the server asks for (`Retry-After`), and
-    never past the call's deadline. No other error is retried.
-    max_in_flight: the most calls at a time; others wait, and their deadline runs while they do.
-    max_message_bytes: the largest request, and over gRPC the largest answer.
+    headers: sent with every request, such as `{"authorization": "Bearer ..."}`.
+    compression: of requests: `gzip`, `deflate` or None. Over HTTP it also applies to answers; over gRPC the
+    server decides.
+    retries: retries if the server is unavailable or overloaded, after a random back-off of at most 0.1 s,
+    0.2 s, 0.4 s ... 5 s, or after the server's `Retry-After`, and never past the call's deadline. No other
+    error is retried.
+    max_in_flight: maximum of calls in flight; the deadline of a waiting call runs.
+    max_message_bytes: maximum size of a request, and over gRPC of an answer.
 
     Raises InvalidInput that names the option.
     """
@@ -62,22 +62,22 @@ class Connection:
 
     @property
     def lowercase_headers(self) -> dict[str, str]:
-        """A copy of the headers with names in lower case, which gRPC asks for."""
+        """A copy of the headers with names in lower case, which gRPC requires."""
         return {name.lower(): value for name, value in self.headers.items()}
 
     @property
     def tls_files(self) -> dict[str, str | Path]:
-        """The files that are given, by option."""
+        """The given files, by option."""
         files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
         return {name: path for name, path in files.items() if path is not None}
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens.
+    """The address of a server.
 
     url: as the caller gave it.
-    host: `host:port`, over HTTP perhaps with a path.
+    host: `host:port`, over HTTP optionally with a path.
     """
 
     url: str
@@ -93,19 +93,19 @@ class Address:
             return cls(url, host.rstrip("/"), is_http=scheme.startswith("http"), is_tls=scheme.endswith("s"))
         raise InvalidInput(
             f"url {url!r} must be host:port (gRPC), grpcs://host:port (gRPC with TLS), "
-            "http://host:port and https://host:port"
+            "http://host:port or https://host:port"
         )
 
 
 def check_deadline(timeout_s: float) -> float:
-    """Give `timeout_s` back; raises InvalidInput unless it is positive and finite."""
+    """Return `timeout_s`; raises InvalidInput unless it is positive and finite."""
     if not 0 < timeout_s < float("inf"):
         raise InvalidInput(f"timeout_s is {timeout_s}; it must be positive and finite")
     return timeout_s
 
 
 def parse_address(url: str, connection: Connection) -> Address:
-    """Where to connect; raises InvalidInput also where files for TLS are given to a URL without it."""
+    """The address to connect to; raises InvalidInput, also for TLS files with a URL without TLS."""
     address = Address.parse(url)
     if connection.tls_files and not address.is_tls:
         name = next(iter(connection.tls_files))

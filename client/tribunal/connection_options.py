@@ -50,12 +50,12 @@ def _connection(
         typer.Option(
             metavar="NAME:VALUE",
             show_default="none",
-            help="Send it with every request; may be repeated. "
+            help="Send this header with every request; may be repeated. "
             f"The variable {TOKEN} is sent as a bearer token.",
         ),
     ] = None,
     compression: Annotated[
-        Compression | None, typer.Option(show_default="none", help="Compress what is sent.")
+        Compression | None, typer.Option(show_default="none", help="Compress requests.")
     ] = None,
     retries: Annotated[
         int, typer.Option(min=0, help="Retries if the server is unavailable or overloaded.")
@@ -67,7 +67,7 @@ def _connection(
     for line in header or ():
         name, separator, value = line.partition(":")
         if not separator:
-            # What stands there may be a secret.
+            # The line may contain a secret, so the message does not show it.
             raise typer.BadParameter("it must be NAME:VALUE", param_hint="--header")
         headers[name.strip().lower()] = value.strip()
     return Connection(

@@ -1,12 +1,12 @@
-"""Errors of the client, by whose fault they are.
+"""Errors of the client, named by whose fault they are.
 
 TribunalError
 ├── InvalidInput       the caller's: the request can never succeed as it is
-├── AccessDenied       the caller's: the server, or a gateway before it, wants other credentials
-├── ServerUnavailable  nobody answers at the address, or the server went away; trying again may help
-│   └── Overloaded     the server has more to do than it takes; trying again later helps
-├── DeadlineExceeded   no answer came within the deadline
-└── ServerError        the server's own
+├── AccessDenied       the caller's: the server, or a gateway in front of it, refuses the credentials
+├── ServerUnavailable  no server answers at the address, or the connection was lost; retrying may help
+│   └── Overloaded     the server is at its limit; retrying later helps
+├── DeadlineExceeded   no answer arrived within the deadline
+└── ServerError        the server's
 """
 
 
@@ -15,7 +15,7 @@ class TribunalError(Exception):
 
 
 class InvalidInput(TribunalError):
-    """The text or an option is not acceptable; the message names the field and the limit."""
+    """The text or an option is invalid; the message names the field and the limit."""
 
 
 class AccessDenied(TribunalError):
@@ -23,9 +23,9 @@ class AccessDenied(TribunalError):
 
 
 class ServerUnavailable(TribunalError):
-    """No server answers, or it went away while it answered.
+    """No server answers, or the connection was lost.
 
-    retry_after_s: seconds that the server asks to wait before the next try; None if it does not say.
+    retry_after_s: seconds of the server's `Retry-After`; None if it sent none.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -34,7 +34,7 @@ class ServerUnavailable(TribunalError):
 
 
 class Overloaded(ServerUnavailable):
-    """The server, or a gateway before it, takes no more requests at the moment."""
+    """The server, or a gateway in front of it, is at its limit."""
 
 
 class DeadlineExceeded(TribunalError):
@@ -42,4 +42,4 @@ class DeadlineExceeded(TribunalError):
 
 
 class ServerError(TribunalError):
-    """The server failed, or gave an answer that is not a verdict."""
+    """The server failed, or its answer is not a verdict."""

@@ -25,21 +25,21 @@ Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of each call
 Judge = Annotated[
     JudgeMode | None, typer.Option(show_default="as the server is configured", help="When to ask the LLM.")
 ]
-Explain = Annotated[bool, typer.Option(help="With the LLM's reason.")]
+Explain = Annotated[bool, typer.Option(help="Ask for the LLM's reason.")]
 Spans = Annotated[
     bool,
     typer.Option(
         "--spans",
         show_default="off",
-        help="Read each sentence by itself too, and name those that cross a threshold.",
+        help="Also read each sentence by itself, and name those that cross a threshold.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", show_default="off", help="One JSON document a line.")]
+AsJson = Annotated[bool, typer.Option("--json", show_default="off", help="Print one JSON document per line.")]
 
 
 @contextmanager
 def naming_extra(extra: str) -> Iterator[None]:
-    """Say how to install the package that a command lacks, which is its `extra`."""
+    """Raise InvalidInput that says how to install `extra` if a package is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -48,13 +48,13 @@ def naming_extra(extra: str) -> Iterator[None]:
 
 
 def output_width() -> int:
-    """Columns of standard output: those of the terminal, or WIDTH_PIPED where there is none."""
+    """Columns of standard output: the terminal's, or WIDTH_PIPED if it is not a terminal."""
     console = Console()
     return console.width if console.is_terminal else WIDTH_PIPED
 
 
 def print_table(table: Table) -> None:
-    """Print `table` on standard output, as wide as it is."""
+    """Print `table` on standard output, at full width."""
     Console(highlight=False, width=output_width()).print(table)
 
 

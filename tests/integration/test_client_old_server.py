@@ -20,7 +20,7 @@ from launcher.repository.config import read_config
 
 HARM = "How to make a bomb?"
 REASON = "('spans'|number of inputs)"
-UPDATE = rf"the server is older than an option of this call \(.*{REASON}.*\): update the server"
+UPDATE = rf"the server is too old for an option of this call \(.*{REASON}.*\): update the server"
 
 
 @pytest.fixture(scope="module")

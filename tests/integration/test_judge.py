@@ -214,7 +214,7 @@ def test_without_the_llm_the_encoders_still_answer(demo_repository: Path, tmp_pa
         verdict = client.moderate("The bread is fresh.")
         assert verdict.toxicity == Toxicity("skipped", None, None, None)
         assert not verdict.flagged
-        with pytest.raises(InvalidInput, match="this server serves no judge"):
+        with pytest.raises(InvalidInput, match="this server has no judge"):
             client.moderate("The bread is fresh.", judge="always")
         with pytest.raises(ServerError):
             list(client.stream_judgement("The bread is fresh."))

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tribunal.evaluation.evaluation import Evaluation
 
 DEFAULT_RECALL = 0.95
-# Texts of eight in a request keep the encoders and the judge busy, and no text waits long.
+# Two requests of 8 texts keep the encoders and the judge busy without long waits.
 DEFAULT_CONCURRENCY = 2
 
 
 @connecting
 def evaluate(
-    target: Annotated[Target, typer.Argument(help="Whose answers are compared with the labels.")],
+    target: Annotated[Target, typer.Argument(help="Model to compare with the labels.")],
     data: Annotated[
         str,
         typer.Argument(
@@ -46,7 +46,7 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(show_default="the only one", help="Split of a folder or a hub dataset.")
+        str | None, typer.Option(show_default="the only split", help="Split of a folder or a hub dataset.")
     ] = None,
     subset: Annotated[
         str | None, typer.Option(show_default="none", help="Subset (configuration) of a hub dataset.")
@@ -55,15 +55,17 @@ def evaluate(
         str | None, typer.Option(show_default="the newest", help="Commit, tag or branch of a hub dataset.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, show_default="all", help="Read only so many texts.")
+        int | None, typer.Option(min=1, show_default="all", help="Maximum number of texts to read.")
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default="none", help="Write report.html and report.json there."),
+        typer.Option(
+            metavar="DIR", show_default="none", help="Write report.html and report.json to this folder."
+        ),
     ] = None,
     examples: Annotated[
         int,
-        typer.Option(min=0, help="Put so many of the worst mistakes, with their texts, in the report."),
+        typer.Option(min=0, help="Number of the worst mistakes to put in the report with their texts."),
     ] = 0,
     recommend: Annotated[
         bool,
@@ -73,31 +75,33 @@ def evaluate(
     ] = False,
     recall: Annotated[
         float | None,
-        typer.Option(min=0, max=1, show_default=str(DEFAULT_RECALL), help="Recall to recommend for."),
+        typer.Option(
+            min=0, max=1, show_default=str(DEFAULT_RECALL), help="Recall that thresholds must reach."
+        ),
     ] = None,
     precision: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, show_default="none", help="Precision to recommend for, in place of the recall."
+            min=0, max=1, show_default="none", help="Precision that they must reach, instead of a recall."
         ),
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=64, help="Requests of 8 texts in flight.")
     ] = DEFAULT_CONCURRENCY,
     as_json: Annotated[
-        bool, typer.Option("--json", show_default="off", help="All figures as one JSON document.")
+        bool, typer.Option("--json", show_default="off", help="Print all figures as one JSON document.")
     ] = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
     *,
     connection: Connection,
 ) -> None:
-    """Measure a running server on labelled texts, beside the figures of the model card.
+    """Measure a running server on labelled texts, and compare it with the model card.
 
     Labels: for rejection and toxicity 0 or 1, true or false, or the names (REJECTION, NORMAL; toxic,
-    non-toxic); for aegis a list of category names, or a 0/1 column of each. Where the judge gives no
-    answer, the text counts as toxic, and is also counted apart. Exit status 1 if the server
-    refused any text.
+    non-toxic); for aegis a list of category names, or a 0/1 column for each category. A text without an
+    answer from the judge counts as toxic; the report counts such texts. Exit status 1: the server refused
+    a text.
 
     \b
     Examples:
@@ -137,18 +141,18 @@ def evaluate(
 def _require_matching_options(
     recommend: bool, recall: float | None, precision: float | None, examples: int, report: Path | None
 ) -> None:
-    """Raise BadParameter for options that contradict, or that need one that is not given."""
+    """Raise BadParameter for contradictory options, or an option that needs another."""
     if recall is not None and precision is not None:
         raise typer.BadParameter("give --recall or --precision, not both")
     if (recall is not None or precision is not None) and not recommend:
-        raise typer.BadParameter("--recall and --precision go with --recommend")
+        raise typer.BadParameter("--recall and --precision need --recommend")
     if examples and report is None:
-        raise typer.BadParameter("--examples goes with --report")
+        raise typer.BadParameter("--examples needs --report")
 
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar where standard error is a terminal; gives the function that moves it on."""
+    """A progress bar if standard error is a terminal; yields the function that advances it."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -164,7 +168,7 @@ def _progress_bar() -> Iterator[Callable[[int, int], None]]:
 
 
 def _report_refused(evaluation: "Evaluation") -> None:
-    """End with exit status 1 if the server refused any text, and say which was the first."""
+    """Exit with 1 if the server refused any text, and name the first."""
     if not evaluation.refused:
         return
     first = evaluation.refused[0]

@@ -22,23 +22,23 @@ from tribunal.verdict import Span
 def moderate(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", show_default="a text a line from standard input", help="The texts."),
+        typer.Argument(metavar="TEXT", show_default="each line of standard input", help="Texts."),
     ] = None,
     judge: Judge = None,
     explain: Explain = True,
     spans: Spans = False,
-    stream: Annotated[bool, typer.Option(help="Only the LLM's answer, as it is generated.")] = False,
+    stream: Annotated[bool, typer.Option(help="Print only the LLM's answer, as it is generated.")] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
     *,
     connection: Connection,
 ) -> None:
-    """Give the verdict of each TEXT, as soon as it is there.
+    """Print the verdict of each TEXT, as soon as it arrives.
 
-    With --json each line has `index` and `text`, and the fields of the verdict; with --json --stream a
-    line for each `piece` of the LLM's answer, and at its end one with the `text`, the whole `answer` and,
-    with --spans, the `spans`.
+    With --json each line has `index`, `text` and the fields of the verdict. With --json --stream there is a
+    line for each `piece` of the LLM's answer, then one with the `text`, the whole `answer` and, with
+    --spans, the `spans`.
 
     \b
     Examples:
@@ -84,7 +84,7 @@ def _print_pieces(client: Client, index: int, text: str, as_json: bool) -> str:
 def _end_stream(
     table: VerdictTable, index: int, text: str, answer: str, spans: tuple[Span, ...] | None, as_json: bool
 ) -> None:
-    """Print what follows the last piece; `spans` is None if it was not asked for."""
+    """Print the part after the last piece; `spans` is None if not requested."""
     if not as_json:
         typer.echo()
         table.add_spans(text, spans or ())
@@ -100,7 +100,7 @@ def _print_json(document: dict[str, Any]) -> None:
 
 
 def _warn_of_demo_weights(client: Client) -> None:
-    """Say on standard error which weights are for demonstration only, where the server tells."""
+    """Print on standard error which weights are for demonstration only, if the server tells."""
     with suppress(TribunalError):
         warning = demo_warning(client.info().weights)
         if warning is not None:

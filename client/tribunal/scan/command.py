@@ -25,7 +25,7 @@ SOME_FAILED = 3
 STANDARD_OUTPUT = "-"
 DEFAULT_CONCURRENCY = 4
 DEFAULT_WAIT_S = 300.0
-# A request waits its turn behind the others, and the judge takes its time.
+# Requests queue behind each other, and the judge is slow.
 DEFAULT_SCAN_TIMEOUT_S = 120.0
 
 
@@ -50,8 +50,8 @@ def scan(
         str | None,
         typer.Option(
             "--format",
-            show_default="as its name ends",
-            help="Of the input: jsonl, json, csv, tsv, parquet or lines.",
+            show_default="by the name's ending",
+            help="Format of INPUT: jsonl, json, csv, tsv, parquet or lines.",
         ),
     ] = None,
     text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
@@ -65,24 +65,25 @@ def scan(
         int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Texts in a request.")
     ] = MAX_BATCH_SIZE,
     wait_s: Annotated[
-        float, typer.Option("--wait", min=0, help="Wait so many seconds for a server that is away.")
+        float, typer.Option("--wait", min=0, help="Seconds to wait for an unavailable server.")
     ] = DEFAULT_WAIT_S,
     retry_failed: Annotated[
         bool,
         typer.Option(
-            "--retry-failed", show_default="off", help="Ask the failed records of a finished output again."
+            "--retry-failed", show_default="off", help="Retry the failed records of a finished output."
         ),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", show_default="off", help="Begin anew, whatever OUTPUT holds.")
+        bool, typer.Option("--overwrite", show_default="off", help="Start over, and replace OUTPUT.")
     ] = False,
     url: Url = DEFAULT_URL,
     timeout_s: Timeout = DEFAULT_SCAN_TIMEOUT_S,
 ) -> None:
-    """Give the verdict of each record of INPUT, in order; interrupted, the same command goes on.
+    """Write the verdict of each record of INPUT, in order. The same command resumes an interrupted scan.
 
-    OUTPUT holds each record with `verdict` and `error` added, one of which is null. While it grows it
-    is OUTPUT.part; OUTPUT.scan.json says what was scanned and how. Exit status 3: a record failed.
+    OUTPUT has each record with `verdict` and `error` added, one of which is null. The scan writes to
+    OUTPUT.part until it is complete; OUTPUT.scan.json records the input and the options. Exit status 3: a
+    record failed.
 
     \b
     Examples:
@@ -107,7 +108,7 @@ def scan(
         concurrency=concurrency,
         batch_size=batch_size,
     )
-    # One more than the requests, to see whether a server is back while others still wait for it.
+    # One more than the requests, to probe an unavailable server while they wait for it.
     limited = replace(connection, max_in_flight=concurrency + 1)
     with ScanProgress() as progress, Client(url, timeout_s=timeout_s, connection=limited) as client:
         asker = Asker(client, judge, explain, wait_s, spans=spans, on_wait=progress.show_waiting)

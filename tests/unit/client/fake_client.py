@@ -18,7 +18,7 @@ from tribunal import (
 )
 from tribunal.contract import JudgeMode
 
-OLD_SERVER = "the server is older than an option of this call: update the server"
+OLD_SERVER = "the server is too old for an option of this call: update the server"
 CATEGORIES = ("Threat", "Guns and Illegal Weapons")
 SENTENCE = re.compile(r"[^.?!\s][^.?!]*[.?!]*")
 REASON = "The text threatens a person with violence, and names the weapon that is to be used."

@@ -105,9 +105,9 @@ def test_the_version() -> None:
         (("evaluate", "rejection"), "Missing argument"),
         (
             ("evaluate", "rejection", "x.csv", "--recall", "0.9"),
-            "--recall and --precision go with --recommend",
+            "--recall and --precision need --recommend",
         ),
-        (("evaluate", "rejection", "x.csv", "--examples", "3"), "--examples goes with --report"),
+        (("evaluate", "rejection", "x.csv", "--examples", "3"), "--examples needs --report"),
         (
             ("evaluate", "rejection", "x.csv", "--recommend", "--recall", "0.9", "--precision", "0.9"),
             "give --recall or --precision, not both",

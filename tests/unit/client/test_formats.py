@@ -40,7 +40,7 @@ def test_the_name_says_the_format(name: str, format_name: str, compression: str 
 def test_a_name_that_says_nothing_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="give --format"):
         InputFormat.parse(name)
-    with pytest.raises(InvalidInput, match="unpack the file"):
+    with pytest.raises(InvalidInput, match="decompress the file"):
         InputFormat.parse("a.parquet.gz")
 
 

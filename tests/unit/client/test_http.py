@@ -95,7 +95,7 @@ def _truncated(document: bytes) -> Reply:
         (
             Reply(400, b"{\"error\": \"unexpected inference input 'spans' for model 'moderation'\"}"),
             ServerError,
-            r"^the server is older than an option of this call \(.*'spans'.*\): update the server$",
+            r"^the server is too old for an option of this call \(.*'spans'.*\): update the server$",
         ),
         (Reply(500), ServerError, "told so"),
         (Reply(504), DeadlineExceeded, "a proxy in front of .* timed out"),

@@ -19,7 +19,7 @@ CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(valu
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # numpy and tritonclient carry the tensors; nobody who calls the client needs to know.
 HIDDEN = ("numpy", "tritonclient", "grpc", "httpx", "tenacity")
-UNITS = {"_s": "seconds", "_ms": "ms", "_bytes": "largest"}
+UNITS = {"_s": "seconds", "_ms": "ms", "_bytes": "maximum"}
 
 
 def own_methods(kind: type) -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -56,7 +56,7 @@ def test_a_stream_that_ends_without_its_final_mark_is_incomplete(
 ) -> None:
     pieces: list[str] = []
     server.stream = lambda: (piece(text) for text in sent)
-    with pytest.raises(ServerError, match="ended the stream before the answer's final mark"):
+    with pytest.raises(ServerError, match="ended the stream before the end of the answer"):
         ask(server.url, pieces)
     assert pieces == sent
 

@@ -91,7 +91,7 @@ def test_spans_are_sent_only_where_an_endpoint_is_named() -> None:
     "text", ["localhost:4318", "http://localhost:4318", "ftp://host/v1/traces", "http:///x"]
 )
 def test_an_address_without_a_path_is_no_endpoint_of_traces(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is no URL such as"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a URL such as"):
         trace_url(text)
 
 

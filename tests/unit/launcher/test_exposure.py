@@ -58,7 +58,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         EVERYWHERE, tls=Tls(Path("c"), Path("k"), Path("a"))
     )
     for wrong, reason in (
-        (["--tls-key", "k"], "--tls-certificate and --tls-key go together"),
+        (["--tls-key", "k"], "give --tls-certificate and --tls-key together"),
         (["--tls-client-ca", "a"], "--tls-client-ca needs --tls-certificate"),
         (["--address", "everywhere"], "--address"),
     ):
@@ -76,7 +76,7 @@ def test_usable_files_pass(tls: Tls) -> None:
     [
         ("certificate.pem", r"certificate.pem.*--tls-certificate"),
         ("key.pem", r"key.pem.*--tls-key"),
-        ("ca.pem", r"ca.pem holds no certificates.*--tls-client-ca"),
+        ("ca.pem", r"ca.pem has no certificates.*--tls-client-ca"),
     ],
 )
 def test_a_damaged_file_is_named(tls: Tls, file: str, reason: str) -> None:
