@@ -45,12 +45,11 @@ Result = TypeVar("Result")
 
 
 class AsyncClient:
-    """Asks a Tribunal server for verdicts from asyncio; an asynchronous context manager.
+    """Gets verdicts from a Tribunal server with asyncio; an asynchronous context manager.
 
-    The options, methods and errors are those of `Client`. Any number of tasks of one event loop may
-    call it at once: they share one channel, and those beyond `max_in_flight` wait. Calls of `moderate`
-    that wait anyway are gathered into requests of up to 32 texts. A request that nobody waits for any
-    more is cancelled on the server too. The connection is made by the first call.
+    The options, methods and errors are those of `Client`. All tasks of an event loop can share one client:
+    calls beyond `max_in_flight` wait. Waiting calls of `moderate` are batched into requests of up to 32
+    texts. If all callers of a request cancel, it is also cancelled on the server. The first call connects.
     """
 
     def __init__(
@@ -90,8 +89,8 @@ class AsyncClient:
     ) -> Verdict:
         """Verdict of one text; the options are those of `moderate_batch`.
 
-        It is sent at once while the server is free. Where it has to wait it is sent together with others
-        that wait; each keeps its own deadline and its own error.
+        The call is sent at once while the server is free. Otherwise it waits and is batched with other
+        waiting calls; each keeps its own deadline and its own error.
         """
         encoded = encode_text(text, "text")
         with late_answers(self._url, self._timeout_s):
@@ -130,18 +129,17 @@ class AsyncClient:
         spans: bool = False,
         return_errors: bool = False,
     ) -> list[Verdict] | list[Verdict | TribunalError]:
-        """Verdicts of `texts`, one each, in order, all by one deadline.
+        """Verdicts of `texts`, one each, in order, within one deadline for all.
 
-        judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
-        leaves it to the server's config.
+        judge: ask the LLM `always`, `never`, or `auto` (if the encoders are undecided); None: the server's
+        default.
         explain: False for the LLM's label and score without its reason, which is faster.
         spans: the encoders also read each sentence by itself. The highest score counts, and the verdicts
-        say which sentences cross a threshold. It takes about twice the time of the encoders.
-        return_errors: the error of a text stands in its place. Otherwise the first error fails the call.
+        name the sentences that cross a threshold. This takes about twice the encoders' time.
+        return_errors: return a text's error in place of its verdict. By default the first error is raised.
 
-        Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
-        that the server refuses with InvalidInput is sent again in halves, until only the text that
-        breaks a limit fails.
+        Sends requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. If the server
+        refuses a request with InvalidInput, the client sends its halves, until the invalid text is isolated.
         """
         encoded = encode_each(texts, return_errors=return_errors)
         call = Call(Question(judge, explain, spans), self._new_deadline_s(), return_errors=return_errors)
@@ -150,8 +148,8 @@ class AsyncClient:
     async def stream_judgement(self, text: str) -> AsyncIterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is tried again only before its first piece. Raises ServerError if the stream ends before
-        the answer does.
+        It is retried only before the first piece. Raises ServerError if the stream ends before the answer is
+        complete.
         """
         request = judgement_request(text)
         require_size(request, self._connection.max_message_bytes)
@@ -186,13 +184,13 @@ class AsyncClient:
     ) -> AsyncGenerator[str]:
         """The text of `chunks`, checked while it is generated; docs/guides/stream_guard.md has the details.
 
-        chunks: strings, or what `text` reads a string or None from, such as an LLM SDK's stream.
-        every, overlap: characters after which a text without sentence ends is checked, and those around a
-        cut that are checked together.
-        release: `checked` gives out only what was checked, `immediate` everything until a check is flagged.
+        chunks: strings, or objects from which `text` reads a string or None, such as an LLM SDK's stream.
+        every: characters after which a text without sentence ends is checked.
+        overlap: characters before the unreleased part that a check reads again.
+        release: `checked` releases only checked text, `immediate` everything until a check is flagged.
         judge, final_judge: mode of the LLM for the parts, and for the whole text at the end.
 
-        Raises StreamFlagged if a check is flagged. In the end it closes `chunks`.
+        Raises StreamFlagged if a check is flagged. It closes `chunks` when it ends.
         """
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
@@ -202,11 +200,11 @@ class AsyncClient:
         )
 
     async def is_ready(self) -> bool:
-        """Whether the server gives verdicts now; False, not an error, where it still loads."""
+        """Whether the server gives verdicts now; False, not an error, while it loads."""
         return await self._is_ready(MODERATION, self._new_deadline_s())
 
     async def info(self) -> ServerInfo:
-        """What the server runs, and from which weights."""
+        """The server's models and the source of their weights."""
         deadline_s = self._new_deadline_s()
         names = sorted(await self._call(self._transport.models, deadline_s))
         models = {name: await self._is_ready(name, deadline_s) for name in names}
@@ -215,7 +213,7 @@ class AsyncClient:
 
     @property
     def _transport(self) -> AsyncTransport:
-        # Not before there is an event loop, which the connection belongs to.
+        # The connection belongs to the event loop, so it is opened in the first call.
         if self._opened is None:
             self._opened = open_async_transport(self._address, self._connection)
         return self._opened
@@ -232,13 +230,13 @@ class AsyncClient:
         try:
             return [outcome for outcomes in await asyncio.gather(*tasks) for outcome in outcomes]
         finally:
-            # After a failure or a cancel nothing more is asked.
+            # After a failure or a cancellation, send no more requests.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _outcomes(self, request: Request, call: Call) -> list[Outcome]:
-        """An outcome for each text of `request`; raises the error where `call` does not return it."""
+        """An outcome for each text of `request`; raises errors unless `call` returns them."""
         try:
             inputs = moderation_request(request.texts, call.question)
             return [*read_verdicts(inputs, await self._infer(MODERATION, inputs, VERDICT, call.deadline_s))]
@@ -262,7 +260,7 @@ class AsyncClient:
         return time.monotonic() + self._timeout_s
 
     async def _call(self, call: Callable[[float], Awaitable[Result]], deadline_s: float) -> Result:
-        """Make `call` once a slot is free, and again where the retry policy says so, all by one deadline."""
+        """Make `call` once a slot is free, with retries, within one deadline."""
 
         async def attempt() -> Result:
             async with self._slot_in_flight(deadline_s):

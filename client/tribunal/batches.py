@@ -15,12 +15,12 @@ REQUESTS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Call:
-    """What holds for all texts of one call.
+    """The options of one call, for all its texts.
 
     deadline_s: of the whole call, on the monotonic clock.
     divided_on: errors after which a request is split in halves and retried, so that only the
     faulty texts fail.
-    return_errors: the error of a text stands in its place, and fails no other.
+    return_errors: return a text's error in place of its verdict, without failing the others.
     """
 
     question: Question
@@ -45,18 +45,18 @@ class Request:
         )
 
     def failed(self, error: TribunalError, call: Call) -> list[Outcome]:
-        """The outcomes where all of it failed; raises the error where the call does not return it."""
+        """`error` as the outcome of every text; raises it unless the call returns errors."""
         if call.return_errors:
             return [error] * len(self.texts)
         if isinstance(error, InvalidInput) and len(self.texts) == 1:
-            # The server counts the texts of a request, and the caller those of the call.
+            # The server numbers the texts of the request, the caller those of the call.
             message = str(error).replace(f"{TEXT}[0]", f"{TEXT}[{self.first}]")
             raise InvalidInput(message) from error
         raise error
 
 
 def encode_each(texts: Sequence[str], *, return_errors: bool) -> list[bytes | InvalidInput]:
-    """Each text in UTF-8; raises InvalidInput for one that is none, or gives it in the text's place."""
+    """Each text in UTF-8; for an invalid one raises InvalidInput, or returns it in the text's place."""
     if isinstance(texts, str):
         raise InvalidInput("texts is a single string; give a list of strings, or use moderate()")
     encoded: list[bytes | InvalidInput] = []
@@ -80,13 +80,13 @@ def requests_of(encoded: Sequence[bytes | InvalidInput]) -> list[Request]:
 
 
 def merged(encoded: Sequence[bytes | InvalidInput], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """`outcomes` of the texts that were sent, and between them the errors of those that were not."""
+    """`outcomes` of the sent texts, merged with the errors of the texts that were not sent."""
     remaining = iter(outcomes)
     return [next(remaining) if isinstance(text, bytes) else text for text in encoded]
 
 
 def only_verdict(outcome: Outcome) -> Verdict:
-    """The verdict; raises the error where it is one."""
+    """The verdict, or raises the error."""
     if isinstance(outcome, TribunalError):
         raise outcome
     return outcome

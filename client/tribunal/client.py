@@ -55,7 +55,7 @@ Result = TypeVar("Result")
 
 
 class Client:
-    """Asks a Tribunal server for verdicts; a context manager, which threads may share.
+    """Gets verdicts from a Tribunal server; a thread-safe context manager.
 
     url: `host:port` or `grpcs://host:port` for gRPC, `http://host:port` or `https://host:port` for HTTP.
     timeout_s: deadline of each call in seconds, including queueing and retries.
@@ -136,16 +136,15 @@ class Client:
     ) -> list[Verdict] | list[Verdict | TribunalError]:
         """Verdicts of `texts`, one each, in order, within one deadline for all.
 
-        judge: ask the LLM `always`, `never`, or `auto` (where the encoders are undecided); None
-        leaves it to the server's config.
+        judge: ask the LLM `always`, `never`, or `auto` (if the encoders are undecided); None: the server's
+        default.
         explain: False for the LLM's label and score without its reason, which is faster.
         spans: the encoders also read each sentence by itself. The highest score counts, and the verdicts
-        say which sentences cross a threshold. It takes about twice the time of the encoders.
+        name the sentences that cross a threshold. This takes about twice the encoders' time.
         return_errors: return a text's error in place of its verdict. By default the first error is raised.
 
-        Sent as requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. A request
-        that the server refuses with InvalidInput is sent again in halves, until only the text that
-        breaks a limit fails.
+        Sends requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. If the server
+        refuses a request with InvalidInput, the client sends its halves, until the invalid text is isolated.
         """
         encoded = encode_each(texts, return_errors=return_errors)
         call = Call(Question(judge, explain, spans), self._new_deadline_s(), return_errors=return_errors)
@@ -154,8 +153,8 @@ class Client:
     def stream_judgement(self, text: str) -> Iterator[str]:
         """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
 
-        It is retried only before the first piece. Raises ServerError if the stream ends before
-        the answer does.
+        It is retried only before the first piece. Raises ServerError if the stream ends before the answer is
+        complete.
         """
         request = judgement_request(text)
         require_size(request, self._connection.max_message_bytes)
@@ -184,13 +183,13 @@ class Client:
     ) -> Generator[str]:
         """The text of `chunks`, checked while it is generated; docs/guides/stream_guard.md has the details.
 
-        chunks: strings, or what `text` reads a string or None from, such as an LLM SDK's stream.
-        every, overlap: characters after which a text without sentence ends is checked, and those around a
-        cut that are checked together.
-        release: `checked` gives out only what was checked, `immediate` everything until a check is flagged.
+        chunks: strings, or objects from which `text` reads a string or None, such as an LLM SDK's stream.
+        every: characters after which a text without sentence ends is checked.
+        overlap: characters before the unreleased part that a check reads again.
+        release: `checked` releases only checked text, `immediate` everything until a check is flagged.
         judge, final_judge: mode of the LLM for the parts, and for the whole text at the end.
 
-        Raises StreamFlagged if a check is flagged. In the end it closes `chunks`.
+        Raises StreamFlagged if a check is flagged. It closes `chunks` when it ends.
         """
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
@@ -200,11 +199,11 @@ class Client:
         )
 
     def is_ready(self) -> bool:
-        """Whether the server gives verdicts now; False, not an error, where it still loads."""
+        """Whether the server gives verdicts now; False, not an error, while it loads."""
         return self._is_ready(MODERATION, self._new_deadline_s())
 
     def info(self) -> ServerInfo:
-        """What the server runs, and from which weights."""
+        """The server's models and the source of their weights."""
         deadline_s = self._new_deadline_s()
         names = sorted(self._call(self._transport.models, deadline_s))
         models = {name: self._is_ready(name, deadline_s) for name in names}
@@ -220,11 +219,11 @@ class Client:
             answered = pool.map(lambda request: self._outcomes(request, call), requests)
             return [outcome for outcomes in answered for outcome in outcomes]
         finally:
-            # After a failure or Ctrl-C nothing more is asked.
+            # After a failure or Ctrl-C, send no more requests.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _outcomes(self, request: Request, call: Call) -> list[Outcome]:
-        """An outcome for each text of `request`; raises the error where `call` does not return it."""
+        """An outcome for each text of `request`; raises errors unless `call` returns them."""
         try:
             inputs = moderation_request(request.texts, call.question)
             return [*read_verdicts(inputs, self._infer(MODERATION, inputs, VERDICT, call.deadline_s))]
@@ -248,7 +247,7 @@ class Client:
         return time.monotonic() + self._timeout_s
 
     def _call(self, call: Callable[[float], Result], deadline_s: float) -> Result:
-        """Make `call` once a slot is free, and again where the retry policy says so, all by one deadline."""
+        """Make `call` once a slot is free, with retries, within one deadline."""
 
         def attempt() -> Result:
             with self._slot_in_flight(deadline_s):

@@ -1,14 +1,14 @@
-"""What a client and its server agree on: the models, their tensors, the words and the size of a request."""
+"""The contract of client and server: models, tensors, values and the size of a request."""
 
 from typing import Literal
 
-# When the judge is asked; `auto` asks it where the encoders are undecided.
+# When the judge is asked; `auto` asks it if the encoders are undecided.
 JudgeMode = Literal["always", "auto", "never"]
-# What became of the question to the judge.
+# The outcome of asking the judge.
 ToxicityStatus = Literal["answered", "skipped", "unavailable", "unparsed"]
 ToxicityLabel = Literal["toxic", "non-toxic"]
 
-# Every Tribunal server takes at least this many texts in one request.
+# Every Tribunal server accepts at least this many texts in one request.
 MAX_BATCH_SIZE = 32
 
 # The ensemble that gives verdicts.
@@ -24,5 +24,5 @@ JUDGE = "judge"
 STREAM = "stream"
 JUDGEMENT = "text_output"
 
-# The model that says which weights the server runs; its tensor has its name.
+# The model that tells which weights the server runs; its tensor has the same name.
 MANIFEST = "manifest"

@@ -1,4 +1,4 @@
-"""The deadline of a call, on the monotonic clock, and the error of one that has passed."""
+"""The deadline of a call, on the monotonic clock, and the error if it has passed."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tribunal.errors import DeadlineExceeded
 
 
 def remaining_s(deadline_s: float) -> float:
-    """Seconds until `deadline_s` of the monotonic clock, and a millisecond where it is over."""
+    """Seconds until `deadline_s` of the monotonic clock; a millisecond if it has passed."""
     return max(deadline_s - time.monotonic(), 0.001)
 
 

@@ -10,15 +10,15 @@ from tribunal.wire import tls_context
 
 LONGEST_S = 2.0
 DEFAULT_PORTS = {False: 80, True: 443}
-# A server of HTTP answers it, and one of gRPC says its SETTINGS whatever it is sent.
+# An HTTP server answers it; a gRPC server sends its SETTINGS frame in any case.
 GREETING = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 ANSWER_BYTES = 9
-# Of a frame of HTTP/2 the fourth byte is its type.
+# The fourth byte of an HTTP/2 frame is its type.
 FRAME_TYPE, SETTINGS = 3, 4
 
 
 def connection_fault(address: Address, connection: Connection, timeout_s: float) -> str | None:
-    """What is wrong between this client and the server at `address`, and what to do, in one sentence.
+    """The fault in the connection to the server at `address`, and what to do, in one sentence.
 
     None if nothing listens there, if the server works, or after `timeout_s`.
     """
@@ -36,7 +36,7 @@ def _fault_with_tls(address: Address, connection: Connection, deadline_s: float)
     context.set_alpn_protocols(["http/1.1"] if address.is_http else ["h2"])
     try:
         with _connected(address, deadline_s) as plain, _secured(plain, context, address) as secure:
-            # A server speaks of the client's certificate after the handshake.
+            # A server rejects the client's certificate after the handshake.
             answer = _answer(secure)
     except ssl.SSLCertVerificationError as error:
         return (
@@ -65,7 +65,7 @@ def _fault_without_tls(address: Address, deadline_s: float) -> str | None:
 
 
 def _fault_of_protocol(answer: bytes, address: Address) -> str | None:
-    """What the first bytes of a server say of its protocol, where it is not the one of `address`."""
+    """The fault if the first bytes of a server show another protocol than that of `address`."""
     if not address.is_http and answer.startswith(b"HTTP/1"):
         return f"{address.url} speaks HTTP, not gRPC: give http:// or https://, or the port of gRPC"
     if address.is_http and answer[FRAME_TYPE : FRAME_TYPE + 1] == bytes([SETTINGS]):
@@ -81,7 +81,7 @@ def _speaks_tls(address: Address, deadline_s: float) -> bool:
         with _connected(address, deadline_s) as plain, _secured(plain, context, address):
             return True
     except ssl.SSLError as error:
-        # A server that wants a client certificate says so in an alert.
+        # A server that requires a client certificate sends an alert.
         return "ALERT" in (error.reason or "")
 
 
@@ -97,7 +97,7 @@ def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address) ->
 
 
 def _plain_answer(address: Address, deadline_s: float) -> bytes:
-    """What a server without TLS answers, and nothing if it ends the connection."""
+    """The answer of a server without TLS; empty if it closes the connection."""
     with _connected(address, deadline_s) as plain:
         try:
             return _answer(plain)
@@ -106,6 +106,6 @@ def _plain_answer(address: Address, deadline_s: float) -> bytes:
 
 
 def _answer(connected: socket.socket) -> bytes:
-    """The first bytes that the server answers with, none where it closes; raises TimeoutError."""
+    """The first bytes of the server's answer; empty if it closes. Raises TimeoutError."""
     connected.sendall(GREETING)
     return connected.recv(ANSWER_BYTES)

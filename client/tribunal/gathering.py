@@ -13,7 +13,7 @@ from tribunal.errors import InvalidInput, ServerError
 from tribunal.messages import Question
 from tribunal.verdict import Verdict
 
-# So many requests of single texts keep the encoders of a server busy; further texts wait and are gathered.
+# So many requests with single texts keep a server's encoders busy; further texts wait and are batched.
 REQUESTS_AT_ENCODERS = 4
 
 
@@ -33,22 +33,22 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Gathered:
-    """Callers whose texts are in one request."""
+    """The callers of one request."""
 
     callers: Sequence[_Waiting]
     task: "asyncio.Task[None] | None" = None
 
     def cancel_if_left(self) -> None:
-        """Cancel the request when no caller waits for it any more."""
+        """Cancel the request if all its callers have cancelled."""
         if self.task is not None and all(caller.outcome.done() for caller in self.callers):
             self.task.cancel()
 
 
 @dataclass(eq=False)
 class _Queue:
-    """The callers of one question.
+    """The callers with the same options.
 
-    asks_judge: whether an answer showed that the server asks the LLM; None before the first answer.
+    asks_judge: whether the server asks the LLM, as its answers show; None before the first answer.
     """
 
     question: Question
@@ -57,10 +57,10 @@ class _Queue:
     asks_judge: bool | None = None
 
     def most_in_flight(self, max_in_flight: int) -> int:
-        """The most requests in flight.
+        """The maximum of requests in flight.
 
-        A text that waits for the LLM must not hold up those of its request, so such texts are gathered
-        only beyond `max_in_flight`.
+        A text that waits for the LLM would delay the others of its request, so such texts are batched only
+        beyond `max_in_flight`.
         """
         only_encoders = self.question.judge == "never" or (
             self.question.judge is None and self.asks_judge is False
@@ -75,9 +75,9 @@ class _Queue:
 
 
 class Gatherer:
-    """Single texts of one client, gathered by what is asked of them.
+    """Batches single texts of one client that have the same options.
 
-    ask: gives an outcome for each text of a request, and raises no TribunalError.
+    ask: returns an outcome for each text of a request, and raises no TribunalError.
     max_in_flight: of the connection.
     """
 
@@ -89,7 +89,7 @@ class Gatherer:
     async def verdict(self, text: bytes, question: Question, deadline_s: float) -> Verdict:
         """Verdict of `text`; raises TribunalErrors, and TimeoutError after `deadline_s`.
 
-        A caller that is cancelled leaves the others of its request alone.
+        Cancelling a caller does not affect the others of its request.
         """
         queue = self._queues.setdefault(question, _Queue(question))
         caller = _Waiting(text, deadline_s, asyncio.get_running_loop().create_future())
@@ -104,7 +104,7 @@ class Gatherer:
                 caller.request.cancel_if_left()
 
     def _send(self, queue: _Queue) -> None:
-        """Send what waits, as far as requests may be under way."""
+        """Send waiting texts, within the limit of requests in flight."""
         while queue.in_flight < queue.most_in_flight(self._max_in_flight):
             callers = self._next_callers(queue)
             if not callers:
@@ -117,7 +117,7 @@ class Gatherer:
             gathered.task = asyncio.create_task(answering, context=callers[0].context)
 
     def _next_callers(self, queue: _Queue) -> list[_Waiting]:
-        """The callers of the next request: those who still wait, as many as go into one."""
+        """The callers of the next request: those that still wait, up to the size of a request."""
         callers: list[_Waiting] = []
         while queue.waiting and len(callers) < MAX_BATCH_SIZE:
             caller = queue.waiting.popleft()
@@ -128,7 +128,7 @@ class Gatherer:
     async def _answer(self, queue: _Queue, callers: Sequence[_Waiting]) -> None:
         """Ask about the callers' texts, and give each its outcome."""
         try:
-            # One caller's text may fail the whole request.
+            # One invalid text may fail the whole request.
             call = Call(
                 queue.question,
                 max(caller.deadline_s for caller in callers),

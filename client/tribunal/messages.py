@@ -1,4 +1,4 @@
-"""What is sent to each model and what its answer means: pure functions, shared by both clients."""
+"""Builds the inputs of each model and reads its outputs: pure functions, shared by both clients."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a text.
+    """The options of a text.
 
-    judge: when to ask the LLM; None leaves it to the server. explain: with the LLM's reason.
+    judge: when to ask the LLM; None: the server's default. explain: ask for the LLM's reason.
     spans: whether the encoders also read each sentence by itself.
     """
 
@@ -34,7 +34,7 @@ class Question:
 
 
 def encode_text(text: object, name: str) -> bytes:
-    """`text` in UTF-8; raises InvalidInput, which calls it `name`, for no string or a lone surrogate."""
+    """`text` in UTF-8; raises InvalidInput, which names `name`, unless it is a valid Unicode string."""
     if not isinstance(text, str):
         raise InvalidInput(f"{name} is a {type(text).__name__}, not a string")
     try:
@@ -46,8 +46,7 @@ def encode_text(text: object, name: str) -> bytes:
 def moderation_request(texts: Sequence[bytes], question: Question) -> Tensors:
     """Inputs of `moderation` for `texts` in UTF-8, at most MAX_BATCH_SIZE.
 
-    text BYTES, explain BOOL, judge BYTES unless it is None, and spans BOOL where they are asked for, all
-    [batch, 1].
+    text BYTES, explain BOOL, judge BYTES unless it is None, and spans BOOL if requested, all [batch, 1].
     """
     batch = len(texts)
     inputs = {TEXT: _column(texts, "object"), EXPLAIN: _column([question.explain] * batch, "bool")}
@@ -90,7 +89,7 @@ def read_server_info(triton_version: str, models: dict[str, bool], documents: Te
 
 
 def require_size(inputs: Tensors, max_message_bytes: int) -> None:
-    """Raise InvalidInput if the values of `inputs` alone have more than `max_message_bytes`."""
+    """Raise InvalidInput if the values of `inputs` exceed `max_message_bytes`."""
     # Each value of BYTES is sent with its length in 4 bytes.
     size_bytes = sum(
         sum(4 + len(value) for value in values.flat) if values.dtype.hasobject else values.nbytes

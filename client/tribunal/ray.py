@@ -35,20 +35,20 @@ class Moderate:
 
     For `map_batches(Moderate, fn_constructor_kwargs={"url": ...}, batch_format="pyarrow",
     compute=ray.data.ActorPoolStrategy(size=...))`. The columns are those that `tribunal scan` writes to
-    Parquet. A text that the server refuses, or that is no string, has its error in its row and fails no
-    other.
+    Parquet. If the server refuses a text, or it is not a string, its row has the error; other rows are not
+    affected.
 
-    url: address of a server, or of several with the same weights, which take turns. While one is away
+    url: address of a server, or of several with the same weights, which take turns. If one is unavailable,
     the others take its rows.
     text_column: name of the column of the texts.
     judge, explain, spans: as of `Client.moderate_batch`.
-    requests_in_flight: of each actor, 32 texts in each.
+    requests_in_flight: requests of each actor, with 32 texts each.
     wait_s: seconds that rows wait while no server gives verdicts; then ServerUnavailable fails the task.
     timeout_s: deadline of a request in seconds.
     connection: TLS, headers, compression, retries and limits.
 
-    Raises InvalidInput if the table has no such column, or already has one of the names that are
-    added, and where servers have different weights; AccessDenied.
+    Raises InvalidInput if the table lacks the text column or already has `verdict` or `error`, or if servers
+    have different weights; AccessDenied.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Moderate:
         urls = [url] if isinstance(url, str) else list(url)
         if not urls:
             raise InvalidInput("url names no server")
-        # One more than the requests, to see whether a server is back while others still wait for it.
+        # One more than the requests, to probe an unavailable server while they wait for it.
         limited = replace(connection or Connection(), max_in_flight=requests_in_flight + 1)
         clients = [Client(one, timeout_s=timeout_s, connection=limited) for one in urls]
-        # The waiting is `_complete`'s, for another server may be there.
+        # `_complete` waits instead, because another server may be available.
         self._askers = [Asker(client, judge, explain, wait_s=0.0, spans=spans) for client in clients]
         self._wait_s = wait_s
         self._weights: Mapping[str, Weights] | None = None
@@ -96,7 +96,7 @@ class Moderate:
 
     @cached_property
     def _schema(self) -> "pyarrow.Schema":
-        """Of the columns that are added, the same for all batches, also those without any verdict."""
+        """The schema of the added columns, the same for all batches, also those without any verdict."""
         import pyarrow
 
         (record,) = self._complete([Record({}, text=ANY_TEXT)])
@@ -107,9 +107,9 @@ class Moderate:
         return pyarrow.schema({name: pyarrow.array([value]).type for name, value in filled.items()})
 
     def _complete(self, records: Sequence[Record]) -> list[Record]:
-        """`records` with their outcomes, from the server whose turn it is, or the next one that is there.
+        """`records` with their outcomes, from the next available server.
 
-        Raises ServerUnavailable if all are away for `wait_s`.
+        Raises ServerUnavailable if no server is available for `wait_s`.
         """
         deadline_s = time.monotonic() + self._wait_s
         turn = next(self._turns)
@@ -121,14 +121,14 @@ class Moderate:
                     return asker.complete(records)
                 except ServerUnavailable as error:
                     failure = error
-                    # It may come back with others.
+                    # It may restart with other weights.
                     asker.weights = None
             if time.monotonic() > deadline_s:
                 raise failure
             time.sleep(POLL_INTERVAL_S)
 
     def _require_same_weights(self, asker: Asker) -> None:
-        """Raise InvalidInput if the server has other weights than those before it, ServerUnavailable."""
+        """Raise InvalidInput if the server's weights differ from the other servers'; ServerUnavailable."""
         if (weights := asker.weights) is None:
             asker.wait_until_ready()
             weights = asker.weights

@@ -1,4 +1,4 @@
-"""Says which calls are sent again, and after which pause."""
+"""Which calls are retried, and after which back-off."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ LONGEST_PAUSE_S = 5.0
 
 
 def retry_policy(retries: int, timeout_s: float) -> dict[str, Any]:
-    """Options of tenacity's Retrying: only what is safe to send again, and never past the deadline.
+    """Options of tenacity's Retrying: retry only what is safe to repeat, and never past the deadline.
 
-    The pause is random and grows, and is at least as long as the server asks for.
+    The back-off is random, grows, and is at least the server's `Retry-After`.
     """
     back_off_s = tenacity.wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
 

@@ -1,4 +1,4 @@
-"""Asks a running server about every text."""
+"""Gets a running server's verdict of every text."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ TEXTS_PER_REQUEST = 8
 
 @dataclass(frozen=True)
 class Refused:
-    """A text that the server takes in no circumstances, such as one that is too long.
+    """A text that the server refuses, for example because it is too long.
 
     row: its number in the data, counted from 1.
     """
@@ -33,12 +33,12 @@ def ask(
     concurrency: int,
     on_answers: Callable[[int], None] = lambda _texts: None,
 ) -> tuple[list[Verdict | None], list[Refused]]:
-    """Verdicts of `texts` in order, None for each of those that the server refuses.
+    """Verdicts of `texts` in order, None for a refused text; and the refused texts.
 
     For `toxicity` the judge is always asked, without its reason; for the encoders never.
     concurrency: requests of up to 8 texts in flight.
     on_answers: called with the number of texts that were answered.
-    Raises TribunalError if the server fails: half an evaluation is none.
+    Raises TribunalError if the server fails, because a partial evaluation is useless.
     """
     judge: JudgeMode = "always" if target is Target.toxicity else "never"
 
@@ -59,7 +59,7 @@ def ask(
                     verdicts.append(only_verdict(outcome))
             on_answers(len(answered))
     finally:
-        # After a failure or Ctrl-C nothing more is asked.
+        # After a failure or Ctrl-C, send no more requests.
         pool.shutdown(wait=False, cancel_futures=True)
     if target is Target.toxicity and not any(
         verdict and verdict.toxicity.score is not None for verdict in verdicts

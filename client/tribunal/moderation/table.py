@@ -20,9 +20,9 @@ INDENT = 4
 
 
 class VerdictTable:
-    """Prints a row for each text, and under it in lines of their own what has no bound.
+    """Prints a row for each text, and below it the parts of unlimited length.
 
-    The columns have fixed widths, so that rows that come later stand under the first ones.
+    The columns have fixed widths, so that later rows align with the first ones.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class VerdictTable:
             self._print_indented(line, INDENT)
 
     def add_spans(self, text: str, spans: Sequence[Span]) -> None:
-        """Print each sentence of `spans`, and under it what crosses a threshold."""
+        """Print each sentence of `spans`, and below it the scores that cross a threshold."""
         for span in spans:
             self._print_indented(f"sentence: {one_line(text[span.start : span.end])}", INDENT)
             for line in _categories(span.categories):
@@ -80,16 +80,16 @@ def _judge_cell(toxicity: Toxicity) -> str:
 
 
 def _categories(categories: Categories) -> list[str]:
-    """A line of the flagged categories with their scores, where there are some."""
+    """A line with the flagged categories and their scores, if there are any."""
     named = [f"{one_line(name)} {categories.scores[name]:.2f}" for name in categories.flagged]
     return [f"categories: {', '.join(named)}"] if named else []
 
 
 def _details(verdict: Verdict) -> list[str]:
-    """What stands under the row, a line each."""
+    """The lines below the row."""
     lines = _categories(verdict.categories)
     if verdict.toxicity.reason:
         lines.append(f"reason: {one_line(verdict.toxicity.reason)}")
     if verdict.truncated:
-        lines.append("[yellow]The encoders have not read the end of the text.[/yellow]")
+        lines.append("[yellow]The encoders did not read the end of the text.[/yellow]")
     return lines

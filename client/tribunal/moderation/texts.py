@@ -1,4 +1,4 @@
-"""The texts of standard input, a line each, as soon as they come."""
+"""The texts of standard input, one per line, as soon as they arrive."""
 
 import codecs
 import os
@@ -15,15 +15,15 @@ PROMPT = "Type a text and press Enter for its verdict; Ctrl-D ends."
 
 
 def batches_of(texts: Sequence[str]) -> Iterator[list[str]]:
-    """`texts` in order, as many together as go into one request."""
+    """`texts` in order, in batches of the size of a request."""
     for start in range(0, len(texts), MAX_BATCH_SIZE):
         yield list(texts[start : start + MAX_BATCH_SIZE])
 
 
 def batches_of_standard_input() -> Iterator[list[str]]:
-    """The lines that have come, and then those that come while these are asked about.
+    """The lines that have arrived, then those that arrive while the server answers, and so on.
 
-    Where a person types them, says so first. Raises InvalidInput if they are not UTF-8.
+    Prints a prompt if standard input is a terminal. Raises InvalidInput if the lines are not UTF-8.
     """
     if sys.stdin.isatty():
         typer.echo(PROMPT, err=True)

@@ -1,4 +1,4 @@
-"""Asks for the verdicts of many records at a time and gives them in order; an absent server is waited for."""
+"""Gets the verdicts of many records concurrently, in order; waits if the server is unavailable."""
 
 import queue
 import threading
@@ -15,23 +15,23 @@ from tribunal.scan.records import Record
 from tribunal.server_info import Weights
 from tribunal.verdict import Verdict
 
-# A text is given up when so many requests for it alone have failed, each at a server that was ready.
+# A text fails after so many failed requests for it alone, each to a ready server.
 ASKS = 3
 POLL_INTERVAL_S = 0.5
-# Batches that may be done before the one whose turn it is, for each one in flight.
+# Completed batches, per batch in flight, that may wait for an earlier batch.
 AHEAD = 4
-# Its verdict tells what the server knows.
+# Its verdict shows which categories and options the server has.
 ANY_TEXT = "The bread is fresh."
 
 
 @dataclass
 class Asker:
-    """Asks one server, by several threads.
+    """Sends requests to one server from several threads.
 
-    wait_s: how long a server that is away is waited for before ServerUnavailable is raised.
-    spans: whether the sentences of each text are read too.
-    weights: of the server; one that comes back with others raises InvalidInput.
-    on_wait: called with True when the waiting begins and with False when it is over.
+    wait_s: seconds to wait for an unavailable server before ServerUnavailable is raised.
+    spans: whether the encoders also read each sentence by itself.
+    weights: of the server; InvalidInput is raised if it restarts with others.
+    on_wait: called with True when the wait begins and with False when it ends.
     stopping: set to give up at once.
     """
 
@@ -52,7 +52,7 @@ class Asker:
     def wait_until_ready(self) -> None:
         """Return when the server gives verdicts and its weights are known.
 
-        Raises ServerUnavailable after `wait_s`, and InvalidInput where it came back with other weights.
+        Raises ServerUnavailable after `wait_s`, and InvalidInput if it restarted with other weights.
         """
         deadline_s = time.monotonic() + self.wait_s
         is_waiting = False
@@ -63,7 +63,7 @@ class Asker:
                         if is_waiting or self.weights is None:
                             self._note_weights()
                         return
-                    problem = "the server is up and gives no verdicts yet"
+                    problem = "the server runs but gives no verdicts yet"
                 except (ServerUnavailable, DeadlineExceeded, ServerError) as error:
                     problem = str(error)
                 if time.monotonic() > deadline_s:
@@ -78,7 +78,7 @@ class Asker:
                 self.on_wait(False)
 
     def require_answer(self) -> None:
-        """Raise the error that each record would get from a server that does not know what is asked of it."""
+        """Raise the error that each record would get from a server that lacks a requested option."""
         (answer,) = self._ask([ANY_TEXT])
         if isinstance(answer, TribunalError):
             raise answer
@@ -93,7 +93,7 @@ class Asker:
         self.weights = weights
 
     def _ask(self, texts: Sequence[str]) -> list[Verdict | TribunalError]:
-        """A verdict or an error for each text; what fails together is asked in halves."""
+        """A verdict or an error for each text; a failed request is split in halves."""
         if not texts:
             return []
         asks = 0
@@ -112,7 +112,7 @@ class Asker:
                 if len(texts) > 1 or asks == ASKS:
                     break
             except ServerUnavailable:
-                # The server may say that it is ready and still turn every request away.
+                # The server may report ready and still refuse every request.
                 unavailable_since_s = unavailable_since_s or time.monotonic()
                 if time.monotonic() > unavailable_since_s + self.wait_s:
                     raise
@@ -125,7 +125,7 @@ class Asker:
 
 
 def _raise_unless_refused(outcomes: Sequence[Verdict | TribunalError]) -> None:
-    """Raise the first error that is not about its text, for the server may get over it."""
+    """Raise the first error that is not about its text, because the server may recover."""
     for outcome in outcomes:
         if isinstance(outcome, TribunalError) and not isinstance(outcome, InvalidInput):
             raise outcome
