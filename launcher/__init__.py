@@ -1,4 +1,4 @@
-"""Runs a real tritonserver: finds it, fits the configs to this host, supervises it, stops it."""
+"""Runs a real tritonserver: finds it, adapts the configs to this host, supervises it, stops it."""
 
 
 class StartError(RuntimeError):
@@ -6,4 +6,4 @@ class StartError(RuntimeError):
 
 
 class CrashError(StartError):
-    """tritonserver was ended by a signal while it started; it may start the next time."""
+    """A signal ended tritonserver during its start; the next start may succeed."""

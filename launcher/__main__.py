@@ -27,7 +27,7 @@ console = Console(stderr=True, highlight=False)
 def main() -> int:
     """Serve until SIGINT, SIGTERM or the end of the command; returns the exit status."""
     arguments = parse_arguments()
-    # A shell starts background jobs with SIGINT ignored, and Python then leaves it so.
+    # A shell starts background jobs with SIGINT ignored, and Python keeps that.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _interrupt)
     try:
@@ -41,10 +41,10 @@ def main() -> int:
 
 
 def keep_serving(server: TritonServer, command: list[str]) -> int:
-    """Serve, and start tritonserver again when it dies; returns the exit status.
+    """Serve, and restart tritonserver when it dies; returns the exit status.
 
-    Triton 24.10 has crashed in its gRPC streams, and while it loaded. Raises StartError if the first
-    start fails.
+    Triton 24.10 has crashed in its gRPC streams and during its start. Raises StartError if the first start
+    fails.
     """
     restarts = Restarts()
     while True:
@@ -70,7 +70,7 @@ def keep_serving(server: TritonServer, command: list[str]) -> int:
 
 @contextlib.contextmanager
 def started(server: TritonServer) -> Iterator[None]:
-    """The server while it runs, once its banner was printed."""
+    """Start the server, print its banner, and stop it at the end of the block."""
     started_s = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("Loading the models:"), TimeElapsedColumn())
     loading = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -89,7 +89,7 @@ def run(server: TritonServer, command: list[str]) -> int:
 
 
 def print_banner(server: TritonServer, start_s: float) -> None:
-    """Say what is served, where, and from which weights."""
+    """Print the addresses, the models and the source of their weights."""
     manifest = json.loads((server.repository / MANIFEST).read_text("utf-8"))
     console.print(f"[green]Ready[/green] after {start_s:.1f} s: {server.repository}", soft_wrap=True)
     for name, weights in manifest["models"].items():

@@ -1,4 +1,4 @@
-"""What a server is started with."""
+"""The options of a server."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,25 +11,26 @@ from launcher.host.devices import available_cores
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How one tritonserver is to run.
+    """The options of one tritonserver.
 
     repository: a model repository that the export has filled; its files are verified.
-    exposure: where it listens, on loopback only unless it says otherwise.
-    log_file: receives Triton's own log; replaced at the first start. None: it goes to standard error.
-    work_folder: receives what is made for this host; None: `repository` and the system's folder do.
+    exposure: addresses and TLS; by default only loopback.
+    log_file: receives Triton's own log; replaced at the first start. None: standard error.
+    work_folder: receives the configs and packed weights of this host; None: the repository and the system's
+    temporary folder do.
     manifest_sha256: checksum that the repository's manifest must have.
-    verify: `full` hashes every exported file at each start; `quick` hashes at later starts only what changed
-    in size or modification time.
-    start_timeout_s: how long the models may take to load.
-    judge: False leaves the LLM out, whose verdicts are then `unavailable` or `skipped`.
-    config: `auto` fits the configs to a CPU and takes the tracked ones on a GPU; `tracked` takes them
-    anywhere; another name takes `configs/<config>.pbtxt` of each model that has one.
-    instances: how many of each encoder, with one thread each; by default as many as cores.
+    verify: `full` hashes every exported file at each start; at later starts, `quick` hashes only files with a
+    changed size or modification time.
+    start_timeout_s: maximum time for loading the models.
+    judge: False serves no LLM; the default mode is then `never`.
+    config: `auto` adapts the configs to a CPU and uses the tracked ones on a GPU; `tracked` always uses the
+    tracked ones; another name uses `configs/<config>.pbtxt` of each model that has one.
+    instances: number of single-threaded instances of each encoder; by default one per core.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
     trace_url: OTLP/HTTP endpoint of the spans, such as `http://host:4318/v1/traces`; None: no traces.
-    triton: folder of a tritonserver that is laid out as in NVIDIA's images; None: /opt/tritonserver where
-    it exists, else the one in the nvidia-pytriton wheel.
-    trace_rate: every how many requests one is traced.
+    triton: folder of a tritonserver that is laid out as in NVIDIA's images; None: /opt/tritonserver if it
+    exists, otherwise the nvidia-pytriton wheel.
+    trace_rate: trace every Nth request.
     """
 
     repository: Path

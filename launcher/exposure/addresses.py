@@ -1,6 +1,6 @@
 """The addresses that a server listens on.
 
-Triton speaks TLS over gRPC alone, so beyond loopback only gRPC with TLS is open by default.
+Triton supports TLS only for gRPC, so by default only gRPC with TLS is open beyond loopback.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 class Exposure:
     """Where a server listens.
 
-    address: of gRPC; of HTTP and the metrics too where it is a loopback address, or with `everything`.
+    address: of gRPC; also of HTTP and the metrics if it is a loopback address, or with `everything`.
     everything: open endpoints without TLS at this address, because a proxy or network protects it.
 
     Raises StartError for an address beyond loopback with neither TLS nor `everything`.

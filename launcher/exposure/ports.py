@@ -19,7 +19,7 @@ class Ports:
 
 
 def require_free(ports: Ports, exposure: Exposure = ON_LOOPBACK) -> None:
-    """Raise StartError that names each endpoint which something else listens on, or nothing can."""
+    """Raise StartError that names each endpoint whose port is in use or cannot be opened."""
     taken = []
     for name, port in vars(ports).items():
         address = exposure.listens_on(name)
@@ -45,7 +45,7 @@ def listening(ports: Ports, exposure: Exposure = ON_LOOPBACK) -> bool:
 
 
 def free_ports() -> Ports:
-    """Three ports that nothing listens on now."""
+    """Three ports that are free now."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(3)]
         for probe in probes:

@@ -1,4 +1,4 @@
-"""TLS of the gRPC endpoint, the only one for which Triton speaks it."""
+"""TLS of the gRPC endpoint, the only endpoint for which Triton supports it."""
 
 import ssl
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from launcher import StartError
 class Tls:
     """PEM files of the gRPC endpoint's TLS.
 
-    client_ca: callers need a certificate that it signed; None asks them for none.
+    client_ca: callers need a certificate signed by it; None: no client certificate is required.
     """
 
     certificate: Path
@@ -19,7 +19,7 @@ class Tls:
     client_ca: Path | None = None
 
     def require_usable(self) -> None:
-        """Raise StartError if a file cannot be read, is no PEM, or the key is of another certificate."""
+        """Raise StartError if a file is unreadable or not PEM, or the key belongs to another certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.certificate, self.key)

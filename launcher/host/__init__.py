@@ -1,1 +1,1 @@
-"""What is made for this host: configs, packed weights, links to a read-only repository."""
+"""Adapts a repository to this host: configs, packed weights, links to a read-only repository."""

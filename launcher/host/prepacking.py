@@ -1,7 +1,7 @@
 """Prepacks an encoder's weights for this processor into a file that all its instances map.
 
-ONNX Runtime otherwise packs the weights of matrix products again in each process, beside a copy of
-the file: two instances then hold four times the weights, and start later.
+By default ONNX Runtime packs the weights of matrix products in each process, in addition to a copy of the
+file: two instances then hold four times the weights, and start later.
 https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
 """
 
@@ -17,7 +17,7 @@ from launcher.host.files import PACKED_FOR, PACKED_MODEL, PACKED_WEIGHTS
 from launcher.repository.manifest import sha256
 
 SMALLEST_SHARED_BYTES = 1024
-# On a CPU the joined operator is the slower one.
+# On a CPU the fused operator is slower.
 NORMS_APART = ("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
 
 
@@ -28,9 +28,9 @@ def prepack_encoders(repository: Path) -> None:
 
 
 def prepack(model: Path) -> None:
-    """Write PACKED_MODEL and PACKED_WEIGHTS beside `model`, unless they are of it and of this machine.
+    """Write PACKED_MODEL and PACKED_WEIGHTS beside `model`, unless they match it and this machine.
 
-    PACKED_FOR holds their checksums: files that changed since are packed again.
+    PACKED_FOR holds their checksums, so that changed files are packed again.
     """
     folder = model.parent
     packed_for = folder / PACKED_FOR
@@ -39,7 +39,7 @@ def prepack(model: Path) -> None:
     packed_for.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".packing-") as packing:
         options = onnxruntime.SessionOptions()
-        # It warns that the file is of use on this machine only.
+        # Hides the warning that the file works only on this machine.
         options.log_severity_level = 3
         options.optimized_model_filepath = str(Path(packing) / PACKED_MODEL)
         for name, value in {
@@ -60,14 +60,14 @@ def prepack(model: Path) -> None:
 
 
 def _record(model: Path) -> str:
-    """What was packed for what: the fingerprint, and the checksum of each packed file that is there."""
+    """The fingerprint, and the checksum of each existing packed file."""
     packed = [model.parent / name for name in (PACKED_WEIGHTS, PACKED_MODEL)]
     checksums = {path.name: sha256(path) for path in packed if path.exists()}
     return json.dumps({**_fingerprint(model), "sha256": checksums})
 
 
 def _fingerprint(model: Path) -> dict[str, str | int]:
-    """What the packed weights depend on: the model file, ONNX Runtime, and the processor's abilities."""
+    """Everything that the packed weights depend on: model file, ONNX Runtime, processor features."""
     state = model.stat()
     flags = next(
         line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("flags")

@@ -1,8 +1,8 @@
-"""Fits the tracked configs to this host, as `configs/local.pbtxt` beside each of them.
+"""Adapts the tracked configs to this host, as `configs/local.pbtxt` beside each of them.
 
-On a CPU one thread for each of several instances does more than several threads for one, and a batch
-saves next to nothing: as many instances as cores, one thread each, and no batching across requests,
-which would keep one instance busy while another waits.
+On a CPU several single-threaded instances are faster than one with several threads, and batching saves next
+to nothing. So there is one single-threaded instance per core, and no batching across requests, which would
+keep one instance busy while another is idle.
 """
 
 from pathlib import Path
@@ -19,9 +19,9 @@ from launcher.repository.config import read_config
 def tune(config: ModelConfig, instances: int, *, packed: bool = True) -> ModelConfig:
     """Copy of a model's config for a CPU.
 
-    instances: how many of an encoder, one thread each.
-    packed: the weights were packed for this processor, and our own backends serve them.
-    The LLM then gets its own environment, and the tensors that NVIDIA's backend would add by itself.
+    instances: number of single-threaded instances of an encoder.
+    packed: the weights were packed for this processor, and our own backends serve them. The LLM then gets
+    its own environment, and the tensors that NVIDIA's backend would add itself.
     """
     tuned = ModelConfig()
     tuned.CopyFrom(config)

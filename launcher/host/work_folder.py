@@ -1,4 +1,4 @@
-"""Lets a server run on a repository that it cannot write: links to its files, in a folder that it can.
+"""Lets a server run on a read-only repository, by links to its files in a writable folder.
 
 The work folder stays between starts, unlike the scratch folder of a single run.
 """
@@ -11,7 +11,7 @@ from launcher.host.files import HOST_FILES
 def link_repository(repository: Path, work_folder: Path) -> Path:
     """Fill a folder below `work_folder` with links to the files of `repository`; returns that folder.
 
-    What an earlier server packed there stays; it is used again where it still fits.
+    Files that an earlier server packed there stay, and are reused if they still match.
     """
     linked = work_folder / "repository"
     for old in linked.rglob("*"):

@@ -8,13 +8,12 @@ from launcher.host.devices import has_gpu
 from launcher.options import ServerOptions
 from launcher.process.installation import Installation
 
-# Triton 24.10 has published vulnerabilities that are reached through the shared-memory API, and
-# the others change what is served.
+# Triton 24.10 has published vulnerabilities in its shared-memory API; the other APIs change the server.
 RESTRICTED_APIS = "shared-memory,model-repository,logging,trace"
 ADMIN_HEADER = "tribunal-admin-key"
 GRPC_ADMIN_HEADER = f"triton-grpc-protocol-{ADMIN_HEADER}"
-# Triton waits so long for idle HTTP connections to be closed, and once more for models to be unloaded, of
-# which vLLM took 8 s on 2 cores.
+# Triton waits so long for idle HTTP connections to close, and again for models to unload; vLLM took 8 s on 2
+# cores.
 EXIT_TIMEOUT_S = 10
 
 
@@ -31,8 +30,8 @@ def server_arguments(
 ) -> list[str]:
     """Arguments of tritonserver, the binary first.
 
-    repository: the folder that is served, which may be links to that of `options`.
-    models: names of those to load.
+    repository: the served folder, which may have links to that of `options`.
+    models: names of the models to load.
     config_name: serve `configs/<config_name>.pbtxt` of each model that has one.
     """
     exposure, ports = options.exposure, options.ports
@@ -57,12 +56,12 @@ def server_arguments(
         f"--http-restricted-api={restricted}",
         f"--grpc-restricted-protocol={restricted}",
         *_tls_arguments(exposure.tls),
-        # A server whose models failed to load stays up just long enough to be asked why.
+        # The server keeps running after models failed to load, so that the launcher can ask for the reasons.
         "--exit-on-error=false",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         "--strict-readiness=true",
         *([] if installation.auto_completes else ["--disable-auto-complete-config"]),
-        # vLLM measures the free memory of a GPU while it loads: nothing else may load beside it.
+        # vLLM measures the free memory of a GPU while it loads, so nothing else may load at the same time.
         *(["--model-load-thread-count=1"] if has_gpu() else []),
         # Explicit control lets a model that lost its engine unload itself.
         "--model-control-mode=explicit",

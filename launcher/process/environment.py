@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-# Compilers load what they compiled from these folders; `docker run --tmpfs /tmp` mounts /tmp noexec.
+# Compilers load their output from these folders; `docker run --tmpfs /tmp` mounts /tmp with noexec.
 COMPILER_CACHES = {
     "VLLM_CACHE_ROOT": "vllm",
     "TORCHINDUCTOR_CACHE_DIR": "torch_inductor",
@@ -16,10 +16,10 @@ COMPILER_CACHES = {
 def server_environment(
     own: Mapping[str, str], inherited: Mapping[str, str], work_folder: Path | None, *, judge: bool
 ) -> dict[str, str]:
-    """Variables of tritonserver: those that it inherits, those of its installation, and what always holds.
+    """Variables of tritonserver: inherited ones, those of its installation, and constant ones.
 
-    work_folder: keeps what compilers make; None leaves them to their own folders.
-    judge: whether the LLM is served, which the model `verdict` is told.
+    work_folder: for the output of compilers; None: their default folders.
+    judge: whether the LLM is served; the model `verdict` reads it.
     """
     caches = (
         {name: str(work_folder / folder) for name, folder in COMPILER_CACHES.items()} if work_folder else {}
@@ -27,11 +27,11 @@ def server_environment(
     return {
         **inherited,
         **own,
-        # The stub's interpreter otherwise decodes files as ASCII.
+        # By default the stub's interpreter decodes files as ASCII.
         "LC_ALL": "C.UTF-8",
-        # glibc otherwise makes eight arenas for each core, and each keeps what its largest request took.
+        # By default glibc makes eight arenas per core, and each keeps the memory of its largest request.
         "MALLOC_ARENA_MAX": "2",
-        # The encoders own the cores.
+        # The encoders need the cores.
         "TOKENIZERS_PARALLELISM": "false",
         "TRIBUNAL_JUDGE": "served" if judge else "absent",
         **OFFLINE,

@@ -1,4 +1,4 @@
-"""Finds the tritonserver that is to run."""
+"""Finds the tritonserver to run."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from launcher.process.nvidia_image import find_image
 
 
 def find_installation(root: Path | None = None) -> Installation:
-    """The one below `root`; by default that of NVIDIA's image, or where this is none, of the wheel.
+    """The installation below `root`; by default NVIDIA's image, or outside of it the wheel.
 
     Raises StartError if there is none.
     """

@@ -1,4 +1,4 @@
-"""What a server needs to know of the tritonserver that it runs, wherever that comes from."""
+"""An installed tritonserver: from NVIDIA's image or from the wheel."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ class Installation(ABC):
     """A tritonserver on this machine.
 
     caches: the folder of Triton's cache libraries.
-    auto_completes: Triton asks its backends for what a config leaves out.
+    auto_completes: Triton asks its backends to complete configs.
     """
 
     binary: Path
@@ -21,11 +21,11 @@ class Installation(ABC):
 
     @abstractmethod
     def backend_directory(self, scratch: Path) -> Path:
-        """Folder of the backends, made below `scratch` where there is none."""
+        """Folder of the backends; created below `scratch` if the installation has none."""
 
     @abstractmethod
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Variables that tritonserver needs beside those that it inherits."""
+        """Variables that tritonserver needs in addition to the inherited ones."""
 
     @abstractmethod
     def require_judge(self) -> None:

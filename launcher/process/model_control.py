@@ -15,17 +15,17 @@ from launcher.process.command_line import ADMIN_HEADER
 PROBE_TIMEOUT_S = 5.0
 DRAIN_POLL_INTERVAL_S = 0.05
 
-# Where the server does not answer, or answers with an error.
+# Raised if the server does not answer, or answers with an error.
 UNREACHABLE = (OSError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
 class ModelControl:
-    """What one server has loaded; every method but `is_live` raises UNREACHABLE.
+    """The models of one server; every method but `is_live` raises UNREACHABLE.
 
-    address: `host:port` of the HTTP endpoint, which is plain whatever gRPC is.
-    models: those that should be served. composed_of: of each ensemble, the models of its steps.
-    load_timeout_s: how long one may take to load.
+    address: `host:port` of the HTTP endpoint, which never has TLS.
+    models: names of the models to serve. composed_of: the models of each ensemble's steps.
+    load_timeout_s: maximum time for loading a model.
     """
 
     address: str
@@ -43,11 +43,11 @@ class ModelControl:
         return True
 
     def load(self, model: str) -> None:
-        """Load a model, or leave it as it is where it is loaded."""
+        """Load a model unless it is loaded."""
         self._ask("POST", f"/v2/repository/models/{model}/load", self.load_timeout_s)
 
     def unload(self, model: str) -> None:
-        """Begin to unload a model; it is done once the model's requests are."""
+        """Start to unload a model; Triton finishes once the model's requests have ended."""
         self._ask("POST", f"/v2/repository/models/{model}/unload")
 
     def states(self) -> dict[str, str]:
@@ -55,7 +55,7 @@ class ModelControl:
         return {model["name"]: model.get("state", "UNKNOWN") for model in self._index()}
 
     def instances(self, model: str) -> int:
-        """How many instances a model that is READY has."""
+        """Number of instances of a READY model."""
         groups = json.loads(self._ask("GET", f"/v2/models/{model}/config")).get("instance_group", [])
         return sum(group.get("count", 1) * max(1, len(group.get("gpus", []))) for group in groups)
 
@@ -70,8 +70,8 @@ class ModelControl:
     def drain(self, timeout_s: float) -> None:
         """Reject new requests, and wait at most `timeout_s` seconds for those in flight.
 
-        Triton before 26.04 corrupts its memory where a step of an ensemble is refused while another
-        of the same request runs, as all are when it stops under load
+        Triton before 26.04 corrupts its memory if it refuses a step of an ensemble while another step of the
+        same request runs, which happens when it stops under load
         (https://github.com/triton-inference-server/core/pull/483).
         """
         for ensemble in self.composed_of:

@@ -1,6 +1,6 @@
 """The tritonserver of NVIDIA's images, with NVIDIA's own backends.
 
-The launcher runs there as everywhere; on a GPU the tracked configs decide which device runs what.
+On a GPU the tracked configs assign models to devices.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class NvidiaImage(Installation):
             )
 
     def fit_to_host(self, repository: Path, instances: int) -> str | None:
-        """On a CPU, write configs for it; on a GPU the tracked ones are right."""
+        """On a CPU, write configs for it; on a GPU, use the tracked ones."""
         if has_gpu():
             return None
         write_local_configs(repository, instances, packed=False)

@@ -16,7 +16,7 @@ from launcher.process.shared_memory import SHARED_MEMORY
 
 PREFIX = "tribunal-"
 LOCK = "lock"
-# Tells a folder of the launcher from any other whose name begins alike.
+# Distinguishes the launcher's folders from others with a similar name.
 MARK = b"This folder belongs to one run of Tribunal's launcher, which locks this file while it runs.\n"
 
 
@@ -31,7 +31,7 @@ class ScratchFolder:
         parent = parent or Path(tempfile.gettempdir())
         remove_abandoned(parent)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        # It has its name only once it is locked, for another run looks for locks that nobody holds.
+        # It gets its name only once it is locked, because another run removes folders with a free lock.
         unnamed = self.path / "unnamed"
         self._lock = unnamed.open("wb", buffering=0)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -46,9 +46,9 @@ class ScratchFolder:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove what killed runs of this user have left below `parent`, and their shared memory."""
+    """Remove the scratch folders of this user's killed runs below `parent`, and their shared memory."""
     for folder in parent.glob(f"{PREFIX}*"):
-        # One that runs, or is another user's, or was removed meanwhile.
+        # The run may be active or another user's, or its folder already removed.
         with contextlib.suppress(OSError):
             if stat.S_ISDIR(folder.lstat().st_mode) and _is_abandoned(folder / LOCK):
                 remove_scratch(folder)

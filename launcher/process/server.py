@@ -27,7 +27,7 @@ from launcher.repository.contract import JUDGE_MODELS
 from launcher.repository.verification import record_path, require_exported, verify
 
 POLL_INTERVAL_S = 0.1
-# Together less than the 40 s that Compose, and the 50 s that Kubernetes is told to wait.
+# Together less than the stop timeouts of Compose (40 s) and Kubernetes (50 s).
 DRAIN_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 20.0
 
@@ -35,8 +35,8 @@ STOP_TIMEOUT_S = 20.0
 class TritonServer:
     """A tritonserver, as a context manager.
 
-    Entering raises StartError, CrashError of them where tritonserver was ended by a signal, after which
-    nothing of the server is left. It can be entered again once it was left.
+    Entering raises StartError, or its subclass CrashError if a signal ended tritonserver; no process then
+    remains. It can be entered again after it was left.
     """
 
     def __init__(self, options: ServerOptions) -> None:
@@ -78,19 +78,19 @@ class TritonServer:
 
     @property
     def models(self) -> set[str]:
-        """Names of the models that are served; without the LLM's where no judge was exported."""
+        """Names of the served models; without the LLM's if no judge was exported."""
         models = {path.parent.name for path in self.repository.glob("*/config.pbtxt")}
         exported = (self.repository / "phi3" / "1" / "model.json").exists()
         return models if self.options.judge and exported else models - JUDGE_MODELS
 
     @property
     def has_judge(self) -> bool:
-        """Whether the LLM is among the models that are served."""
+        """Whether the LLM is served."""
         return bool(self.models & JUDGE_MODELS)
 
     @property
     def pid(self) -> int:
-        """Process id of tritonserver, which leads the process group of all that it starts."""
+        """Process id of tritonserver, which leads the process group of all its descendants."""
         return self._process.pid
 
     def __enter__(self) -> "TritonServer":
@@ -155,7 +155,7 @@ class TritonServer:
     def stop(self) -> None:
         """Drain the requests in flight, then stop the server and every process that it started.
 
-        Safe to call more than once. An exception from a signal handler cuts the waiting short.
+        Safe to call more than once. An exception from a signal handler ends the wait early.
         """
         try:
             if self._serving:
@@ -191,7 +191,7 @@ class TritonServer:
             )
 
     def _prepare(self, installation: Installation) -> tuple[Path, str | None]:
-        """Make what this host needs; returns the folder of models to serve and the name of their configs."""
+        """Write the files for this host; returns the folder to serve and the name of its configs."""
         served = self.repository
         options = self.options
         config_name = None if options.config in ("auto", "tracked") else options.config
@@ -219,7 +219,7 @@ class TritonServer:
         )
 
     def _steps(self, model: str) -> set[str]:
-        """Models that `model` is composed of; none where it is no ensemble."""
+        """Models of the steps of `model`; empty if it is not an ensemble."""
         config = read_config(self.repository / model / "config.pbtxt")
         return {step.model_name for step in config.ensemble_scheduling.step}
 
@@ -254,7 +254,7 @@ class TritonServer:
 
 
 def one_line(reason: str) -> str:
-    """First line that says something: what a model's traceback comes to."""
+    """First line that is not blank, such as the message before a model's traceback."""
     return next((line.strip() for line in reason.splitlines() if line.strip()), "no reason given")
 
 

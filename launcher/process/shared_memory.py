@@ -1,6 +1,6 @@
-"""Removes shared memory of Python's multiprocessing whose owner was killed.
+"""Removes shared memory of Python's multiprocessing after its owner was killed.
 
-Its names are random, so a region belongs to the processes that map it.
+The names are random, so a region's owners are the processes that map it.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def group_members(group: int) -> list[int]:
 
 
 def regions_mapped_by(pids: Iterable[int]) -> set[Path]:
-    """Regions of multiprocessing that these processes map; a process that is gone maps none."""
+    """Regions of multiprocessing that these processes map; ended processes map none."""
     regions = set()
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -35,7 +35,7 @@ def regions_mapped_by(pids: Iterable[int]) -> set[Path]:
 
 
 def remove_unmapped(regions: Iterable[Path]) -> None:
-    """Remove those of `regions` that no process maps any more."""
+    """Remove the regions that no process maps."""
     wanted = set(regions)
     if not wanted:
         return

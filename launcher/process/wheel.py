@@ -1,6 +1,6 @@
 """The tritonserver inside the nvidia-pytriton wheel, which runs on CPUs without Docker.
 
-The wheel carries Triton's Python backend alone, so ours stand in for ONNX Runtime's and vLLM's.
+The wheel has only Triton's Python backend, so ours replace those for ONNX Runtime and vLLM.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ BACKENDS = Path(__file__).parent.parent / "backends"
 # vLLM on CPU: its cache in GiB.
 VLLM_ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    # It would compile a helper with the C++ compiler of the host, which need not have one.
+    # Otherwise it compiles a helper with a C++ compiler, which the host may lack.
     "TORCHDYNAMO_DISABLE": "1",
 }
 
@@ -41,13 +41,13 @@ class Wheel(Installation):
     stub: Path
     site_packages: Path
     library_folders: tuple[Path, ...]
-    # Our backends declare every tensor in the configs that are written for the host.
+    # The configs written for the host declare every tensor of our backends.
     auto_completes = False
 
     def backend_directory(self, scratch: Path) -> Path:
         """Copy the Python backend, with this interpreter's stub, and our own backends below `scratch`.
 
-        Triton refuses links: a backend's library must not lie outside of the backend directory.
+        Triton refuses links: a backend's library must be inside the backend directory.
         """
         folder = scratch / "backends"
         shutil.copytree(self.python_backend, folder / "python")
@@ -57,7 +57,7 @@ class Wheel(Installation):
         return folder
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Paths by which the server finds its libraries, and its stubs their packages."""
+        """Search paths for the server's libraries and the stubs' packages."""
         # site-packages lies in <environment>/lib/pythonX.Y.
         binaries = self.site_packages.parents[2] / "bin"
         return {
@@ -99,7 +99,7 @@ def find_wheel() -> Wheel:
 
 
 def find_stub(stubs: Path, python: tuple[int, int]) -> Path:
-    """Path of the Python backend's stub for `python` (major, minor); StartError where there is none."""
+    """Path of the Python backend's stub for `python` (major, minor); raises StartError if there is none."""
     stub = stubs / f"{python[0]}.{python[1]}" / "triton_python_backend_stub"
     if not stub.exists():
         known = ", ".join(sorted((path.name for path in stubs.iterdir()), key=lambda name: int(name[2:])))
@@ -111,7 +111,7 @@ def find_stub(stubs: Path, python: tuple[int, int]) -> Path:
 
 
 def find_libpython() -> Path:
-    """Path of this interpreter's shared library; StartError where it was built without one."""
+    """Path of this interpreter's shared library; raises StartError if it was built without one."""
     name = str(sysconfig.get_config_var("INSTSONAME"))
     if ".so" not in name:
         name = f"libpython{sys.version_info[0]}.{sys.version_info[1]}.so.1.0"

@@ -1,1 +1,1 @@
-"""What is done when a model or tritonserver itself dies."""
+"""Recovery when a model or tritonserver itself dies."""

@@ -1,11 +1,11 @@
-"""Pauses between attempts that grow with each failure."""
+"""Exponential back-off between attempts."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class BackOff:
-    """Doubles from `first_s` to `longest_s` seconds; `reset` begins again."""
+    """Doubles from `first_s` to `longest_s` seconds; `reset` starts again at `first_s`."""
 
     first_s: float
     longest_s: float

@@ -1,4 +1,4 @@
-"""The processes below one tritonserver: the stubs of its Python models, and what they have started."""
+"""The processes below one tritonserver: the stubs of its Python models, and the stubs' own children."""
 
 import contextlib
 import os
@@ -16,16 +16,16 @@ STUB = "triton_python_backend_stub"
 
 @dataclass(frozen=True)
 class ServerProcesses:
-    """What runs below the tritonserver `pid`, which leads a process group of its own.
+    """The processes below the tritonserver `pid`, which leads its own process group.
 
-    models: names of those that are served.
+    models: names of the served models.
     """
 
     pid: int
     models: Collection[str]
 
     def stubs(self) -> dict[int, str]:
-        """Model of each stub that lives, by process id; empty if the server is gone."""
+        """Model of each running stub, by process id; empty if the server has ended."""
         found = {}
         for process in self._descendants():
             with contextlib.suppress(psutil.NoSuchProcess, IndexError):
@@ -36,14 +36,14 @@ class ServerProcesses:
         return found
 
     def kill_stubs(self, model: str) -> None:
-        """End every stub of a model."""
+        """Kill every stub of a model."""
         for pid, name in self.stubs().items():
             if name == model:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
     def kill_orphans(self) -> None:
-        """End what outlived the stub that started it, as vLLM's engine does, and remove its shared memory."""
+        """Kill processes that outlived their stub, such as vLLM's engine, and remove their shared memory."""
         orphans = [process for process in self._group() if not self._descends(process)]
         regions = regions_mapped_by(process.pid for process in orphans)
         for process in orphans:
@@ -65,7 +65,7 @@ class ServerProcesses:
                     yield process
 
     def _descends(self, process: psutil.Process) -> bool:
-        """Whether the server is an ancestor; a process that was just forked has its parent already."""
+        """Whether the server is an ancestor of `process`."""
         try:
             return any(parent.pid == self.pid for parent in process.parents())
         except psutil.NoSuchProcess:
@@ -73,5 +73,5 @@ class ServerProcesses:
 
 
 def model_of(instance: str) -> str:
-    """Name of the model of an instance: `aegis` of `aegis_0_1`, which is group 0, instance 1."""
+    """Model of an instance: `aegis` for `aegis_0_1`, which is group 0, instance 1."""
     return re.sub(r"(_\d+){1,2}$", "", instance)

@@ -18,8 +18,7 @@ STABLE_S = 600.0
 class Restarts:
     """Counts the deaths of one tritonserver.
 
-    has_served: it was ready at least once; it is then started again for as long as it takes, with a
-    pause that grows.
+    has_served: it was ready at least once; it is then restarted without limit, with growing pauses.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -28,12 +27,12 @@ class Restarts:
     _served_since_s: float = 0.0
 
     def served(self) -> None:
-        """The server has become ready."""
+        """Record that the server is ready."""
         self.has_served = True
         self._served_since_s = self.clock()
 
     def pause_s(self) -> float | None:
-        """Seconds to wait after a death that happened now; None if it is to be given up."""
+        """Record a death; returns the seconds to wait before a restart, or None to give up."""
         if self.has_served and self.clock() - self._served_since_s >= STABLE_S:
             self._pauses.reset()
         pause_s = self._pauses.next_s()

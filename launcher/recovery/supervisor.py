@@ -1,7 +1,7 @@
-"""Restores each model that dies under a running tritonserver, independently of the others, until it succeeds.
+"""Restores each model that dies in a running tritonserver, independently of the others, until it succeeds.
 
-Triton 24.10 starts no Python process again that has died: its model stays READY and each request to it
-fails with "Stub process is not healthy". A judge whose engine died is unloaded and stays away.
+Triton 24.10 does not restart a Python process that died: its model stays READY, and each request to it fails
+with "Stub process is not healthy". A judge whose engine died is unloaded, and Triton does not reload it.
 """
 
 import threading
@@ -28,47 +28,47 @@ IN_BETWEEN = ("LOADING", "UNLOADING")
 
 
 class Control(Protocol):
-    """What the supervisor asks of Triton's model repository; every method raises UNREACHABLE."""
+    """Triton's model repository, as the supervisor uses it; every method raises UNREACHABLE."""
 
     @property
     def models(self) -> Collection[str]:
-        """Names of the models that should be served."""
+        """Names of the models to serve."""
 
     @property
     def composed_of(self) -> Mapping[str, Collection[str]]:
-        """Of each ensemble, the models of its steps."""
+        """The models of each ensemble's steps."""
 
     def states(self) -> dict[str, str]:
         """State of each model, such as READY, LOADING or UNAVAILABLE."""
 
     def instances(self, model: str) -> int:
-        """How many instances a model that is READY has."""
+        """Number of instances of a READY model."""
 
     def load(self, model: str) -> None:
         """Load a model; returns when it is READY."""
 
     def unload(self, model: str) -> None:
-        """Begin to unload a model."""
+        """Start to unload a model."""
 
 
 class Processes(Protocol):
-    """What the supervisor sees of the server's processes, and what it ends."""
+    """The server's processes, as the supervisor sees and kills them."""
 
     def stubs(self) -> dict[int, str]:
-        """Model of each stub that lives, by process id."""
+        """Model of each running stub, by process id."""
 
     def kill_stubs(self, model: str) -> None:
-        """End every stub of a model."""
+        """Kill every stub of a model."""
 
     def kill_orphans(self) -> None:
-        """End what outlived the stub that started it."""
+        """Kill processes that outlived their stub."""
 
 
 @dataclass
 class Loss:
     """A model that does not serve.
 
-    lost_s: since when, on the monotonic clock. next_s: when it may be tried again.
+    lost_s: since when, on the monotonic clock. next_s: time of the next attempt.
     """
 
     lost_s: float
@@ -80,8 +80,8 @@ class Loss:
 class Supervisor:
     """Watches the models of a server in a thread, as a context manager.
 
-    Each model is restored in a thread of its own, so one that loads slowly or fails holds nobody up.
-    on_event: called with a line for each model that is gone, is back, or could not be brought back.
+    Each model is restored in its own thread, so a model that loads slowly or fails does not delay the others.
+    on_event: called with a line when a model is lost, is restored, or cannot be restored.
     """
 
     def __init__(self, control: Control, processes: Processes, on_event: Callable[[str], object]) -> None:
@@ -92,7 +92,7 @@ class Supervisor:
         self._has_stubs: set[str] = set()
         self._instances: dict[str, int] = {}
         self._stopped = threading.Event()
-        # Whoever loads an ensemble holds it, so that no ensemble is loaded once `__exit__` has returned.
+        # Held while an ensemble loads, so that none is loaded after `__exit__` has returned.
         self._ensembles = threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -109,7 +109,7 @@ class Supervisor:
     ) -> None:
         with self._ensembles:
             self._stopped.set()
-        # A model that is being loaded may take long; what ends the server ends that too.
+        # A model may take long to load; stopping the server ends that too.
         self._thread.join(STOP_TIMEOUT_S)
 
     def _watch(self) -> None:
@@ -117,11 +117,11 @@ class Supervisor:
             try:
                 self.look()
             except UNREACHABLE as error:
-                # The caller that waits for tritonserver restarts it.
+                # If tritonserver has died, the caller that waits for it restarts it.
                 self._say(f"the state of the models is not known: {error!r}")
 
     def look(self) -> None:
-        """Note what does not serve, and begin to restore what may be tried now; raises UNREACHABLE."""
+        """Find models that do not serve, and start to restore those that are due; raises UNREACHABLE."""
         states = self._control.states()
         running = Counter(self._processes.stubs().values())
         self._has_stubs.update(running)
@@ -132,7 +132,7 @@ class Supervisor:
             now_s = time.monotonic()
             if model not in self._losses:
                 self._losses[model] = Loss(now_s, now_s)
-                self._say(f"{model} is gone; bringing it back")
+                self._say(f"{model} has died; restoring it")
             loss = self._losses[model]
             if not loss.restoring and now_s >= loss.next_s:
                 loss.restoring = True
@@ -142,8 +142,8 @@ class Supervisor:
     def _is_lost(self, model: str, states: Mapping[str, str], running: Mapping[str, int]) -> bool:
         """Whether a model needs to be restored; not while it loads or waits for others.
 
-        One that is already lost is tried again whatever its state: a model whose process died with
-        requests in it unloads for ever, and can still be loaded.
+        A lost model is retried in any state: if its process died with requests, it stays in UNLOADING
+        forever, but can still be loaded.
         """
         state = states.get(model)
         if state == READY:
@@ -161,7 +161,7 @@ class Supervisor:
         loss = self._losses.get(model)
         if loss and not loss.restoring and states.get(model) == READY:
             del self._losses[model]
-            self._say(f"{model} is back after {time.monotonic() - loss.lost_s:.1f} s")
+            self._say(f"{model} is restored after {time.monotonic() - loss.lost_s:.1f} s")
 
     def _restore(self, model: str, loss: Loss, died: bool) -> None:
         try:
@@ -176,14 +176,14 @@ class Supervisor:
         except UNREACHABLE as error:
             pause_s = loss.pauses.next_s()
             loss.next_s = time.monotonic() + pause_s
-            self._say(f"{model} cannot be brought back: {error!r}; next attempt in {pause_s:g} s")
+            self._say(f"{model} cannot be restored: {error!r}; next attempt in {pause_s:g} s")
         finally:
             loss.restoring = False
 
     def _unload(self, model: str) -> None:
-        """Unload what is left of a model. Triton says that it has begun, and is done a little later.
+        """Unload the rest of a model; Triton answers at once and finishes a little later.
 
-        Unloading hangs if the dead process held requests, so the model's other processes are then ended.
+        Unloading hangs if the dead process held requests, so this kills the model's remaining processes then.
         """
         self._control.unload(model)
         deadline_s = time.monotonic() + UNLOAD_TIMEOUT_S
@@ -200,5 +200,5 @@ class Supervisor:
 
 
 def supervise(server: TritonServer, on_event: Callable[[str], object]) -> Supervisor:
-    """A supervisor of `server`, which runs."""
+    """A supervisor of the running `server`."""
     return Supervisor(server.control, ServerProcesses(server.pid, server.models), on_event)

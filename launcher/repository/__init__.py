@@ -1,1 +1,1 @@
-"""What a filled model repository is, and whether it is as it was exported."""
+"""The exported model repository: its contract, its manifest and its verification."""

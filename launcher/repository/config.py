@@ -9,7 +9,7 @@ from launcher import StartError
 
 
 def read_config(path: Path) -> ModelConfig:
-    """Parse a `config.pbtxt`; raises StartError with its place where it is malformed."""
+    """Parse a `config.pbtxt`; raises StartError with the place of an error."""
     try:
         return text_format.Parse(path.read_text("utf-8"), ModelConfig())
     except text_format.ParseError as error:

@@ -93,7 +93,7 @@ def test_a_stream_that_is_left_stops_its_generation(server: TritonServer) -> Non
 
     def stops() -> int:
         assert server.options.log_file is not None
-        return server.options.log_file.read_text("utf-8").count("its caller went away")
+        return server.options.log_file.read_text("utf-8").count("its client disconnected")
 
     async def leave() -> None:
         async with AsyncClient(server.grpc_url) as client:

@@ -130,7 +130,7 @@ def test_a_caller_that_goes_away_stops_its_generation(server: TritonServer) -> N
 
     def stops() -> int:
         assert server.options.log_file is not None
-        return server.options.log_file.read_text("utf-8").count("its caller went away")
+        return server.options.log_file.read_text("utf-8").count("its client disconnected")
 
     inputs = [
         tensor("text_input", "BYTES", b"Once"),

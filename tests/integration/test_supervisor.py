@@ -44,7 +44,7 @@ def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None
         before = client.moderate("How to make a bomb?", judge="never")
         stubs(screening, model)[0].kill()
         deadline_s = time.monotonic() + 60
-        while not any(event.startswith(f"{model} is back") for event in events):
+        while not any(event.startswith(f"{model} is restored") for event in events):
             assert time.monotonic() < deadline_s, f"{model} did not come back: {events}"
             time.sleep(0.05)
         while len(stubs(screening, model)) != instances:
@@ -66,7 +66,7 @@ def test_processes_that_die_one_after_the_other_are_all_replaced(screening: Trit
             time.sleep(0.3)
         deadline_s = time.monotonic() + 60
         while screening.control.failures() or not all(
-            any(event.startswith(f"{model} is back") for event in events) for model in ("rejection", "aegis")
+            any(event.startswith(f"{model} is restored") for event in events) for model in ("rejection", "aegis")
         ):
             assert time.monotonic() < deadline_s, events
             time.sleep(0.05)

@@ -1,8 +1,8 @@
 """Triton backend `onnxruntime` for servers that lack the C++ one: the same configs, the same tensors.
 
-It refuses what the C++ backend refuses. A long request whose caller has gone is not run: its outputs are
-empty. It honours `default_model_filename` and the parameters
-`intra_op_thread_count` and `inter_op_thread_count`; the CPU is its only device.
+It refuses everything that the C++ backend refuses. If the caller of a long request has disconnected, it does
+not run the request and returns empty outputs. It honours `default_model_filename` and the parameters
+`intra_op_thread_count` and `inter_op_thread_count`, and runs only on the CPU.
 """
 
 import ctypes
@@ -20,13 +20,13 @@ from logic.validation import GraphTensor, validate
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-# Runs of as many tokens take far longer than asking Triton whether the caller still waits: 0.1 ms.
+# A run of so many tokens takes far longer than asking Triton whether the caller is still connected (0.1 ms).
 LONG_TOKENS = 256
-# Long runs leave tens of MiB unused behind them. Giving them back after each, and taking them again at the
+# Long runs leave tens of MiB of unused memory. Freeing it after each run, and allocating it again for the
 # next, costs a fifth of a run.
 TRIM_PERIOD_S = 5.0
 LIBC = ctypes.CDLL(None)
-# malloc gives memory back by itself too, unless it is told from how many bytes on; from malloc.h.
+# From malloc.h. Explicit thresholds turn off malloc's dynamic ones.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 NEVER_TRIM_BYTES, MOST_MMAP_BYTES = 2**30, 2**25
 
@@ -36,13 +36,13 @@ class TritonPythonModel:
 
     @staticmethod
     def auto_complete_config(config: Any) -> Any:
-        """Leave the config as it is: Tribunal's are complete."""
+        """Return the config unchanged: Tribunal's configs are complete."""
         return config
 
     def initialize(self, args: dict[str, str]) -> None:
         """Open the model file of this version; its tensors are those of the config."""
         if args["model_instance_kind"] != "CPU":
-            raise ValueError(f"this backend runs on CPU only, not on {args['model_instance_kind']}")
+            raise ValueError(f"this backend runs only on the CPU, not on {args['model_instance_kind']}")
         config = json.loads(args["model_config"])
         self.input_names = [tensor["name"] for tensor in config["input"]]
         self.outputs = config["output"]
@@ -79,18 +79,17 @@ class TritonPythonModel:
         return responses
 
     def _trim(self) -> None:
-        """Give unused memory back to the system, once a while after long runs."""
+        """Free unused memory to the system, at most every TRIM_PERIOD_S, after long runs."""
         while self.ran_long.wait():
             time.sleep(TRIM_PERIOD_S)
             self.ran_long.clear()
             LIBC.malloc_trim(0)
 
     def _unheard(self, request: Any, tensors: Tensors) -> Any:
-        """Answer a long request whose caller has gone; None for any other.
+        """Empty outputs for a long request whose caller has disconnected; None for any other request.
 
-        An error would end Triton 24.10 where another step of the ensemble still runs. Values of whatever
-        kind would enter the response cache and be the answer to the next caller's same text; Triton does not
-        cache an output without elements.
+        An error would crash Triton 24.10 if another step of the ensemble still runs. Any values would enter
+        the response cache and answer the next caller's same text; Triton does not cache empty outputs.
         """
         first = tensors[self.input_names[0]]
         if first.size < LONG_TOKENS or not request.is_cancelled():
@@ -125,9 +124,9 @@ def _empty(tensor: dict[str, Any], batch_size: int) -> Any:
 
 
 def session_options(config: dict[str, Any]) -> SessionOptions:
-    """Thread counts of a Triton model config; ONNX Runtime's own default where it states none."""
+    """Thread counts of a Triton model config; ONNX Runtime's default if it has none."""
     options = SessionOptions()
-    # An arena keeps what the longest text needed, in every instance, and saves no time here.
+    # In every instance, an arena keeps the memory of the longest text, and saves no time here.
     options.enable_cpu_mem_arena = False
     # As in `launcher.host.prepacking`.
     options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")

@@ -10,9 +10,9 @@ import locale
 import os
 import sys
 
-# The stub's interpreter otherwise reads torch's files as ASCII.
+# By default the stub's interpreter reads torch's files as ASCII.
 locale.setlocale(locale.LC_ALL, "")
-# The server's own packages stand before this model's environment, for the engine's processes too.
+# Otherwise the server's own packages precede this model's environment, also in the engine's processes.
 foreign = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
 sys.path[:] = [folder for folder in sys.path if folder not in foreign]
 
@@ -43,10 +43,10 @@ ENGINE_NICENESS = 5
 
 
 class TritonPythonModel:
-    """Serves one engine to all requests at once."""
+    """Serves all requests concurrently with one engine."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Start the engine; an error of its start fails the load with its reason."""
+        """Start the engine; if that fails, the load fails with the reason."""
         self.name = args["model_name"]
         config = json.loads(args["model_config"])
         arguments = read_engine_arguments(Path(args["model_repository"]) / args["model_version"])
@@ -66,7 +66,7 @@ class TritonPythonModel:
         self.reporter = tally and Reporter(tally, labels, self.engine.model_config.max_model_len)
 
     def execute(self, requests: list[Any]) -> None:
-        """Take the requests on; each is answered through its response sender.
+        """Accept the requests; each is answered through its response sender.
 
         Raises ValueError for sampling parameters that are not JSON; Triton then sends the error.
         """
@@ -98,7 +98,7 @@ class TritonPythonModel:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     async def _start(self, arguments: AsyncEngineArgs, tally: Tally | None) -> AsyncLLM:
-        # The engine's processes start from this thread: they leave the cores to the encoders first.
+        # The engine's processes inherit this thread's low priority, so that the encoders get the cores first.
         os.nice(ENGINE_NICENESS)
         return AsyncLLM.from_engine_args(
             arguments,
@@ -107,8 +107,8 @@ class TritonPythonModel:
         )
 
     async def _watch(self) -> None:
-        # NVIDIA's backend checks its engine only at each request, as `execute` does. This check runs
-        # without a request too, so that an idle model whose engine died does not stay ready.
+        # NVIDIA's backend checks its engine only at each request, as `execute` does. This loop also checks
+        # it without requests, so that an idle model does not stay ready after its engine died.
         while not self.engine.errored:
             await asyncio.sleep(HEALTH_CHECK_INTERVAL_S)
         self._unload()
@@ -133,8 +133,8 @@ class TritonPythonModel:
         if "structured_outputs" in values:
             values["structured_outputs"] = StructuredOutputsParams(**json.loads(values["structured_outputs"]))
         sampling = SamplingParams(**values)
-        # vLLM takes values of wrong types, such as 5.7 for `max_tokens`. The engine's thread that reads
-        # requests then dies unseen, and no later question is answered.
+        # vLLM accepts values of wrong types, such as 5.7 for `max_tokens`. The engine's thread that reads
+        # requests then dies silently, and no later request is answered.
         self.decoder.decode(self.encoder.encode(sampling))
         sampling.output_kind = RequestOutputKind.DELTA if question.stream else RequestOutputKind.CUMULATIVE
         return sampling
@@ -143,13 +143,15 @@ class TritonPythonModel:
         request_id = uuid.uuid4().hex
         first, checked_s = True, time.monotonic()
         async for output in self.engine.generate(question.text_input, sampling, request_id):
-            # Each question to the sender is a message to Triton.
+            # Each call of the sender is a message to Triton.
             if time.monotonic() - checked_s > CANCELLATION_CHECK_INTERVAL_S:
                 checked_s = time.monotonic()
                 if sender.is_cancelled():
                     await self.engine.abort(request_id)
-                    pb_utils.Logger.log_info(f"{self.name}: {request_id} was stopped, its caller went away")
-                    _fail(sender, "the caller went away", pb_utils.TritonError.CANCELLED)
+                    pb_utils.Logger.log_info(
+                        f"{self.name}: {request_id} was stopped, its client disconnected"
+                    )
+                    _fail(sender, "the client disconnected", pb_utils.TritonError.CANCELLED)
                     return
             if question.stream or output.finished:
                 tensors = output_tensors(question, output, first=first)

@@ -89,11 +89,11 @@ def test_a_dead_process_is_replaced_and_then_the_ensemble_of_its_model(server: F
     events: list[str] = []
     with Supervisor(server, server, events.append):
         server.kill("aegis")
-        until(lambda: any(event.startswith("moderation is back") for event in events))
+        until(lambda: any(event.startswith("moderation is restored") for event in events))
     assert is_whole(server)
     assert server.calls == ["unload aegis", "kill orphans", "load aegis", "load moderation"]
     assert [event.split(" after")[0] for event in events] == [
-        "aegis is gone; bringing it back",
+        "aegis has died; restoring it",
         *[event.split(" after")[0] for event in events[1:]],
     ]
 
@@ -125,8 +125,8 @@ def test_a_load_that_succeeds_on_the_third_try(server: FakeServer) -> None:
     server.failures["aegis"] = 2
     with Supervisor(server, server, events.append):
         server.kill("aegis")
-        until(lambda: is_whole(server) and any("aegis is back" in event for event in events))
-    refused = [event for event in events if "cannot be brought back" in event]
+        until(lambda: is_whole(server) and any("aegis is restored" in event for event in events))
+    refused = [event for event in events if "cannot be restored" in event]
     assert [event.rpartition("in ")[2] for event in refused] == ["0.01 s", "0.02 s"]
 
 

@@ -1,4 +1,4 @@
-"""Requests to batches and back: requests of one shape share a run of the session."""
+"""Joins requests into batches and splits the outputs: requests of the same shape share a run."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 
 def group_by_shape(requests: Sequence[Tensors]) -> list[list[int]]:
-    """Indices of `requests` in groups whose tensors agree in every axis but the first, the batch."""
+    """Indices of `requests`, grouped by shape without the batch axis."""
     if len(requests) == 1:
         return [[0]]
     groups = defaultdict(list)
@@ -29,7 +29,7 @@ def join(requests: Sequence[Tensors]) -> Tensors:
 def split(
     outputs: Sequence[npt.NDArray[np.generic]], batch_sizes: Sequence[int]
 ) -> list[list[npt.NDArray[np.generic]]]:
-    """Cut each of `outputs` [batch, ...] into one piece a request; returns the pieces by request."""
+    """Split each of `outputs` [batch, ...] by request; returns the pieces by request."""
     if len(batch_sizes) == 1:
         return [list(outputs)]
     ends = np.cumsum(batch_sizes)

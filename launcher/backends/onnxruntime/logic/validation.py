@@ -42,8 +42,8 @@ def validate(
 ) -> None:
     """Raise ValueError if the C++ backend would refuse `config`, which is a ModelConfig as JSON.
 
-    Every input of the graph must be configured; outputs may be left out. A fixed axis of an input must
-    have its number in the config, any other may have any. Axes of an output must be equal, -1 to -1.
+    The config must have every input of the graph, but may omit outputs. A fixed axis of an input must have
+    the same size in the config; other axes may have any. The axes of an output must be equal, also -1.
     """
     if len(config["input"]) != len(inputs):
         raise ValueError(f"the config has {len(config['input'])} inputs and the graph {len(inputs)}")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 # Name of each counter and its help text.
 COUNTERS = {
-    "vllm:prompt_tokens_total": "Tokens of prompts that were processed.",
-    "vllm:generation_tokens_total": "Tokens that were generated.",
+    "vllm:prompt_tokens_total": "Processed prompt tokens.",
+    "vllm:generation_tokens_total": "Generated tokens.",
 }
 # Name of each histogram and its help text.
 HISTOGRAMS = {
@@ -20,7 +20,7 @@ HISTOGRAMS = {
     "vllm:e2e_request_latency_seconds": "Time from the arrival of a question to the end of its answer.",
     "vllm:request_prompt_tokens": "Tokens of the prompt, by question.",
     "vllm:request_generation_tokens": "Tokens of the answer, by question.",
-    "vllm:request_params_n": "Sequences that were asked for, by question.",
+    "vllm:request_params_n": "Requested sequences, by question.",
 }
 
 
@@ -32,14 +32,14 @@ class Taken(NamedTuple):
 
 
 class Tally:
-    """What the engine did since it was last taken; for any thread."""
+    """Counts since the last `take`; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = Taken(Counter(), defaultdict(list))
 
     def add(self, stats: Any) -> None:
-        """Count what a vllm.v1.metrics.stats.IterationStats holds."""
+        """Count the values of a vllm.v1.metrics.stats.IterationStats."""
         finished = stats.finished_requests
         observed: dict[str, Iterable[float]] = {
             "vllm:time_to_first_token_seconds": stats.time_to_first_tokens_iter,
@@ -56,7 +56,7 @@ class Tally:
                 self._taken.observations[name].extend(values)
 
     def take(self) -> Taken:
-        """What was counted, which is then no longer held."""
+        """Return the counts and reset them."""
         with self._lock:
             taken, self._taken = self._taken, Taken(Counter(), defaultdict(list))
         return taken

@@ -1,4 +1,4 @@
-"""What vLLM generated, as the output tensors of NVIDIA's vLLM backend."""
+"""Converts vLLM's output to the output tensors of NVIDIA's vLLM backend."""
 
 import json
 import math
@@ -14,10 +14,10 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 
 def output_tensors(question: Question, output: Any, *, first: bool) -> Tensors:
-    """Values of the tensors that were asked for.
+    """Values of the requested tensors.
 
-    output: a vllm.RequestOutput, with what is new in a stream, else with everything.
-    first: whether nothing of this answer was sent before.
+    output: a vllm.RequestOutput, in a stream with only the new part.
+    first: whether this is the first part of the answer.
     """
     repeated = question.text_input if first and not question.exclude_input_in_output else ""
     sequences = output.outputs
@@ -38,7 +38,7 @@ def output_tensors(question: Question, output: Any, *, first: bool) -> Tensors:
 def logprobs_json(positions: Sequence[Any] | None) -> str:
     """Log-probabilities as JSON: a list by position of {token id: {logprob, rank, decoded_token}}.
 
-    `null` where the sampling parameters did not ask for any.
+    `null` if the sampling parameters did not request any.
     """
     if positions is None:
         return "null"

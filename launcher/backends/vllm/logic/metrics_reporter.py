@@ -10,7 +10,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from .engine_metrics import COUNTERS, HISTOGRAMS, Tally
 
-# Each change of a metric is a message to Triton, which a token of an answer should not wait for.
+# Each change of a metric is a message to Triton, which must not delay tokens.
 REPORT_PERIOD_S = 1.0
 
 
@@ -32,7 +32,7 @@ class StatLogger(StatLoggerBase):  # type: ignore[misc]
 class Reporter:
     """Reports a tally in a thread.
 
-    labels: of every metric. max_model_len: the most tokens of a question and its answer.
+    labels: of every metric. max_model_len: maximum tokens of a question and its answer.
     """
 
     def __init__(self, tally: Tally, labels: Mapping[str, str], max_model_len: int) -> None:
@@ -63,7 +63,7 @@ class Reporter:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._ending.set()
         self._thread.join()
 

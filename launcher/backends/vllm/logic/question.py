@@ -1,4 +1,4 @@
-"""One request, in the terms of the tensors of NVIDIA's vLLM backend.
+"""Reads one request from the tensors of NVIDIA's vLLM backend.
 
 https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/vllm_backend/docs/additional_outputs.html
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 RETURNED = ("finish_reason", "cumulative_logprob", "logprobs", "num_input_tokens", "num_output_tokens")
-# Inputs of NVIDIA's backend that no model of text alone can serve.
+# Inputs of NVIDIA's backend that a text-only model cannot use.
 UNSERVED = ("image", "embedding_request")
 
 # Values of the input tensors that a request has, by name.
@@ -18,7 +18,7 @@ Inputs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """A text to continue, and what is to be answered.
+    """A text to continue, and the requested outputs.
 
     sampling_parameters: for vllm.SamplingParams, unchecked.
     returned: those of RETURNED that the caller asked for.
@@ -32,9 +32,9 @@ class Question:
 
 
 def read_sampling_parameters(inputs: Inputs, request_parameters: str) -> dict[str, Any]:
-    """Sampling parameters in the tensor of that name, or else in the parameters of the request itself.
+    """Sampling parameters of the tensor of that name, or else of the request's own parameters.
 
-    request_parameters: a JSON object. Raises ValueError if the tensor does not hold one.
+    request_parameters: a JSON object. Raises ValueError if the tensor is not a JSON object.
     """
     tensor = inputs.get("sampling_parameters")
     text = request_parameters if tensor is None else tensor[0].decode("utf-8")
@@ -52,12 +52,12 @@ def read_question(inputs: Inputs, sampling_parameters: Mapping[str, Any]) -> Que
 
     for name in UNSERVED:
         if name in inputs:
-            raise ValueError(f"the model generates from text alone and cannot use the input `{name}`")
+            raise ValueError(f"the model reads only text and cannot use the input `{name}`")
     stream = flag("stream", default=False)
-    # By default a stream has only what is new, and a single answer repeats the input.
+    # By default a stream has only the new text, and a single answer repeats the input.
     excluded = flag("exclude_input_in_output", default=stream)
     if stream and not excluded:
-        raise ValueError("a stream cannot repeat the input: leave `exclude_input_in_output` out or set it")
+        raise ValueError("a stream cannot repeat the input: omit `exclude_input_in_output` or set it to true")
     return Question(
         text_input=inputs["text_input"][0].decode("utf-8"),
         sampling_parameters=sampling_parameters,

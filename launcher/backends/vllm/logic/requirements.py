@@ -1,4 +1,4 @@
-"""What a model must have for its engine to be started."""
+"""Requirements that a model must meet before its engine starts."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_engine_arguments(version_folder: Path) -> dict[str, Any]:
-    """Arguments of vllm.AsyncEngineArgs in `model.json`; raises ValueError if there is none."""
+    """Arguments of vllm.AsyncEngineArgs in `model.json`; raises ValueError if the file is missing."""
     path = version_folder / "model.json"
     if not path.is_file():
         raise ValueError(f"{path}, which holds the arguments of vLLM's engine, is missing")
@@ -32,6 +32,6 @@ def require_servable(config: Mapping[str, Any], arguments: Mapping[str, Any], in
 
 
 def is_enabled(config: Mapping[str, Any], parameter: str) -> bool:
-    """Whether a parameter of the config is `true` in any case of letters; anything else is off."""
+    """Whether a parameter of the config is `true`, in upper or lower case."""
     value: str = config.get("parameters", {}).get(parameter, {}).get("string_value", "")
     return value.lower() == "true"

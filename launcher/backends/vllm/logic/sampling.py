@@ -1,7 +1,7 @@
 """Which sampling parameters a caller may set.
 
-NVIDIA's backend casts a value of the wrong type to the type of its field. This one refuses it, so that
-a question that is answered here is answered there too.
+NVIDIA's backend casts a value of the wrong type to the type of its field. This one refuses it, so that every
+request that works here also works there.
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ NEVER_NULL = (int, float, bool, str, int | None)
 
 
 def require_settable(parameters: Mapping[str, Any], types: Mapping[str, Any]) -> None:
-    """Raise ValueError for the first parameter that NVIDIA's backend fails on, or answers by chance.
+    """Raise ValueError for the first parameter on which NVIDIA's backend fails or behaves unpredictably.
 
-    types: those of the fields of vllm.SamplingParams.
+    types: of the fields of vllm.SamplingParams.
     """
     if parameters.get("n", 1) != 1:
         raise ValueError("n must be 1: NVIDIA's backend may lose or mix up several sequences")
     for name, value in parameters.items():
         if name in INTERNAL or name.startswith("_"):
-            raise ValueError(f"{name} is not for callers to set")
+            raise ValueError(f"callers cannot set {name}")
         if name == "lora_name":
             raise ValueError("lora_name cannot be used: LoRA is not enabled")
         if name == "structured_outputs" and not isinstance(value, str):
