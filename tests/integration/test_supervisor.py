@@ -66,7 +66,8 @@ def test_processes_that_die_one_after_the_other_are_all_replaced(screening: Trit
             time.sleep(0.3)
         deadline_s = time.monotonic() + 60
         while screening.control.failures() or not all(
-            any(event.startswith(f"{model} is restored") for event in events) for model in ("rejection", "aegis")
+            any(event.startswith(f"{model} is restored") for event in events)
+            for model in ("rejection", "aegis")
         ):
             assert time.monotonic() < deadline_s, events
             time.sleep(0.05)

@@ -26,7 +26,7 @@ LONG_TOKENS = 256
 # next, costs a fifth of a run.
 TRIM_PERIOD_S = 5.0
 LIBC = ctypes.CDLL(None)
-# From malloc.h. Explicit thresholds turn off malloc's dynamic ones.
+# From malloc.h. Explicit thresholds stop malloc from trimming by itself; only `_trim` does.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 NEVER_TRIM_BYTES, MOST_MMAP_BYTES = 2**30, 2**25
 

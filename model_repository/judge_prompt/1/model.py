@@ -10,7 +10,7 @@ from logic.prompting import Prompt, sampling_parameters
 
 
 class TritonPythonModel:
-    """Builds one prompt a request."""
+    """Builds one prompt per request."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Read `prompt.json`, which the export rendered from the judge's own chat template."""
@@ -20,7 +20,7 @@ class TritonPythonModel:
         self.prompt = Prompt.read(Path(args["model_repository"]) / args["model_version"] / "prompt.json")
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request, or refuse it with INVALID_ARG where its text is not UTF-8."""
+        """Answer each request, or refuse it with INVALID_ARG if its text is not UTF-8."""
         return [self._prompt(request) for request in requests]
 
     def _prompt(self, request: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A text to what vLLM is asked: the judge's prompt around it, and how to decode the answer."""
+"""Builds the prompt around a text, and the sampling parameters for vLLM."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Labels end with these; generation that needs no reason stops right after them.
+# Labels end with these; without a reason, generation stops right after them.
 LABEL_ENDS = ("toxic", "Toxic", "TOXIC")
-# The likeliest tokens at each position; vLLM's own limit unless an engine raises it.
+# Number of the likeliest tokens at each position; vLLM's default limit.
 LOGPROBS = 20
 
 
@@ -36,14 +36,11 @@ class Prompt:
 
 
 def neutralise(text: str, special_tokens: Sequence[str]) -> str:
-    """Make every one of `special_tokens` in `text` ordinary characters.
-
-    A space after its first visible character breaks it.
-    """
+    """Break each of `special_tokens` in `text` by a space after its first visible character."""
     if not special_tokens:
         return text
     pattern = re.compile("|".join(map(re.escape, sorted(special_tokens, key=len, reverse=True))))
-    # A space may complete another token, so the text is searched until none is left.
+    # An inserted space may complete another token, so search until none is left.
     while pattern.search(text):
         text = pattern.sub(lambda match: _broken(match[0]), text)
     return text

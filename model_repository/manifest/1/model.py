@@ -1,4 +1,4 @@
-"""Triton model `manifest`: the record of the export that filled this repository, of what is served of it."""
+"""Triton model `manifest`: the export's manifest, restricted to the served models."""
 
 import json
 import os
@@ -16,7 +16,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Read `manifest.json` of this version's folder, and report the sources that it names.
 
-        Without the judge, as the launcher says in TRIBUNAL_JUDGE, its weights are left out.
+        The judge's weights are left out if TRIBUNAL_JUDGE, which the launcher sets, says that it is absent.
         """
         path = Path(args["model_repository"]) / args["model_version"] / "manifest.json"
         judge_served = os.environ.get("TRIBUNAL_JUDGE", "served") == "served"

@@ -11,13 +11,13 @@ JUDGE = "judge"
 
 
 def served_part(manifest: Mapping[str, Any], *, judge_served: bool) -> dict[str, Any]:
-    """The export's manifest, without the judge's weights where no judge is served."""
+    """The export's manifest, without the judge's weights if no judge is served."""
     models = {name: model for name, model in manifest["models"].items() if judge_served or name != JUDGE}
     return {**manifest, "models": models}
 
 
 def weights_labels(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Labels of one series for each model of the export's manifest; no revision is an empty label."""
+    """Labels of one series per model of the export's manifest; empty if there is no revision."""
     return [
         {
             "model": name,

@@ -1,6 +1,6 @@
 """Triton model `tokenizer`: text -> windows of token ids, with their masks, for both encoders.
 
-A text whose `spans` are asked for is read in its sentences as well; `sentences` says where they lie.
+With `spans` each sentence of a text is also read by itself; `sentences` has their places.
 """
 
 import json
@@ -25,7 +25,7 @@ REPORT_PERIOD_S = 1.0
 
 
 class TritonPythonModel:
-    """One request is one batch: it is padded to its own longest text and fails alone."""
+    """Each request is a batch of its own: it is padded to its longest text and fails alone."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load `<encoder>.json` of this version's folder for each encoder."""
@@ -65,8 +65,8 @@ class TritonPythonModel:
         self.text_sentences = Histogram("tribunal_text_sentences", SENTENCES_BUCKETS)
         self.histograms = {
             self.text_bytes: "Length of the texts that were read, in bytes of UTF-8.",
-            self.text_windows: "Windows of up to 512 tokens that a text is read in.",
-            self.text_sentences: "Sentences that a text is read in whose spans are asked for.",
+            self.text_windows: "Windows of up to 512 tokens in a text.",
+            self.text_sentences: "Sentences in a text with spans.",
         }
         self.families = {
             name: families(name=name, description=description, kind=families.COUNTER)
@@ -80,13 +80,13 @@ class TritonPythonModel:
         }
         self.invalid_family = families(
             name="tribunal_invalid_requests_total",
-            description="Requests refused for what a caller sent, by the input that was wrong.",
+            description="Requests refused as invalid, by the invalid input.",
             kind=families.COUNTER,
         )
         self.invalid_texts = self.invalid_family.Metric(labels={"input": "text"})
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request, or refuse it with INVALID_ARG where its texts break a limit."""
+        """Answer each request, or refuse it with INVALID_ARG if its texts break a limit."""
         return [self._encode(request) for request in requests]
 
     def finalize(self) -> None:
@@ -133,7 +133,7 @@ class TritonPythonModel:
 
 
 def _spans(request: Any, batch: int) -> list[bool]:
-    """Whether the spans of each text are asked for."""
+    """Whether each text's spans are requested."""
     tensor = pb_utils.get_input_tensor_by_name(request, "spans")
     spans: list[bool] = [False] * batch if tensor is None else tensor.as_numpy()[:, 0].tolist()
     return spans

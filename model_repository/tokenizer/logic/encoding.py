@@ -1,4 +1,4 @@
-"""Text to windows of token ids: bytes are decoded and checked against the limit, texts encoded and cut."""
+"""Text to windows of token ids: decodes bytes, checks the limit, encodes and splits texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from .windows import Window, Windowing
 
-# How a special token that a caller typed is encoded: as ordinary characters, or as the token itself.
+# Encode a special token that a caller typed as ordinary characters, or as the token itself.
 SPECIAL_TOKENS_IN_TEXT = ("ordinary", "special")
 
 
@@ -20,7 +20,7 @@ class InvalidText(ValueError):
 def decode_texts(text: npt.NDArray[np.object_], max_text_bytes: int) -> list[str]:
     """Decode `text` BYTES [batch, 1] as UTF-8.
 
-    Returns one string a row, in order.
+    Returns one string per row, in order.
     Raises InvalidText for a row above `max_text_bytes` bytes or with invalid UTF-8.
     """
     texts = []
@@ -43,7 +43,7 @@ class EncodedText:
 
 
 class TextEncoder:
-    """One encoder's tokenizer, and how its texts become windows."""
+    """Encodes and windows texts for one encoder."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class TextEncoder:
     ) -> None:
         """tokenizer: with padding enabled, and one special token before and one after a text.
 
-        max_tokens: of a window, special tokens included.
+        max_tokens: of a window, including special tokens.
         special_tokens_in_text: one of SPECIAL_TOKENS_IN_TEXT.
-        Raises ValueError for another, where the tokenizer frames a text otherwise, or no window would fit.
+        Raises ValueError for another value, a tokenizer with other special tokens, or impossible windows.
         """
         if special_tokens_in_text not in SPECIAL_TOKENS_IN_TEXT:
             raise ValueError(
@@ -74,7 +74,7 @@ class TextEncoder:
 
     @property
     def content_tokens(self) -> int:
-        """Tokens of a text in a full window, special tokens not counted."""
+        """Tokens of a text in a full window, without special tokens."""
         return self._windowing.content_tokens
 
     @property
@@ -84,7 +84,7 @@ class TextEncoder:
 
     def ids(self, text: str) -> list[int]:
         """The token ids of `text`, without special tokens."""
-        # Without the offsets of the tokens, which only the batch's method can leave out.
+        # Only the batch method can omit the offsets of tokens.
         (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
         ids: list[int] = encoding.ids
         return ids

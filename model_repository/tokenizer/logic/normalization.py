@@ -1,4 +1,4 @@
-"""A text as a person reads it, where Unicode or spacing hides its words from the encoders."""
+"""Normalizes a text in which Unicode or spacing hides words from the encoders."""
 
 import re
 from collections.abc import Callable
@@ -12,17 +12,17 @@ NORMALIZATIONS = ("off", "on")
 
 
 def normalizer(normalization: str) -> Callable[[str], str] | None:
-    """`normalized` where `normalization` is `on`; raises ValueError for none of NORMALIZATIONS."""
+    """`normalized` if `normalization` is `on`, else None; raises ValueError unless in NORMALIZATIONS."""
     if normalization not in NORMALIZATIONS:
         raise ValueError(f"normalization is {normalization!r}; it must be one of {', '.join(NORMALIZATIONS)}")
     return normalized if normalization == "on" else None
 
 
 def normalized(text: str) -> str:
-    """`text` with spaced letters joined, and its characters as the plain letters that they look like.
+    """`text` with spaced letters joined, and characters replaced by the plain letters that they resemble.
 
-    Compatibility forms (NFKC), confusables (UTS #39, https://www.unicode.org/reports/tr39/), accents and
-    invisible characters are replaced by https://pypi.org/project/disarm. It rewrites scripts other than Latin
-    as well, so it is read beside the text and not in its place.
+    https://pypi.org/project/disarm replaces compatibility forms (NFKC), confusables (UTS #39,
+    https://www.unicode.org/reports/tr39/), accents and invisible characters. It also rewrites scripts other
+    than Latin, so the encoders read the result in addition to the text.
     """
     return strip_obfuscation(_SPACED_LETTERS.sub(lambda match: match[0].replace(match[1], ""), text))

@@ -1,4 +1,4 @@
-"""What the encoders read of each text: its windows, its sentences, and its normalized form."""
+"""Splits each text into the windows that the encoders read: whole, by sentence, and normalized."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from .encoding import TextEncoder
 from .sentences import Place, fitting, sentences_of
 from .windows import FORMS, Window, WindowLimits
 
-# Stands behind the sentences of a text that has fewer than another of its batch.
+# Padding after the sentences of a text that has fewer than another of its batch.
 NO_PLACE = (-1, -1)
 # Token ids by encoder.
 Ids = Mapping[str, Sequence[int]]
@@ -20,11 +20,11 @@ Ids = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the encoders read of one text.
+    """The encoders' input for one text.
 
     windows: of each encoder; first one for each of `sentences`, then those of the whole text.
-    sentences: their places; one whose normalized form is read too stands there twice.
-    text_windows: windows of the whole text as it is, of the encoder that needs more.
+    sentences: their places; a sentence that is also read in normalized form is listed twice.
+    text_windows: windows of the original whole text, for the encoder that needs more.
     truncated: whether an encoder does not read the end of the text.
     """
 
@@ -37,8 +37,8 @@ class Reading:
 class Reader:
     """Reads texts for all encoders.
 
-    encoders: by name. normalize: gives a second form that is read beside a text, or is None.
-    max_sentences: of a text in each form; neighbours are joined beyond it. limits: of a request.
+    encoders: by name. normalize: returns a second form of a text to read as well; None: no second form.
+    max_sentences: of a text in each form; above it, neighbours are joined. limits: of a request.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Reader:
         self._max_text_tokens = min(encoder.max_text_tokens for encoder in encoders.values())
 
     def read(self, texts: Sequence[str], spans: Sequence[bool]) -> list[Reading]:
-        """Read the texts of a request in order; `spans` says of each whether its sentences are read too.
+        """Read the texts of a request in order; `spans` says for each whether to read its sentences as well.
 
-        Raises TooManyWindows at the text that breaks a limit, without reading those behind it.
+        Raises TooManyWindows at the text that breaks a limit, without reading the texts after it.
         """
         readings: list[Reading] = []
         windows: Counter[str] = Counter()
@@ -72,7 +72,7 @@ class Reader:
         return readings
 
     def _read(self, text: str, *, with_sentences: bool) -> Reading:
-        # A sentence is encoded once, though it is counted first and may be the whole text.
+        # Encodes each sentence only once, although it is counted first and may be the whole text.
         ids_of = cache(self._ids)
         forms = self._forms(text, ids_of)
         windows: dict[str, list[Window]] = {name: [] for name in self._encoders}
@@ -94,7 +94,7 @@ class Reader:
     ) -> tuple[list[Place], bool]:
         """Append a window for each sentence and each of its forms.
 
-        Returns their places, and whether there is more than is read of a text.
+        Returns their places, and whether the text has more than the limit.
         """
 
         def count_tokens(part: str) -> int:
@@ -115,7 +115,7 @@ class Reader:
         return read, False
 
     def _forms(self, text: str, ids_of: Callable[[str], Ids]) -> list[Ids]:
-        """Token ids of `text`, and those of its normalized form where an encoder sees a difference."""
+        """Token ids of `text`, and of its normalized form if they differ for an encoder."""
         forms = [ids_of(text)]
         if self._normalize is not None and (form := self._normalize(text)) != text:
             ids = ids_of(form)
@@ -132,7 +132,7 @@ def _most_tokens(form: Ids) -> int:
 
 
 def places_tensor(readings: Sequence[Reading]) -> npt.NDArray[np.int32]:
-    """Places of the sentences INT32 [batch, sentences, 2]; NO_PLACE stands behind the last of each text."""
+    """Places of the sentences INT32 [batch, sentences, 2], padded with NO_PLACE."""
     most = max(1, max(len(reading.sentences) for reading in readings))
     places = np.full((len(readings), most, 2), NO_PLACE, dtype=np.int32)
     for row, reading in enumerate(readings):

@@ -1,4 +1,4 @@
-"""Where the sentences of a text lie, for the encoders to read each by itself."""
+"""Finds the sentences of a text, so that the encoders can read each by itself."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,8 @@ LOCALE = "root"
 def sentences_of(text: str, max_sentences: int) -> list[Place]:
     """Places of the sentences of `text`, in order, without the white space around them.
 
-    Of a text with more than `max_sentences`, neighbours are joined while they are short, so that all of it
-    is read. A text of white space alone is one sentence.
+    If there are more than `max_sentences`, short neighbours are joined, so that the whole text is read. A
+    text of only white space is one sentence.
     """
     places = []
     start = 0
@@ -25,7 +25,7 @@ def sentences_of(text: str, max_sentences: int) -> list[Place]:
             places.append((first, first + len(shown)))
         start += len(sentence)
     if len(places) > max_sentences:
-        # Two neighbours together are longer than `longest`, so no more than max_sentences are left.
+        # Any two neighbours are then longer than `longest` together, so at most max_sentences remain.
         places = _joined(places, longest=-(-2 * len(text) // max_sentences))
     return places or [(0, len(text))]
 
@@ -43,7 +43,7 @@ def _joined(places: list[Place], longest: int) -> list[Place]:
 def fitting(text: str, place: Place, count_tokens: Callable[[str], int], max_tokens: int) -> list[Place]:
     """The parts of a sentence of at most `max_tokens` each: itself, or parts of equal length.
 
-    A part ends at white space where there is some in its second half.
+    A part ends at white space if its second half has some.
     """
     start, end = place
     tokens = count_tokens(text[start:end])

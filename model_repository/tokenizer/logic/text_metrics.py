@@ -1,7 +1,7 @@
-"""What texts add to the histograms of their lengths, kept here and reported in sums.
+"""Histograms of text lengths, counted here and reported in batches.
 
-Triton's own histograms take every value in a message of its own, which costs more than reading a short text.
-So each is three counters under the names of a Prometheus histogram: `_bucket` with the label `le`, `_sum`
+Triton's own histograms need a message for every value, which costs more than reading a short text. So each
+histogram is three counters with the names of a Prometheus histogram: `_bucket` with the label `le`, `_sum`
 and `_count`.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Series(NamedTuple):
-    """One counter of a histogram; `le` is empty but in its buckets."""
+    """One counter of a histogram; only buckets have a label `le`."""
 
     counter: str
     le: str = ""
@@ -25,9 +25,9 @@ class Series(NamedTuple):
 
 
 class Histogram:
-    """Counts values in buckets; for any thread.
+    """Counts values in buckets; thread-safe.
 
-    bounds: upper bounds of the buckets, ascending; one without a bound is added.
+    bounds: upper bounds of the buckets, ascending; an unbounded bucket is added.
     """
 
     def __init__(self, name: str, bounds: Sequence[int]) -> None:
@@ -48,7 +48,7 @@ class Histogram:
             self._values.update(values)
 
     def take(self) -> Mapping[Series, int]:
-        """By how much each counter has grown since this was last asked; those that have not are left out."""
+        """Increments of the counters since the last call, without those that did not change."""
         with self._lock:
             values, self._values = self._values, Counter()
         grown: Counter[Series] = Counter()

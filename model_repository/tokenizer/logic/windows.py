@@ -7,21 +7,21 @@ import numpy as np
 import numpy.typing as npt
 
 Window = Sequence[int]
-# A text is read as it is, and perhaps in normalized form.
+# A text is read in its original form, and optionally in normalized form.
 FORMS = 2
 
 
 class TooManyWindows(ValueError):
-    """The texts of a request have more windows than it may have; the message names both numbers."""
+    """The texts of a request have too many windows; the message names the number and the limit."""
 
 
 @dataclass(frozen=True)
 class Windowing:
-    """How a text's tokens are cut.
+    """Splits a text's tokens into windows.
 
-    content_tokens: tokens of the text in a full window, special tokens not counted.
-    overlap_tokens: tokens that a window shares with the one before it, at least.
-    max_windows: what a text has beyond them is not read.
+    content_tokens: tokens of the text in a full window, without special tokens.
+    overlap_tokens: minimum of tokens that a window shares with the one before it.
+    max_windows: the rest of a text is not read.
     """
 
     content_tokens: int
@@ -49,17 +49,17 @@ class Windowing:
 
 @dataclass(frozen=True)
 class WindowLimits:
-    """How many windows one request may have.
+    """Limits on the windows of one request.
 
-    max_request_windows: of its texts together, padding not counted.
-    max_padded_windows: its texts times the most windows of any of them, which count as the next power of two.
+    max_request_windows: of all texts together, without padding.
+    max_padded_windows: number of texts times the most windows of any text, rounded up to a power of two.
     """
 
     max_request_windows: int
     max_padded_windows: int
 
     def check_sum(self, windows: int, texts: int) -> None:
-        """Raise TooManyWindows if the first `texts` of a request have too many `windows` together."""
+        """Raise TooManyWindows if the first `texts` of a request together have too many `windows`."""
         if windows > self.max_request_windows:
             raise TooManyWindows(
                 f"the first {texts} texts of the request have {windows} windows; a request may have "
@@ -80,11 +80,11 @@ class WindowLimits:
 def pad_batch(
     rows: Sequence[Sequence[Window]], *, pad_id: int, pad_to_multiple_of: int = 1
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Tensors of a batch in which each row has its own number of windows of its own lengths.
+    """Tensors of a batch whose rows have windows of different numbers and lengths.
 
     Returns input_ids and attention_mask, both INT64 [batch, windows, tokens]. Windows are padded to
     the longest of the batch, rounded up to `pad_to_multiple_of`; a row with fewer windows than the
-    longest repeats its last one, which changes no maximum over windows.
+    longest repeats its last one, which does not change a maximum over windows.
     """
     windows = max(len(row) for row in rows)
     longest = max(len(window) for row in rows for window in row)

@@ -1,7 +1,7 @@
-"""Triton model `verdict`: logits of both encoders, and the judge's answer where it is asked -> the verdict.
+"""Triton model `verdict`: logits of both encoders, and the judge's answer if it is asked -> the verdict.
 
-One asyncio loop serves the requests that ask the judge, so that vLLM batches their generations; each of
-them is answered through its response sender when its last text is judged.
+One asyncio loop serves the requests that ask the judge, so that vLLM batches their generations. Each is
+answered through its response sender when its last text is judged.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from logic.policy import Policy
 
 JUDGE = "judge"
 CALLER_GONE = "the client disconnected"
-# Each call of the LLM holds one thread of this process until its answer is complete.
+# Each call of the LLM occupies a thread of this process until its answer is complete.
 MAX_CALLS_IN_FLIGHT = 64
-# A request of many or long texts leaves calls to the others, and still fills the batches of the LLM.
+# Leaves calls for other requests, and still fills the LLM's batches.
 MAX_CALLS_OF_REQUEST = 16
-# Up to the time limit of the config, and beyond it for what it cut off.
+# Up to the config's judge_timeout_s, and above it for answers that timed out.
 DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
 # Each change of a counter is a message to Triton, which would cost every text more than its decision.
 REPORT_PERIOD_S = 1.0
 
 
 class TritonPythonModel:
-    """Each request is decided by the policy of this model's config."""
+    """Decides each request by the policy of this model's config."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Read the config and `labels.txt`, and start the loop that the requests share."""
@@ -47,8 +47,8 @@ class TritonPythonModel:
         self.policy = Policy.from_parameters(settings, labels)
         self.modes = Modes.from_parameters(settings)
         self.band = Band(float(settings["auto_low"]), float(settings["auto_high"]))
-        # Triton 24.10 drops its own references to the answers of a decoupled model in a thread that
-        # does not hold the GIL. Were they the last, the process's memory would be corrupted.
+        # Triton 24.10 drops its references to the answers of a decoupled model in a thread without the
+        # GIL. If they were the last references, that would corrupt the process's memory.
         self.kept: deque[list[Any]] = deque(maxlen=4 * MAX_CALLS_IN_FLIGHT)
         self._create_metrics(labels)
         self.judging = Judging(
@@ -70,7 +70,7 @@ class TritonPythonModel:
         self.reporter.start()
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer the requests that do not ask the judge; the others are answered later, each by itself."""
+        """Answer the requests that do not ask the judge; each of the others is answered later."""
         return [self._answer(request) for request in requests]
 
     def finalize(self) -> None:
@@ -92,7 +92,7 @@ class TritonPythonModel:
         }
         self.duration_family = families(
             name="tribunal_judge_duration_seconds",
-            description="Time from asking the judge about a text to its answer, by what became of it.",
+            description="Time from asking the judge about a text to its answer, by status.",
             kind=families.HISTOGRAM,
         )
         self.durations: dict[Status, Any] = {
@@ -101,13 +101,13 @@ class TritonPythonModel:
         }
         self.invalid_family = families(
             name="tribunal_invalid_requests_total",
-            description="Requests refused for what a caller sent, by the input that was wrong.",
+            description="Requests refused as invalid, by the invalid input.",
             kind=families.COUNTER,
         )
         self.invalid_modes = self.invalid_family.Metric(labels={"input": "judge"})
         self.served_family = families(
             name="tribunal_judge_served",
-            description="1 where the server has a judge, 0 where it has none.",
+            description="1 if the server has a judge, otherwise 0.",
             kind=families.GAUGE,
         )
         self.served = self.served_family.Metric(labels={})
@@ -129,14 +129,14 @@ class TritonPythonModel:
                 for name in ("rejection_logits", "aegis_logits", "windows", "truncated", "sentences")
             ]
             if not (read[0].size and read[1].size):
-                # The encoders drop a request whose caller has gone.
+                # The encoders drop a request if its client has disconnected.
                 return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
             texts = EncodedTexts.from_tensors(*read)
             asked = self._asked(inputs, texts)
             outputs = request.requested_output_names()
             if not any(asked):
                 return self._decide(texts, [SKIPPED] * len(asked), outputs)
-            # Triton marks a request whose caller has gone when it schedules it here, and never later.
+            # Triton marks a request as cancelled only when it schedules it here, never later.
             if request.is_cancelled():
                 return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
             questions = _questions(inputs, asked)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 LABELS = ("toxic", "non-toxic")
-# What can become of a question to the judge.
+# The possible outcomes of asking the judge.
 AskedStatus = Literal["answered", "unavailable", "unparsed"]
 ASKED_STATUSES: tuple[AskedStatus, ...] = get_args(AskedStatus)
 Status = Literal[AskedStatus, "skipped"]
 STATUSES: tuple[Status, ...] = (*ASKED_STATUSES, "skipped")
-# Markdown, quotes, brackets, list marks and a leading "Classification:" may stand before the label.
+# Markdown, quotes, brackets, list marks and "Classification:" may precede the label.
 LABEL = re.compile(
     r"[\W_]*(?:(?:classification|label|answer)[\W_]*)?(?P<label>non[\s\-\u2010-\u2015_]*toxic|toxic)(?![^\W_])",
     re.IGNORECASE,
@@ -41,7 +41,7 @@ def read_answer(text: str, logprobs: str, *, explain: bool) -> Judgement:
     """Judgement in an answer that starts with a label and has a score; otherwise `unparsed`.
 
     logprobs: JSON of the vLLM backend, a list by position of {token id: {logprob, decoded_token}}, or
-    `null` where it has none.
+    `null` if there are none.
     """
     match = LABEL.match(text)
     if match is None:
@@ -57,7 +57,7 @@ def read_answer(text: str, logprobs: str, *, explain: bool) -> Judgement:
 def toxicity_score(positions: list[dict[str, dict[str, Any]]]) -> float:
     """P(toxic) / (P(toxic) + P(non-toxic)) at the first generated token that has a letter.
 
-    A token speaks for the label that starts with its letters. NaN if none speaks for either.
+    A token counts for the label that starts with its letters. NaN if none counts for either.
     """
     for candidates in positions:
         chosen = min(candidates.values(), key=lambda candidate: candidate["rank"])
@@ -75,10 +75,9 @@ def toxicity_score(positions: list[dict[str, dict[str, Any]]]) -> float:
 
 
 def worst(judgements: list[Judgement]) -> Judgement:
-    """The one that decides over the pieces of a text.
+    """The judgement that decides for all pieces of a text.
 
-    A toxic piece decides, whatever became of the others; otherwise a piece without an answer does,
-    otherwise the highest score.
+    It is a toxic piece if there is one, otherwise a piece without an answer, otherwise the highest score.
     """
     failed = [judgement for judgement in judgements if judgement.status != "answered"]
     toxic = [judgement for judgement in judgements if judgement.label == "toxic"]

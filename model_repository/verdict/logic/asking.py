@@ -1,4 +1,4 @@
-"""Decides whether the judge is asked, and cuts a text into pieces that fit its context."""
+"""Decides whether to ask the judge, and splits a text into pieces that fit its context."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ JUDGE_SERVED = ("served", "absent")
 
 
 class InvalidMode(ValueError):
-    """The caller's mode is none of MODES, or needs a judge that is not served."""
+    """The caller's mode is not one of MODES, or needs a judge that is not served."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """Highest category scores in [low, high) that leave the encoders undecided, as an unread end does."""
+    """The encoders are undecided if the highest category score is in [low, high), or the end was not read."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Modes:
-    """The modes that a caller may name, and the one of a caller that names none."""
+    """The modes that a caller may name, and the default mode."""
 
     default: str
     judge_served: bool
@@ -69,17 +69,17 @@ def read_mode(raw: bytes) -> str:
 
 
 def text_splitter(tokenizer_file: Path, piece_tokens: int) -> Callable[[str], list[str]]:
-    """`split_text` by the judge's tokenizer; without an exported judge nothing is ever split."""
+    """`split_text` with the judge's tokenizer; without an exported judge, no text is split."""
     if not tokenizer_file.exists():
         return lambda text: [text]
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    # A special token in a text is ordinary characters to the judge.
+    # The judge reads a special token in a text as ordinary characters.
     tokenizer.encode_special_tokens = True
     return lambda text: split_text(text, tokenizer, piece_tokens)
 
 
 def split_text(text: str, tokenizer: Tokenizer, piece_tokens: int) -> list[str]:
-    """Pieces of `text` of at most `piece_tokens` tokens each, in order; together they are the text."""
+    """Pieces of `text` of at most `piece_tokens` tokens each; joined in order they are the text."""
     offsets = tokenizer.encode(text, add_special_tokens=False).offsets
     if len(offsets) <= piece_tokens:
         return [text]

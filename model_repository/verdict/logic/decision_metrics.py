@@ -1,4 +1,4 @@
-"""What verdicts add to the counters of decisions; never anything of the text itself."""
+"""Counts decisions from verdicts; the counters contain nothing of the texts."""
 
 import threading
 from collections import Counter
@@ -12,7 +12,7 @@ COUNTERS = {
     "tribunal_verdicts_total": "Verdicts given, by whether they flag the text.",
     "tribunal_categories_flagged_total": "Verdicts that flag the text for a category, by category.",
     "tribunal_refusals_total": "Verdicts on texts that are an LLM's refusal.",
-    "tribunal_judge_answers_total": "Verdicts, by what became of the judge's answer.",
+    "tribunal_judge_answers_total": "Verdicts, by the status of the judge's answer.",
     "tribunal_truncated_texts_total": "Verdicts on texts whose end was not read.",
 }
 
@@ -31,7 +31,7 @@ class Series(NamedTuple):
 
 
 class Tally:
-    """What verdicts have added since it was last taken; for any thread."""
+    """Counts since the last `take`; thread-safe."""
 
     def __init__(self) -> None:
         self._counts: Counter[Series] = Counter()
@@ -44,14 +44,14 @@ class Tally:
             self._counts.update(counts)
 
     def take(self) -> Counter[Series]:
-        """What was counted, which is then no longer held."""
+        """Return the counts and reset them."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         return counts
 
 
 def all_series(categories: Sequence[str]) -> list[Series]:
-    """Every series there can be, so that each is reported as 0 before its first event."""
+    """All possible series, so that each is reported as 0 before its first event."""
     return [
         *(_flagged(flagged) for flagged in (False, True)),
         *(_category(category) for category in categories),
@@ -62,7 +62,7 @@ def all_series(categories: Sequence[str]) -> list[Series]:
 
 
 def report(counts: Mapping[Series, int], counters: Mapping[Series, Any], warn: Callable[[str], None]) -> None:
-    """Add each count to its counter, a metric of Triton's; one that fails is logged, and the others go on."""
+    """Add each count to its counter, a Triton metric; a failure is logged and does not stop the others."""
     for series, count in counts.items():
         try:
             counters[series].increment(count)
@@ -71,7 +71,7 @@ def report(counts: Mapping[Series, int], counters: Mapping[Series, Any], warn: C
 
 
 def increments(verdicts: Iterable[Mapping[str, Any]]) -> Counter[Series]:
-    """By how much each series grows by these verdict documents."""
+    """The increment of each series by these verdict documents."""
     counts: Counter[Series] = Counter()
     for verdict in verdicts:
         counts[_flagged(verdict["flagged"])] += 1

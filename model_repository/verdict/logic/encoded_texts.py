@@ -1,4 +1,4 @@
-"""What both encoders say about the texts of one request, and the verdict documents that it leads to."""
+"""The encoders' results on the texts of one request, and the verdict documents from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Probabilities of the windows of each text, and what the tokenizer says about its reading.
+    """Probabilities of each text's windows, and the tokenizer's windows, truncation and sentences.
 
     rejection: FP32 [batch, windows]. categories: FP32 [batch, windows, categories].
     windows: INT32 [batch, 1]. truncated: BOOL [batch, 1]. sentences: INT32 [batch, sentences, 2].
@@ -38,7 +38,7 @@ class EncodedTexts:
         truncated: npt.NDArray[np.bool_],
         sentences: npt.NDArray[np.int32],
     ) -> "EncodedTexts":
-        """Copy what is kept, so that the memory of the tensors may be reused.
+        """Copy the values, so that Triton can reuse the memory of the tensors.
 
         rejection_logits: FP32 [batch, windows, 2]. aegis_logits: FP32 [batch, windows, categories].
         Raises ArithmeticError if logits are not finite.
@@ -64,7 +64,7 @@ class EncodedTexts:
         return scores
 
     def verdicts(self, judgements: Sequence[Judgement], policy: Policy) -> list[dict[str, Any]]:
-        """The verdict document of each text, with its spans where they were asked for.
+        """The verdict document of each text, with its spans if requested.
 
         Raises ValueError unless the policy has a label for each category.
         """

@@ -1,6 +1,6 @@
-"""Shares a bounded number of calls: the next free one goes to the request with the fewest in flight.
+"""Shares a bounded number of calls: the next free call goes to the request with the fewest in flight.
 
-Among equals it goes to the one that has waited longest since its last call; a new one goes first.
+Ties go to the request whose last call started longest ago; a new request comes first.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections import deque
 
 
 class FairCalls:
-    """So many calls at once, of all requests and of one."""
+    """Limits the concurrent calls of all requests and of each request."""
 
     def __init__(self, calls: int, calls_of_request: int) -> None:
         self._free = calls
@@ -19,17 +19,17 @@ class FairCalls:
         self._waiting: list[Share] = []
 
     def share(self) -> "Share":
-        """What one request gets of the calls."""
+        """A new request's share of the calls."""
         return Share(self)
 
     def wait(self, share: "Share") -> None:
-        """Count `share` among those that wait for a call."""
+        """Add `share` to those that wait for a call."""
         if share not in self._waiting:
             self._waiting.append(share)
         self._grant()
 
     def give_back(self) -> None:
-        """Pass on a call that has ended."""
+        """Pass an ended call to the next waiting share."""
         self._free += 1
         self._grant()
 
@@ -50,9 +50,9 @@ class FairCalls:
 class Share:
     """The calls of one request.
 
-    in_flight: calls that it has now.
-    last_grant: number of the call, of all requests' calls, that it got last; 0 before its first.
-    started_s: when it got its first, by the monotonic clock; None before.
+    in_flight: its calls in flight.
+    last_grant: number of its last call, counted over all requests; 0 before its first.
+    started_s: time of its first call on the monotonic clock; None before.
     """
 
     def __init__(self, calls: FairCalls) -> None:
@@ -69,7 +69,7 @@ class Share:
             await asyncio.wait_for(self._started.wait(), timeout_s)
 
     async def acquire(self) -> None:
-        """Wait for a call; `release` gives it back."""
+        """Wait for a call; `release` returns it."""
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._places.append(place)
         self._calls.wait(self)
@@ -81,18 +81,18 @@ class Share:
             raise
 
     def release(self) -> None:
-        """Give one call back."""
+        """Return one call."""
         self.in_flight -= 1
         self._calls.give_back()
 
     def is_waiting(self) -> bool:
-        """Whether somebody waits for a call of this share."""
+        """Whether a caller of `acquire` waits for a call of this share."""
         while self._places and self._places[0].cancelled():
             self._places.popleft()
         return bool(self._places)
 
     def grant(self, number: int) -> None:
-        """Give call `number` of all to whoever has waited longest; `is_waiting` must be true."""
+        """Give call `number` to the longest waiting `acquire`; `is_waiting` must be true."""
         self._places.popleft().set_result(None)
         self.in_flight += 1
         self.last_grant = number

@@ -14,11 +14,11 @@ Ask = Callable[[str, bool], Awaitable[Judgement]]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the judge may be asked.
+    """Limits of the judge's calls.
 
-    timeout_s: of a request, from the start of its first call, so that what others ask takes nothing from
-    it; and for that start.
-    calls, calls_of_request: how many at once, of all requests and of one.
+    timeout_s: maximum wait for a request's first call, and maximum time from that call's start, so that other
+    requests do not use up its time.
+    calls, calls_of_request: maximum concurrent calls of all requests and of one.
     """
 
     timeout_s: float
@@ -28,7 +28,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Question:
-    """A text, and whether a reason is to be generated."""
+    """A text, and whether to generate a reason."""
 
     text: str
     explain: bool
@@ -36,11 +36,11 @@ class Question:
 
 @dataclass
 class Judging:
-    """What all requests share.
+    """Asks the judge for all requests.
 
-    split: gives the pieces of a text that the judge reads one by one.
-    observe: takes what became of a text, and after how many seconds.
-    warn: takes a line for the log.
+    split: splits a text into pieces that the judge reads one by one.
+    observe: receives the status of a text's judgement, and its duration in seconds.
+    warn: receives a line for the log.
     """
 
     ask: Ask
@@ -64,7 +64,7 @@ class Judging:
         try:
             judgement = await self._judge_pieces(question, share)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the policy decides
-            self.warn(f"a text could not be given to the judge: {error!r}")
+            self.warn(f"a text could not be split for the judge: {error!r}")
             judgement = UNAVAILABLE
         self.observe(judgement.status, time.monotonic() - started_s)
         return judgement
@@ -90,8 +90,8 @@ class Judging:
 
     async def _ask_in_turn(self, piece: str, explain: bool, share: Share) -> Judgement:
         await share.acquire()
-        # A call cannot be taken back: the iterator over a decoupled model's answers has `cancel` from Triton
-        # 25.04 on. It keeps its place among all calls until it ends.
+        # A call cannot be cancelled before Triton 25.04, which adds `cancel` to the iterator over a decoupled
+        # model's answers. It counts as in flight until it ends.
         call = asyncio.create_task(self._call(piece, explain, share))
         self._in_flight.add(call)
         call.add_done_callback(self._in_flight.discard)

@@ -1,4 +1,4 @@
-"""Scores to decisions: the thresholds, and the verdict document that they lead to."""
+"""Applies thresholds to scores and builds the verdict document."""
 
 import json
 import math
@@ -17,8 +17,8 @@ class Policy:
 
     labels: category names in the order of the scores.
     category_thresholds: one for each label, in the same order.
-    flags_judge_failure: whether no answer from a judge that was asked flags the text.
-    flags_truncation: whether a truncated text is flagged that the judge gave no answer on.
+    flags_judge_failure: whether to flag a text if the judge was asked and gave no answer.
+    flags_truncation: whether to flag a truncated text if the judge gave no answer.
     """
 
     labels: tuple[str, ...]
@@ -32,8 +32,8 @@ class Policy:
     def from_parameters(cls, parameters: Mapping[str, str], labels: Sequence[str]) -> "Policy":
         """Read the parameters of `verdict`'s config.
 
-        Raises ValueError for a threshold outside [0, 1], an override that is no JSON object of
-        numbers, an override of an unknown category, or an unknown `judge_failure` or `truncation`.
+        Raises ValueError for a threshold outside [0, 1], overrides that are not a JSON object of numbers, an
+        override of an unknown category, or an unknown `judge_failure` or `truncation`.
         """
         overrides = json.loads(parameters["category_thresholds"])
         if not isinstance(overrides, dict):
@@ -69,7 +69,7 @@ class Policy:
     ) -> dict[str, Any]:
         """Verdict document of one text without its spans; its schema is `verdict.schema.json`.
 
-        A refusal is reported and does not flag: it is no harm.
+        A refusal does not flag the text, because it is not harmful.
         """
         encoders = self.decide_encoders(rejection_score, category_scores)
         return {

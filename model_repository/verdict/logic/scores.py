@@ -30,6 +30,6 @@ def category_probabilities(logits: Floats) -> Floats:
 
 
 def require_finite(name: str, logits: Floats) -> None:
-    """Raise ArithmeticError if `logits` holds NaN or infinity: no threshold would ever flag a NaN."""
+    """Raise ArithmeticError if `logits` has NaN or infinity, because a NaN never crosses a threshold."""
     if not np.isfinite(logits).all():
         raise ArithmeticError(f"{name} has values that are not finite; the encoder's weights are damaged")

@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def rows_with_spans(places: npt.NDArray[np.int32]) -> list[int]:
-    """Rows of the texts whose spans were asked for, by the first of `places` INT32 [batch, sentences, 2]."""
+    """Rows of the texts with requested spans, by the first of `places` INT32 [batch, sentences, 2]."""
     rows: list[int] = np.flatnonzero(places[:, 0, 0] >= 0).tolist()
     return rows
 
@@ -21,8 +21,8 @@ def spans_of(
 ) -> list[dict[str, Any]]:
     """The verdict's field `spans` of one text, in order.
 
-    places: INT32 [sentences, 2], first and last code point of each sentence; negative behind the last one.
-    A sentence in two forms stands there twice, and its highest scores count.
+    places: INT32 [sentences, 2], start and end of each sentence in code points; negative after the last one.
+    A sentence in two forms is listed twice, and its highest scores count.
     rejection: FP32 [windows], categories: FP32 [windows, categories]; the window of each sentence first.
     """
     count = int((places[:, 0] >= 0).sum())
