@@ -30,8 +30,9 @@ BAD_INPUTS: dict[str, tuple[npt.NDArray[Any], str, str]] = {
     "no batch axis": (np.array([b"a"], dtype=np.object_), "BYTES", "text"),
     "empty batch": (np.empty((0, 1), dtype=np.object_), "BYTES", ""),
     "batch over the limit": (text_tensor(*[b"a"] * 65), "BYTES", "64"),
+    # As many tokens as 32 windows have, in each of 33 texts.
     "windows over the limit": (
-        text_tensor(*[b"a " * 32_768] * 33),
+        text_tensor(*[b"a " * 14_500] * 33),
         "BYTES",
         "the first 33 texts of the request have 1056 windows; a request may have 1024",
     ),
