@@ -1,4 +1,4 @@
-"""What a server runs, as frozen values."""
+"""A server's models and weights, as frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server runs: Triton's version, its models with their readiness, and the models' weights."""
+    """A server: Triton's version, the models with their readiness, and the models' weights."""
 
     triton_version: str
     models: dict[str, bool]
@@ -33,7 +33,7 @@ class ServerInfo:
 
 
 def server_document(server: ServerInfo) -> dict[str, Any]:
-    """As JSON takes it, with `are_demo` of all weights."""
+    """`server` as a JSON object, with `are_demo` for each model's weights."""
     weights = {
         name: {**asdict(of_model), "are_demo": of_model.are_demo} for name, of_model in server.weights.items()
     }
@@ -41,6 +41,6 @@ def server_document(server: ServerInfo) -> dict[str, Any]:
 
 
 def demo_warning(weights: Mapping[str, Weights]) -> str | None:
-    """Which models have weights for demonstration only, in a sentence; None if none has."""
+    """A sentence that names the models with demonstration weights; None if there are none."""
     names = [name for name, of_model in weights.items() if of_model.are_demo]
     return f"weights for demonstration only: {', '.join(names)}" if names else None

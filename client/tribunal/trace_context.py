@@ -1,4 +1,4 @@
-"""The W3C trace context that calls carry, so that a server's spans join the caller's trace."""
+"""Sends the W3C trace context with calls, so that a server's spans join the caller's trace."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ _carried: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("tribunal_trace_c
 
 @contextmanager
 def trace_context(headers: Mapping[str, str]) -> Iterator[None]:
-    """Let calls made within the block carry `traceparent` and `tracestate` of `headers`.
+    """Send `traceparent` and `tracestate` of `headers` with calls made within the block.
 
-    Holds for the thread or task that enters it and for tasks started within. Texts of several callers
-    that go in one request carry the context of the first.
+    Applies to the thread or task that enters the block, and to tasks started within. A request with texts of
+    several callers sends the context of the first.
     """
     token = _carried.set(tuple((name, headers[name]) for name in HEADERS if name in headers))
     try:
@@ -25,5 +25,5 @@ def trace_context(headers: Mapping[str, str]) -> Iterator[None]:
 
 
 def carried_headers() -> tuple[tuple[str, str], ...]:
-    """Names and values that a call made here carries."""
+    """Names and values of the headers that a call made here sends."""
     return _carried.get()

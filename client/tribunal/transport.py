@@ -1,4 +1,4 @@
-"""How named tensors get to one model and back; each protocol is imported when a client first uses it."""
+"""Sends named tensors to a model and returns its outputs; each protocol is imported at its first use."""
 
 import os
 from collections.abc import AsyncGenerator, Generator
@@ -9,7 +9,7 @@ from tribunal.messages import Tensor, Tensors
 
 
 class Transport(Protocol):
-    """A connection to one server, which threads may share.
+    """A thread-safe connection to one server.
 
     Every method raises TimeoutError if there is no answer within its `timeout_s`, and otherwise
     TribunalErrors.
@@ -38,7 +38,7 @@ class Transport(Protocol):
 
 
 class AsyncTransport(Protocol):
-    """`Transport` to await, of one event loop; a task that is cancelled cancels its request on the wire."""
+    """`Transport` for asyncio, in one event loop; cancelling a task cancels its request on the server."""
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         """Send `inputs` to `model` and return its tensor `output`."""
@@ -59,11 +59,11 @@ class AsyncTransport(Protocol):
         """Whether the server takes requests for `model`."""
 
     async def close(self) -> None:
-        """Release the connection and cancel what is under way."""
+        """Release the connection and cancel calls in flight."""
 
 
 def open_transport(address: Address, connection: Connection) -> Transport:
-    """Transport by the protocol of `address`; raises InvalidInput if a file for TLS cannot be read."""
+    """Transport by the protocol of `address`; raises InvalidInput if a TLS file cannot be read."""
     if address.is_http:
         from tribunal.http_transport import open_http
 
@@ -87,5 +87,5 @@ def open_async_transport(address: Address, connection: Connection) -> AsyncTrans
 
 
 def _quiet_grpc() -> None:
-    """Keep gRPC's log lines, which say what the errors say, off standard error; before its import."""
+    """Turn off gRPC's log lines, which repeat the errors; call this before importing gRPC."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,4 +1,4 @@
-"""What the server says of a text, as frozen values."""
+"""The server's verdict on a text, as frozen values."""
 
 import json
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ class Refusal:
 class Categories:
     """Which safety categories does the text touch?
 
-    scores: probability of each category, each in [0, 1] by itself.
-    flagged: names of those at or above their thresholds, in the order of `scores`.
+    scores: independent probability of each category, in [0, 1].
+    flagged: names of the categories at or above their thresholds, in the order of `scores`.
     """
 
     flagged: tuple[str, ...]
@@ -35,12 +35,12 @@ class Categories:
 
 @dataclass(frozen=True)
 class Toxicity:
-    """What does the LLM that judges say?
+    """The answer of the LLM judge.
 
     status: `answered`, `skipped` (it was not asked), `unavailable` (it is down, or took too long) or
     `unparsed` (its answer had no label).
     label: `toxic` or `non-toxic`; score: P(toxic), in [0, 1]. Both are None unless it answered.
-    reason: its own words, None also where none was asked for.
+    reason: the judge's own words; None unless it answered, or without `explain`.
     """
 
     status: ToxicityStatus
@@ -53,7 +53,7 @@ class Toxicity:
 class Span:
     """A sentence whose own scores cross a threshold.
 
-    start, end: `text[start:end]` is the sentence; both count code points, as Python's strings do.
+    start, end: `text[start:end]` is the sentence; both count code points, like Python's strings.
     """
 
     start: int
@@ -64,11 +64,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The decision on one text and what it rests on.
+    """The decision on one text, and its reasons.
 
-    windows: how many windows of 512 tokens the encoders read the text in.
-    truncated: the text has more than the server reads; the encoders have not seen its end.
-    spans: the sentences that cross a threshold, in order; None if they were not asked for.
+    windows: number of windows of 512 tokens in which the encoders read the text.
+    truncated: the encoders did not read the end of the text.
+    spans: the sentences that cross a threshold, in order; None if not requested.
     """
 
     flagged: bool
@@ -80,7 +80,7 @@ class Verdict:
     spans: tuple[Span, ...] | None = None
 
     def as_document(self) -> dict[str, Any]:
-        """The verdict in the form of JSON; `spans` is left out where it was not asked for."""
+        """The verdict as a JSON object; without `spans` if not requested."""
         document = asdict(self)
         if self.spans is None:
             del document["spans"]
@@ -88,9 +88,9 @@ class Verdict:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Verdict":
-        """Parse the server's verdict document; raises ServerError if it is not one.
+        """Parse the server's verdict document; raises ServerError if it is invalid.
 
-        Fields that this client does not know are those of a newer server, and are left out.
+        Ignores unknown fields, which a newer server may send.
         """
         try:
             verdict = json.loads(document)

@@ -1,4 +1,4 @@
-"""What both protocols share on the wire: the bytes of a tensor, and TLS."""
+"""The bytes of tensors, and TLS, for both protocols."""
 
 import ssl
 import struct
@@ -18,7 +18,7 @@ from tribunal.messages import Tensor
 
 
 def datatype(values: Tensor) -> str:
-    """Triton's name of the type of `values`, as BYTES or FP32."""
+    """Triton's name of the type of `values`, such as BYTES or FP32."""
     return str(np_to_triton_dtype(values.dtype))
 
 
@@ -30,7 +30,7 @@ def to_bytes(values: Tensor) -> bytes:
 
 
 def from_bytes(raw: bytes, triton_type: str, shape: Sequence[int]) -> Tensor:
-    """The tensor that `to_bytes` made `raw` of; raises ServerError if it does not fit type and shape."""
+    """The tensor with the bytes `raw`; raises ServerError if they do not fit type and shape."""
     try:
         if triton_type == "BYTES":
             values: Tensor = deserialize_bytes_tensor(raw)
@@ -44,7 +44,7 @@ def from_bytes(raw: bytes, triton_type: str, shape: Sequence[int]) -> Tensor:
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext:
-    """What TLS trusts and shows; raises InvalidInput if a file holds no certificate or key."""
+    """The TLS context of the connection; raises InvalidInput if a file has no certificate or key."""
     try:
         context = ssl.create_default_context(cafile=connection.ca_file)
         if connection.cert_file and connection.key_file:

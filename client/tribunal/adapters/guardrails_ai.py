@@ -1,4 +1,4 @@
-"""A validator for Guardrails AI, which has to be installed.
+"""A validator for Guardrails AI, which must be installed.
 
 from guardrails import Guard
 from tribunal import Client
@@ -28,7 +28,7 @@ from tribunal.verdict import Verdict
 class Moderation(Validator):  # type: ignore[misc]
     """Passes a text that the server does not flag.
 
-    on_fail: what Guardrails does with a flagged text; an exception where nothing is said.
+    on_fail: what Guardrails does with a flagged text; by default it raises an exception.
 
     Without a verdict, validation raises a TribunalError whatever `on_fail` says.
     """
@@ -40,7 +40,7 @@ class Moderation(Validator):  # type: ignore[misc]
         judge: JudgeMode | None = None,
         on_fail: str | Callable[..., Any] | None = None,
     ) -> None:
-        # Guardrails prints and stores what it is given here, so it gets no client, which may hold a key.
+        # Guardrails prints and stores these arguments, so they omit the client, which may have a key.
         super().__init__(on_fail=on_fail, judge=judge)
         self._client = client
         self._judge = judge

@@ -8,7 +8,7 @@
     prompt, valid, risk = scan_prompt([PromptModeration(client)], prompt)
     output, valid, risk = scan_output([NoRefusal(client), OutputModeration(client)], prompt, output)
 
-Without a verdict a scanner raises a TribunalError. The text comes back as it was.
+Without a verdict a scanner raises a TribunalError. A scanner returns the text unchanged.
 """
 
 from tribunal.client import Client
@@ -26,7 +26,7 @@ LEAST_RISK, HIGHEST_RISK = -1.0, 1.0
 
 
 class PromptModeration:
-    """Scans what a user sends to an LLM; valid is what the server does not flag."""
+    """Scans a prompt; a prompt is valid if the server does not flag it."""
 
     def __init__(self, client: Client, *, judge: JudgeMode | None = None) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class PromptModeration:
 
 
 class OutputModeration:
-    """Scans what an LLM answers, whatever the prompt was; valid is what the server does not flag."""
+    """Scans an LLM's answer, without the prompt; an answer is valid if the server does not flag it."""
 
     def __init__(self, client: Client, *, judge: JudgeMode | None = None) -> None:
         self._scanner = PromptModeration(client, judge=judge)
@@ -50,10 +50,10 @@ class OutputModeration:
 
 
 class NoRefusal:
-    """Scans an LLM's answer for a refusal, in place of LLM Guard's scanner of this name.
+    """Scans an LLM's answer for a refusal; replaces LLM Guard's scanner of this name.
 
     threshold: between 0 and 1; a score above it is a refusal. LLM Guard reads the first 128 tokens and
-    rounds the score to two digits; this reads all that the server reads, and rounds nothing.
+    rounds the score to two digits; this scanner reads as much as the server, and does not round.
 
     Raises InvalidInput for a threshold out of range.
     """

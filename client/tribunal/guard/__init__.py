@@ -1,4 +1,4 @@
-"""Checks an LLM's answer while it is generated: what is given out has been checked."""
+"""Checks an LLM's answer while it is generated, and releases only checked text."""
 
 from tribunal.guard.errors import StreamFlagged
 from tribunal.guard.options import Release

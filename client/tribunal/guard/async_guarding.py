@@ -1,4 +1,4 @@
-"""Guards a stream from asyncio: reading and checking go on side by side."""
+"""Guards a stream with asyncio: reads and checks concurrently."""
 
 import asyncio
 import inspect
@@ -19,14 +19,14 @@ Handover = asyncio.Queue[str | None]
 async def async_guarded(
     ask: AsyncAsk, chunks: AsyncIterable[Any], options: GuardOptions
 ) -> AsyncGenerator[str]:
-    """The text of `chunks`, as far as `options` release it.
+    """The text of `chunks` that `options` allow to release.
 
-    ask: gives the verdicts of texts. Raises StreamFlagged, and what `ask` and `chunks` raise. In the
-    end it closes `chunks` and cancels a check that is under way.
+    ask: returns the verdicts of texts. Raises StreamFlagged, and the errors of `ask` and `chunks`. When it
+    ends, it closes `chunks` and cancels a check in flight.
     """
     text = GuardedText(options)
     handover: Handover = asyncio.Queue(1)
-    # One task reads all chunks, for a generator may hold a timeout that belongs to a task.
+    # One task reads all chunks, because a generator may hold a timeout that belongs to a task.
     reader = asyncio.create_task(_read(chunks, options, handover))
     arriving: asyncio.Task[str | None] | None = None
     checking: asyncio.Task[Check] | None = None
@@ -62,7 +62,7 @@ async def async_guarded(
 
 
 async def _checked(ask: AsyncAsk, check: Check, text: GuardedText) -> Check:
-    """`check`, which has passed; raises StreamFlagged if it has not."""
+    """Return `check` if it passed; raises StreamFlagged otherwise."""
     for texts, judge in check.questions:
         for verdict in await ask(texts, judge):
             if verdict.flagged:
@@ -71,7 +71,7 @@ async def _checked(ask: AsyncAsk, check: Check, text: GuardedText) -> Check:
 
 
 async def _read(chunks: AsyncIterable[Any], options: GuardOptions, handover: Handover) -> None:
-    """Hand over the text of each chunk, as fast as it is taken, close the chunks, and hand over the end."""
+    """Hand over the text of each chunk as fast as it is consumed, close the chunks, and hand over the end."""
     try:
         async for chunk in chunks:
             await handover.put(options.read(chunk))

@@ -1,4 +1,4 @@
-"""Cuts the text of a stream: what is checked next, and what may be given out. No input or output."""
+"""Decides which text of a stream to check next, and which text to release. No input or output."""
 
 import itertools
 from dataclasses import dataclass
@@ -7,17 +7,16 @@ from tribunal.contract import JudgeMode
 from tribunal.guard.options import MOST_CHARS, GuardOptions
 from tribunal.guard.sentences import sentence_ends
 
-# Characters that wait for their check before the reading stops, and the most that one check adds.
+# Maximum of characters that wait for a check before reading stops, and of new characters in one check.
 AHEAD_CHARS = MOST_CHARS
 
 
 @dataclass(frozen=True)
 class Check:
-    """Texts of which none may be flagged.
+    """A check, which passes if none of its texts is flagged.
 
-    questions: texts that are asked about together, with the mode of the judge; without the white
-    space around them, and none is blank.
-    end: how many characters of the stream have been checked once it has passed.
+    questions: texts to moderate together, with the judge's mode; stripped, and not blank.
+    end: number of characters of the stream that are checked once it passes.
     """
 
     questions: tuple[tuple[tuple[str, ...], JudgeMode | None], ...]
@@ -28,8 +27,8 @@ class Check:
 class GuardedText:
     """The text of one stream: received, then checked, then released; one check at a time.
 
-    The text before `held` may be given out: it was checked together with the end of its sentence, or
-    with the `overlap` characters that follow it.
+    The text before `held` may be released: it was checked together with the end of its sentence, or with the
+    `overlap` characters that follow it.
     """
 
     def __init__(self, options: GuardOptions) -> None:
@@ -55,7 +54,7 @@ class GuardedText:
         self._has_ended = True
 
     def next_check(self) -> Check | None:
-        """What is to be checked now, while no other check is under way; None: wait for more text."""
+        """The next check, if no other is in flight; None: wait for more text."""
         received = len(self._text)
         limit = min(received, self._checked + AHEAD_CHARS)
         if self._has_ended and limit == received:
@@ -78,7 +77,7 @@ class GuardedText:
         self._held = max(self._held, check.end - self._options.overlap, *ends)
 
     def take(self) -> str:
-        """The characters that may be given out now, and were not yet."""
+        """The characters to release now."""
         end = len(self._text) if self._options.release == "immediate" else self._held
         released = self._text[self.released_chars : end]
         self.released_chars = end
@@ -93,9 +92,9 @@ class GuardedText:
         return Check(tuple(question for question in questions if question[0]), end, is_final)
 
     def _texts_up_to(self, end: int) -> list[str]:
-        """What is held back with the `overlap` before it, and each new sentence by itself.
+        """The unreleased text with the `overlap` before it, and each new sentence by itself.
 
-        A sentence by itself is not diluted by what surrounds it.
+        Benign text around a sentence would dilute its scores.
         """
         start = max(0, self._held - self._options.overlap)
         parts = [(start, end)]

@@ -5,10 +5,10 @@ from tribunal.verdict import Verdict
 
 
 class StreamFlagged(TribunalError):
-    """A check of a guarded stream was flagged; nothing more of the stream is given out.
+    """A check of a guarded stream was flagged; nothing more of the stream is released.
 
-    verdict: of the text that was flagged.
-    released_chars: characters of the stream that were given out before.
+    verdict: of the flagged text.
+    released_chars: number of characters of the stream released before.
     """
 
     def __init__(self, verdict: Verdict, released_chars: int) -> None:

@@ -1,4 +1,4 @@
-"""Guards a stream from threads: chunks are read by the caller, checks run beside."""
+"""Guards a stream with threads: the caller's thread reads chunks, another runs the checks."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,10 +15,10 @@ Ask = Callable[[Sequence[str], JudgeMode | None], Sequence[Verdict]]
 
 
 def guarded(ask: Ask, chunks: Iterable[Any], options: GuardOptions) -> Generator[str]:
-    """The text of `chunks`, as far as `options` release it.
+    """The text of `chunks` that `options` allow to release.
 
-    ask: gives the verdicts of texts. Raises StreamFlagged, and what `ask` and `chunks` raise; closes
-    `chunks` in the end.
+    ask: returns the verdicts of texts. Raises StreamFlagged, and the errors of `ask` and `chunks`; closes
+    `chunks` when it ends.
     """
     text = GuardedText(options)
     with _closing(chunks), _one_at_a_time() as pool:
@@ -44,7 +44,7 @@ def guarded(ask: Ask, chunks: Iterable[Any], options: GuardOptions) -> Generator
 
 
 def first_flagged(ask: Ask, check: Check) -> Verdict | None:
-    """The verdict of the first text of `check` that is flagged; None if it passed."""
+    """The verdict of the first flagged text of `check`; None if it passed."""
     for texts, judge in check.questions:
         for verdict in ask(texts, judge):
             if verdict.flagged:
@@ -54,7 +54,7 @@ def first_flagged(ask: Ask, check: Check) -> Verdict | None:
 
 @contextmanager
 def _closing(chunks: Iterable[Any]) -> Iterator[None]:
-    """Close what the chunks come from, such as a generator or an SDK's stream."""
+    """Close the source of the chunks, such as a generator or an SDK's stream."""
     try:
         yield
     finally:
@@ -65,7 +65,7 @@ def _closing(chunks: Iterable[Any]) -> Iterator[None]:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[ThreadPoolExecutor]:
-    """A thread for the checks; one under way when the stream is left ends by its own deadline."""
+    """A thread for the checks; a check in flight when the stream is left ends by its own deadline."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="guard")
     try:
         yield pool

@@ -1,4 +1,4 @@
-"""How a stream is guarded."""
+"""The options of a guarded stream."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tribunal.contract import JudgeMode
 from tribunal.errors import InvalidInput
 
 Release = Literal["checked", "immediate"]
-# A check holds `overlap` characters and what is new, far below the 65,536 bytes that a server reads.
+# A check has `overlap` characters and the new ones, far below the server's limit of 65,536 bytes.
 MOST_CHARS = 4096
 
 
@@ -33,7 +33,7 @@ class GuardOptions:
             raise InvalidInput(f"release is {self.release!r}; it must be checked or immediate")
 
     def read(self, chunk: Any) -> str:
-        """The text of `chunk`, empty if it has none; raises InvalidInput if it is no string."""
+        """The text of `chunk`, empty if it has none; raises InvalidInput if it is not a string."""
         text = chunk if self.text is None else self.text(chunk)
         if text is None and self.text is not None:
             return ""

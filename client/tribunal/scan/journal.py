@@ -1,7 +1,7 @@
-"""The output while it grows: what is written stays, and a scan that begins again finds its place.
+"""The work files of a scan, from which an interrupted scan resumes.
 
-Beside OUTPUT lie OUTPUT.part, a line of JSON for each record that is done, and OUTPUT.scan.json, which
-says what is scanned and how. When all records are done, OUTPUT.part becomes OUTPUT in one step.
+OUTPUT.part has a line of JSON for each completed record, and OUTPUT.scan.json the scan's input and options.
+When all records are complete, OUTPUT.part is renamed to OUTPUT.
 """
 
 import fcntl
@@ -19,14 +19,14 @@ from tribunal.formats.input import STANDARD_INPUT
 
 SCANNING, RETRYING, COMPLETE = "scanning", "retrying", "complete"
 ENDS_BYTES = 2**20
-# What the options were in effect that plans of earlier versions do not name.
+# Values of the options that plans of earlier versions do not have.
 EARLIER_OPTIONS = {"spans": False}
 
 
 class Journal:
-    """The work file of one output, held by one process; a context manager.
+    """The work file of one output, locked by one process; a context manager.
 
-    Entering raises InvalidInput if another process holds it, or where the folder cannot be written.
+    Entering raises InvalidInput if another process holds the lock, or if the folder cannot be written.
     """
 
     def __init__(self, output: Path) -> None:
@@ -37,11 +37,11 @@ class Journal:
         self._new_state = output.with_name(f"{output.name}.scan.json.tmp")
 
     def require_other_input(self, source: str) -> None:
-        """Raise InvalidInput if `source` is a file that the scan would write, by whatever name or link."""
+        """Raise InvalidInput if the scan would write `source`, also under another name or link."""
         try:
             source_status = os.fstat(sys.stdin.fileno()) if source == STANDARD_INPUT else Path(source).stat()
         except OSError:
-            # A retry needs no input; where one is needed, opening it says what is wrong.
+            # A retry needs no input; otherwise opening the input reports the error.
             return
         written = (self.output, self.part, self._state_file, self._new_output, self._new_state)
         for path in written:
@@ -54,7 +54,7 @@ class Journal:
     def __enter__(self) -> "Journal":
         self._open()
         if self._is_empty and self.stage == SCANNING and self.output.exists():
-            # The scan before ended between the last two steps of `complete`.
+            # The previous scan ended between the last two steps of `complete`.
             self._file.close()
             self.output.replace(self.part)
             self._open()
@@ -69,18 +69,18 @@ class Journal:
 
     @property
     def stage(self) -> str | None:
-        """How far the output is: `scanning`, `retrying`, `complete`, or None if there is no scan of it."""
+        """The stage of the output: `scanning`, `retrying`, `complete`, or None if there is no scan of it."""
         stage = self._state.get("stage")
         return stage if stage == SCANNING or self.output.exists() else None
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What the finished output holds, in counts."""
+        """The counts of the finished output."""
         summary: dict[str, Any] | None = self._state.get("summary")
         return summary
 
     def require_same(self, plan: Mapping[str, object]) -> None:
-        """Raise InvalidInput if the output was begun by another plan."""
+        """Raise InvalidInput if the output was begun with another plan."""
         begun = {**EARLIER_OPTIONS, **self._state["plan"]}
         changes = [
             f"{name} was {json.dumps(begun.get(name))} and is {json.dumps(plan[name])}"
@@ -106,7 +106,7 @@ class Journal:
             self._write_state({**self._state, "stage": stage})
 
     def resume(self) -> Iterator[dict[str, Any]]:
-        """Each record that is done; when all are given, a last line that was cut off is removed."""
+        """Each completed record; afterwards, an incomplete last line is removed."""
         self._file.seek(0)
         end = 0
         with self.part.open("rb") as lines:
@@ -131,7 +131,7 @@ class Journal:
     def complete(self, summary: Mapping[str, object], convert: Callable[[Path, Path], None] | None) -> None:
         """Turn the work file into the output, in one step.
 
-        convert: makes the output's format from the work file; None if that is the work file's.
+        convert: converts the work file to the output's format; None if the formats are the same.
         """
         os.fsync(self._file.fileno())
         finished = self.part
@@ -144,7 +144,7 @@ class Journal:
         self._write_state({**self._state, "stage": COMPLETE, "summary": dict(summary)})
         if convert is not None:
             self.part.unlink()
-        # It may be the output by now, and is written no more.
+        # It may already be the output, so it is not written any more.
         self._file.close()
 
     @property
@@ -167,7 +167,7 @@ class Journal:
         try:
             state = json.loads(self._state_file.read_text("utf-8"))
             if not isinstance(state, dict) or not {"stage", "plan"} <= set(state):
-                raise ValueError("it lacks stage or plan")
+                raise ValueError("stage or plan is missing")
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -185,14 +185,14 @@ class Journal:
 
 
 def work_records(part: Path) -> Iterator[dict[str, Any]]:
-    """The records of a work file that is complete."""
+    """The records of a complete work file."""
     with part.open("rb") as lines:
         for line in lines:
             yield json.loads(line)
 
 
 def identity(source: str) -> dict[str, object] | None:
-    """What tells one file from another: its size and the checksum of its ends; None for standard input."""
+    """The identity of a file: its size and the checksum of its ends; None for standard input."""
     if source == STANDARD_INPUT:
         return None
     try:

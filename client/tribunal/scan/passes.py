@@ -1,4 +1,4 @@
-"""What a scan reads, what becomes of each row, and how the output is made."""
+"""Reads the rows of a scan, turns them into records, and makes the output."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from tribunal.formats.registry import InputFormat
 from tribunal.scan.journal import identity, work_records
 from tribunal.scan.records import OUTCOME, Record, filled_outcome, to_record, to_retry
 
-# So many records of a format without columns may lack the field of the text before it is taken for wrong.
+# In a format without columns, the text field is wrong if this many first records lack it.
 FIRST_RECORDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is scanned, to where, and how the server is asked; the options of the command line.
+    """The options of the command line.
 
     source: path, or `-` for standard input. concurrency: requests in flight. batch_size: texts in one.
     """
@@ -39,7 +39,7 @@ class Options:
 
     @property
     def questions(self) -> dict[str, object]:
-        """What is asked of each record, which is the same throughout an output."""
+        """The options of each record's request, which must stay the same for an output."""
         return {
             "text_field": self.text_field,
             "judge": self.judge,
@@ -49,7 +49,7 @@ class Options:
 
     @property
     def origin(self) -> dict[str, object]:
-        """Which input an output is of."""
+        """The identity of the output's input."""
         input_format = {"kind": self.input_format.format.name, "compression": self.input_format.compression}
         return {"format": input_format, "input": identity(self.source)}
 
@@ -58,7 +58,7 @@ class Options:
 class Pass:
     """One pass over rows, to an output.
 
-    source, input_format: where the rows come from. is_retry: they are a finished output.
+    source, input_format: of the rows. is_retry: the rows are a finished output.
     """
 
     source: str
@@ -68,24 +68,24 @@ class Pass:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the work file keeps the fields of each record, and not its outcome alone.
+        """Whether the work file keeps the fields of each record, and not only its outcome.
 
-        Columns that the output takes from the source as they are need not be kept.
+        It need not keep columns that the output copies from the source.
         """
         return self.output_format.write_beside is None or self.input_format.format is not self.output_format
 
     def open(self, text_field: str) -> Input:
-        """The input; only with the columns that are needed, where the others are copied at the end."""
+        """The input, with only the needed columns if the others are copied at the end."""
         needed = (text_field, *OUTCOME) if self.is_retry else (text_field,)
         return Input(self.source, self.input_format, columns=None if self.is_whole else needed)
 
     def rows(self, opened: Input, text_field: str) -> Iterator[Row]:
-        """The rows; raises InvalidInput if the first of an input all lack the field of the text."""
+        """The rows; raises InvalidInput if the first rows of an input all lack the text field."""
         rows = opened.rows()
         return rows if self.is_retry else _rows_with_text(rows, text_field, self.source, self._first_rows)
 
     def require_text_field(self, text_field: str) -> None:
-        """Raise what `rows` raises, where the source is a file that can be read more than once."""
+        """Raise the error of `rows` early, if the source can be read more than once."""
         if not Path(self.source).is_file():
             return
         with Input(self.source, self.input_format) as opened:
@@ -94,11 +94,11 @@ class Pass:
 
     @property
     def _first_rows(self) -> int:
-        """How many rows tell whether the field is there at all."""
+        """Number of first rows that show whether the field exists."""
         return 1 if self.input_format.format.has_columns else FIRST_RECORDS
 
     def to_record(self, row: Row, text_field: str) -> Record:
-        """What becomes of a row."""
+        """The record of a row."""
         if self.is_retry:
             return to_retry(row, text_field, self.input_format.format.restore)
         return to_record(row, text_field)
@@ -117,7 +117,7 @@ class Pass:
 
 
 def _rows_with_text(rows: Iterator[Row], text_field: str, source: str, first_rows: int) -> Iterator[Row]:
-    """`rows`, unless the first of those that can be read all lack the field of the text."""
+    """`rows`; raises InvalidInput if the first readable ones all lack the text field."""
     lacking = 0
     names: dict[str, None] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""What a scan shows on standard error: how far it is while it runs, and what it found."""
+"""The progress and the summary of a scan on standard error."""
 
 import time
 from types import TracebackType
@@ -14,7 +14,7 @@ SCANNING, WAITING = "scanning", "[yellow]waiting for the server[/yellow]"
 
 
 class ScanProgress:
-    """A progress bar with rate and time left, where standard error is a terminal; a context manager."""
+    """A progress bar with rate and time left, if standard error is a terminal; a context manager."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -46,15 +46,15 @@ class ScanProgress:
 
     @property
     def rate_per_s(self) -> float:
-        """Records of this run, and no earlier one, by second."""
+        """Records per second of this run."""
         return self._asked / max(time.monotonic() - self._started_s, 1e-9)
 
     def start(self) -> None:
-        """Begin to measure the rate: the server is there, and what was done before is skipped."""
+        """Start to measure the rate, once the server is available and completed records are skipped."""
         self._started_s = time.monotonic()
 
     def show_progress(self, asked: int, records: int, share: float | None) -> None:
-        """Another `asked` records are done, `records` in all, which is `share` of the input."""
+        """Show that `asked` more records are complete, `records` in all, which is `share` of the input."""
         self._asked += asked
         self._progress.update(
             self._task,
@@ -65,13 +65,13 @@ class ScanProgress:
         )
 
     def show_waiting(self, is_waiting: bool) -> None:
-        """Say that the server is waited for, or no longer."""
+        """Show whether the scan waits for the server."""
         if is_waiting and not self._console.is_terminal:
             self._console.print("waiting for the server")
         self._progress.update(self._task, description=WAITING if is_waiting else SCANNING)
 
     def say(self, message: str) -> None:
-        """A line that stays."""
+        """Print a line above the bar."""
         self._console.print(message, soft_wrap=True, markup=False)
 
     def show(self, summary: Summary) -> None:

@@ -1,4 +1,4 @@
-"""Rows as records: the text to ask about, and what is written of each."""
+"""Rows as records: the text to moderate, and the line to write."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ OUTCOME = (VERDICT, ERROR)
 VERDICT_COLUMN = f"{VERDICT}."
 SCORE_COLUMN = f"{VERDICT_COLUMN}categories.scores."
 SPANS_COLUMN = f"{VERDICT_COLUMN}{SPANS}"
-# How the errors begin of records that had no text to ask about: the formats' problems, and those of a field.
+# Prefixes of the errors of records without a text: problems of the format, and of the field.
 UNASKED = tuple(f"InvalidInput: {words} " for words in ("line", "the row", "entry", "has no field", "field"))
 
 Restore = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
@@ -26,9 +26,9 @@ Restore = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 class Record:
     """A record of the input, or with its outcome of the output.
 
-    fields: as they were read, without those of the outcome.
-    text: what to ask about; None if there is none, or if the record already has its outcome.
-    verdict, error: the outcome, as it is written; both None if it is yet to come.
+    fields: of the input, without those of the outcome.
+    text: the text to moderate; None if there is none, or if the record already has its outcome.
+    verdict, error: the outcome, as written; both None before it is known.
     """
 
     fields: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Record:
 def to_record(row: Row, text_field: str) -> Record:
     """A row of the input; one without a text gets an error as its outcome.
 
-    Raises InvalidInput if the row has fields of the outcome's names, which would be lost.
+    Raises InvalidInput if the row has fields with the names of the outcome's, which would be overwritten.
     """
     if row.problem is not None:
         return Record(row.fields, error=f"InvalidInput: {row.problem}")
@@ -72,10 +72,10 @@ def to_record(row: Row, text_field: str) -> Record:
 
 
 def to_retry(row: Row, text_field: str, restore: Restore | None = None) -> Record:
-    """A row of a finished output; one that failed is asked again, if it has a text.
+    """A row of a finished output; a failed row is retried if it has a text.
 
-    restore: of the output's format, where that takes a verdict apart. Such a format has text alone, so
-    the error says whether the record had a text.
+    restore: of the output's format, if the format splits a verdict into columns. Such a format has only
+    strings, so the error tells whether the record had a text.
     """
     row_fields = row.fields
     if restore is not None:
@@ -96,10 +96,10 @@ def without_outcome(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled_outcome(categories: Iterable[str], *, spans: bool = False) -> dict[str, Any]:
-    """An outcome with a value in every field, which tells a format the fields and their types.
+    """An outcome with a value in every field, which gives a format the fields and their types.
 
-    categories: of the server; none where no record has a verdict, and the verdict has no fields.
-    spans: whether they were asked for.
+    categories: of the server; empty if no record has a verdict, and the verdict then has no fields.
+    spans: whether they were requested.
     """
     scores = dict.fromkeys(categories, 0.0)
     refusal, filled = Refusal(detected=True, score=0.0), Categories(flagged=("",), scores=scores)
@@ -116,7 +116,7 @@ def filled_outcome(categories: Iterable[str], *, spans: bool = False) -> dict[st
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:
-    """What `verdict.as_document` gives, in a small part of its time."""
+    """The same as `verdict.as_document`, but much faster."""
     document = {**vars(verdict), **_parts(verdict), "toxicity": vars(verdict.toxicity)}
     if verdict.spans is None:
         del document[SPANS]

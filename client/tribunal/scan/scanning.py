@@ -1,4 +1,4 @@
-"""One scan from its input to its output, with what an earlier run of it has left."""
+"""One scan from its input to its output; resumes an earlier run."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ from tribunal.server_info import Weights, demo_warning
 
 @dataclass
 class Scan:
-    """One run of the command: what is asked for, who is asked, and what came of it so far."""
+    """One run of the command, with its options, its client and its counts."""
 
     options: Options
     asker: Asker
@@ -32,7 +32,7 @@ class Scan:
     summary: Summary = field(default_factory=Summary)
 
     def to_standard_output(self) -> Summary:
-        """Write each record as a line of JSON as soon as its turn comes; nothing is kept to go on from."""
+        """Write each record as a line of JSON as soon as its turn comes; such a scan cannot be resumed."""
         one_pass = self._pass_over_input()
         one_pass.require_text_field(self.options.text_field)
         self._greet_server()
@@ -42,9 +42,9 @@ class Scan:
         return self.summary
 
     def to_file(self, journal: Journal, *, overwrite: bool, retry_failed: bool) -> Summary:
-        """Scan, go on with a scan or a retry that was interrupted, or retry what failed.
+        """Scan, resume an interrupted scan or retry, or retry failed records.
 
-        Raises InvalidInput if the output is not that of these options, and what the asker raises.
+        Raises InvalidInput if the output belongs to other options, and the errors of the asker.
         """
         stage = None if overwrite else journal.stage
         if stage is None and not overwrite and self.options.output.exists():
@@ -74,7 +74,7 @@ class Scan:
         return self.summary
 
     def _complete(self, journal: Journal, *, is_retry: bool) -> None:
-        """Fill the work file from where it stands, and make the output of it."""
+        """Complete the work file, and make the output from it."""
         one_pass = self._pass_over_output() if is_retry else self._pass_over_input()
         last = None
         for last in journal.resume():
@@ -126,9 +126,9 @@ class Scan:
             )
 
     def _greet_server(self) -> Mapping[str, Weights]:
-        """Wait for the server, and say where its weights are for demonstration only; returns them.
+        """Wait for the server, and warn of demonstration weights; returns the weights.
 
-        Raises ServerError if it is to give spans and is too old for them.
+        Raises ServerError if spans are requested and the server is too old for them.
         """
         self.asker.wait_until_ready()
         if self.options.spans:
@@ -141,7 +141,7 @@ class Scan:
 
 
 def _last_of(rows: Iterator[Row], count: int) -> Row | None:
-    """Take `count` rows, and give the last of them."""
+    """Skip `count` rows; returns the last of them."""
     row = None
     for row in islice(rows, count):  # noqa: B007 - the last is what is wanted
         pass

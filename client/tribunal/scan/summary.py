@@ -1,4 +1,4 @@
-"""What a scan found, counted as it goes."""
+"""The counts of a scan."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Errors that differ in their numbers alone have one reason; beyond so many reasons they are counted together.
+# Errors that differ only in numbers have one reason; above this limit, others are counted together.
 MAX_REASONS = 50
 OTHER_REASONS = "other reasons"
 SHOWN_REASONS = 5
@@ -17,8 +17,8 @@ NUMBER = re.compile(r"\d+")
 class Summary:
     """Counts over all records of the output.
 
-    failed: records without a verdict. flagged, refusals, truncated: records whose verdict says so.
-    categories: records that touch each category. judge: records by the judge's status, and where it
+    failed: records without a verdict. flagged, refusals, truncated: records by their verdict.
+    categories: records flagged for each category. judge: records by the judge's status, and if it
     answered by its label. reasons: failed records by the first error of each kind.
     """
 
@@ -48,20 +48,20 @@ class Summary:
         self.judge[verdict["toxicity"]["label"] or verdict["toxicity"]["status"]] += 1
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The counts as a JSON object."""
         counts = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in counts.items()}
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, Any]) -> "Summary":
-        """What `to_dict` gave."""
+        """Read the result of `to_dict`."""
         counted: dict[str, Any] = {
             name: Counter(value) if isinstance(value, dict) else value for name, value in counts.items()
         }
         return cls(**counted)
 
     def rows(self) -> list[tuple[str, int]]:
-        """What to show: name and count."""
+        """Names and counts to show."""
         verdicts = self.records - self.failed
         reasons = self.reasons.most_common(SHOWN_REASONS)
         unshown = self.failed - sum(count for _, count in reasons)
@@ -79,7 +79,7 @@ class Summary:
         ]
 
     def _reason(self, error: str) -> str:
-        """The first error that differs from `error` in its numbers alone."""
+        """The first error that differs from `error` only in numbers."""
         pattern = NUMBER.sub("0", error)
         if pattern not in self._reason_of and len(self._reason_of) == MAX_REASONS:
             return OTHER_REASONS

@@ -66,7 +66,7 @@ async function ask(path, { headers = {}, ...options } = {}) {
   if (response.status === 401) {
     throw new Failure(TITLES[401], token ? "It does not know this key." : "It answers only with one.", 401);
   }
-  // A proxy before the gateway answers with a page of its own.
+  // A proxy in front of the gateway answers with its own page.
   const body = await response.json().catch(() => ({}));
   throw failureOf(response.status, body.error, response.headers.get("Retry-After"));
 }
