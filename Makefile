@@ -6,7 +6,7 @@ JUDGE_VENV := .venv-judge
 RUN := $(VENV)/bin/python
 DEMO_REPOSITORY := build/demo_repository
 PLAYGROUND_PORT ?= 8080
-# uv does not read pip's own setting of extra places to find wheels.
+# uv does not read pip's setting for additional places to find wheels.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-setup: $(VENV)/.ready $(JUDGE_VENV)/.ready  ## make both virtual environments with everything pinned
+setup: $(VENV)/.ready $(JUDGE_VENV)/.ready  ## make both virtual environments, with pinned packages
 
 $(VENV)/.ready: launcher/environments/main.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -24,7 +24,7 @@ $(VENV)/.ready: launcher/environments/main.txt pyproject.toml
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
 	touch $@
 
-# Without dependencies: the lock is complete, and overrides what vLLM's packages say of numpy.
+# Without dependencies: the lock is complete, and overrides the numpy requirement of vLLM's packages.
 $(JUDGE_VENV)/.ready: launcher/environments/judge.txt $(VENV)/.ready
 	$(PYTHON) -m venv $(JUDGE_VENV)
 	$(VENV)/bin/uv pip install --quiet --python $(JUDGE_VENV)/bin/python --no-deps \
@@ -51,7 +51,7 @@ test: setup check  ## check, then run all tests
 	$(RUN) -m pytest tests/integration --durations 10
 	$(MAKE) docs
 
-test-clients: setup  ## run other projects' clients against a gateway, each in an environment of its own
+test-clients: setup  ## run other projects' clients against a gateway, each in its own environment
 	$(RUN) -m tests.clients.run
 
 docs: setup  ## build the documentation site in build/docs, and check its links
@@ -104,6 +104,6 @@ lock: setup  ## resolve and pin all packages
 		--python-platform x86_64-manylinux_2_28 --constraint launcher/environments/main.txt pyproject.toml \
 		> docker/gateway.txt
 
-clean:  ## remove the environment, caches and everything that was exported
+clean:  ## remove the environments, caches and exported models
 	rm -rf $(VENV) $(JUDGE_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	git clean -q -d -f -X model_repository

@@ -1,26 +1,26 @@
 """`python -m export_scripts.tensorrt`: build the encoders' TensorRT engines with `trtexec`.
 
-TensorRT reads the standard operators of ONNX, has no use for a loop, and takes each tensor's type from the
-graph, so export with `--unfused --precision fp16` first. An engine fits one GPU and one TensorRT: build it
-inside the image that serves it, where the repository is the only mount, and writable to you:
+TensorRT reads only the standard operators of ONNX, cannot use the loop, and takes each tensor's type from
+the graph, so export with `--unfused --precision fp16` first. An engine works only on one kind of GPU and
+with one TensorRT version: build it inside the image that serves it, with the repository as a writable mount:
 
     docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/models:/models" \\
         --entrypoint /opt/nvidia/nvidia_entrypoint.sh tribunal:gpu \\
         python3 -m export_scripts.tensorrt --repository /models
 
 The launcher's `--config tensorrt` then serves `configs/tensorrt.pbtxt`. Neither the command nor an engine
-was run: there was no GPU.
+was run, because there was no GPU.
 
-Texts share a request's shape, [texts, windows, tokens], and an engine computes its padding. How much of it a
-request may have (`max_padded_windows`, 256) follows from rejection, which has 12 heads, 768 hidden and 3,072
-feed-forward dimensions:
-- TensorRT, at least up to 10.9, takes tensors of less than 2^31 elements
+All texts of a request share the shape [texts, windows, tokens], and an engine computes the padding. The limit
+on padded windows (`max_padded_windows`, 256) follows from rejection, which has 12 heads, 768 hidden and
+3,072 feed-forward dimensions:
+- TensorRT, at least up to 10.9, accepts tensors of less than 2^31 elements
   (https://github.com/NVIDIA/TensorRT/issues/4408). Attention scores [windows, heads, tokens, tokens] have
   12 x 512 x 512 for a window, so there can be no more than 682 windows.
-- Each profile holds memory for its largest shape. The feed-forward layer with what goes in and out takes
-  2 x (3,072 + 2 x 768) bytes a token: 1.1 GiB for 256 windows of 512 tokens, and 1.5 GiB more for every
-  tensor of attention scores that TensorRT does not fuse away. Six profiles have 256 windows. So rejection
-  takes 7 GiB or more, and aegis, which has half the dimensions and as many heads, 3.4 GiB or more.
+- Each profile allocates memory for its largest shape. The feed-forward layer with its inputs and outputs
+  takes 2 x (3,072 + 2 x 768) bytes per token: 1.1 GiB for 256 windows of 512 tokens, and 1.5 GiB more for
+  every tensor of attention scores that TensorRT does not fuse away. Six profiles have 256 windows. So rejection
+  takes 7 GiB or more, and aegis, with half the dimensions and as many heads, 3.4 GiB or more.
 """
 
 import argparse

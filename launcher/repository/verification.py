@@ -1,11 +1,10 @@
 """Checks the exported files of a model repository against the checksums in its manifest.
 
-`python -m launcher.repository.verification REPOSITORY` does it alone, before a server that has no launcher;
-it needs nothing but Python's own library.
+Run `python -m launcher.repository.verification REPOSITORY` before a server without the launcher; it needs
+only Python's standard library.
 
-A full verification hashes every file. A quick one takes a record of the last verification, and hashes only
-the files whose size or modification time differ from it. Limit: a quick verification does not see a file
-that was changed and has the same size and modification time as before.
+A full verification hashes every file. A quick one reads a record of the last verification, and hashes only
+files whose size or modification time changed. So it misses a changed file that has the same size and time.
 """
 
 import argparse
