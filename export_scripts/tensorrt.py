@@ -19,7 +19,7 @@ on padded windows (`max_padded_windows`, 256) follows from rejection, which has 
   12 x 512 x 512 for a window, so there can be no more than 682 windows.
 - Each profile allocates memory for its largest shape. The feed-forward layer with its inputs and outputs
   takes 2 x (3,072 + 2 x 768) bytes per token: 1.1 GiB for 256 windows of 512 tokens, and 1.5 GiB more for
-  every tensor of attention scores that TensorRT does not fuse away. Six profiles have 256 windows. So rejection
+  every tensor of attention scores that TensorRT does not fuse. Six profiles have 256 windows. So rejection
   takes 7 GiB or more, and aegis, with half the dimensions and as many heads, 3.4 GiB or more.
 """
 

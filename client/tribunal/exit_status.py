@@ -1,4 +1,4 @@
-"""Runs the command line: what goes wrong becomes one line on standard error and an exit status."""
+"""Runs the command line, and reports an error as one line on standard error and an exit status."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
-# What typer raises for wrong usage; it exports only this subclass of it.
+# typer's error for wrong usage, of which it exports only this subclass.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
@@ -31,7 +31,7 @@ class Settings:
 def run(app: typer.Typer) -> int:
     """Run `app` on the arguments of this process, and return the exit status.
 
-    Ctrl-C ends it without a traceback, as does a reader of the output that goes away (`| head`).
+    Ctrl-C, or a reader that closes the output's pipe (`| head`), ends it without a traceback.
     """
     settings = Settings()
     try:
@@ -65,6 +65,6 @@ def _report(message: str, settings: Settings) -> None:
 
 
 def _without_reader() -> int:
-    """The reader of standard output has gone: redirect it, so that the interpreter's exit does not fail."""
+    """Redirect standard output after its reader closed it, so that the interpreter's exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED

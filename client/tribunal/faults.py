@@ -9,7 +9,7 @@ from tribunal.errors import (
     TribunalError,
 )
 
-# What Triton says of an input that the model does not have, or of more inputs than it has.
+# Parts of Triton's messages about an unknown input, or too many inputs.
 UNKNOWN_INPUT = ("unexpected inference input", "expected number of inputs")
 
 
@@ -18,34 +18,34 @@ class NoConnection(ServerUnavailable):
 
 
 def no_connection(url: str, reason: object) -> NoConnection:
-    """Nobody answers at `url`, or not in the protocol that the URL names."""
+    """No server answers at `url`, or it speaks another protocol."""
     return NoConnection(_unreachable(url, reason))
 
 
 def unavailable(url: str, reason: object, retry_after_s: float | None = None) -> ServerUnavailable:
-    """The server at `url` went away, or says that it cannot answer now."""
+    """The connection to `url` was lost, or the server cannot answer now."""
     return ServerUnavailable(_unreachable(url, reason), retry_after_s)
 
 
 def overloaded(url: str, reason: str, retry_after_s: float | None) -> Overloaded:
-    """The server at `url` says that it has too much to do."""
+    """The server at `url` reports that it is overloaded."""
     return Overloaded(f"{url} is overloaded ({reason}): try again later", retry_after_s)
 
 
 def access_denied(url: str, reason: str) -> AccessDenied:
-    """The server at `url`, or a gateway before it, refuses the credentials."""
+    """The server at `url`, or a gateway in front of it, refuses the credentials."""
     return AccessDenied(f"{url} refuses these credentials ({reason})")
 
 
 def refused(reason: str) -> TribunalError:
-    """The server refuses the request: for what the caller sent, or for an input that it does not have."""
+    """The server refuses the request, because it is invalid or has an input that an older server lacks."""
     if any(words in reason for words in UNKNOWN_INPUT):
         return ServerError(f"the server is too old for an option of this call ({reason}): update the server")
     return InvalidInput(reason)
 
 
 def incomplete_answer(url: str) -> ServerError:
-    """The stream of `url` ended, and the server has not said that it is done."""
+    """The stream of `url` ended before the final response."""
     return ServerError(f"{url} ended the stream before the end of the answer: the answer is incomplete")
 
 

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, from labels and answers side by side."""
+"""The figures of an evaluation, from labels and answers."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,14 +19,14 @@ NEGATIVE_NAMES = {Target.rejection: "NORMAL", Target.aegis: None, Target.toxicit
 DECISIONS = {
     Target.rejection: "the server's own: the score against its rejection_threshold",
     Target.aegis: "the server's own: each score against the threshold of its category",
-    Target.toxicity: "the label that the judge gives; no answer counts as toxic with score 1, as the "
-    "server's default policy has it (fail closed)",
+    Target.toxicity: "the judge's label; no answer counts as toxic with score 1, as in the "
+    "server's default policy (fail closed)",
 }
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A text that was decided wrongly, with its score for one label.
+    """A text with a wrong decision, and its score for one label.
 
     row: its number in the data, counted from 1.
     """
@@ -40,7 +40,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures of one target on one set of texts, and what they rest on.
+    """All figures of one target on one set of texts, and their basis.
 
     measures: of all texts that the server answered; for toxicity no answer counts as toxic.
     answered_alone: for toxicity, of the texts that the judge answered; else None.
@@ -65,12 +65,12 @@ class Evaluation:
 
     @property
     def weights_are_demo(self) -> bool:
-        """Whether the server runs weights for demonstration, which the card's figures do not describe."""
+        """Whether the server runs demonstration weights, to which the card's figures do not apply."""
         weights = self.server.weights.get(self.card.model)
         return weights is not None and weights.are_demo
 
     def as_document(self) -> dict[str, Any]:
-        """All figures, and each text's labels, scores and decisions, for JSON; no text unless asked for."""
+        """All figures, and each text's labels, scores and decisions, for JSON; texts only if requested."""
         document = {
             name: _plain(value) for name, value in vars(self).items() if name not in ("scored", "target")
         }
@@ -126,7 +126,7 @@ def evaluate_answers(
 
 
 def worst_mistakes(scored: Scored, texts: list[str], count: int) -> tuple[Mistake, ...]:
-    """The `count` false positives of the highest score and false negatives of the lowest."""
+    """The `count` false positives with the highest scores and false negatives with the lowest."""
     mistakes: list[Mistake] = []
     for kind, wrong, sign in (
         ("false positive", scored.decided & ~scored.labels, -1),

@@ -20,9 +20,9 @@ from tribunal.evaluation.target import LABEL_FIELDS, TEXT_FIELDS, Target
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts and what holds of them.
+    """Texts and their labels.
 
-    names: what the columns of `labels` mean: `REJECTION`, `toxic`, or the categories.
+    names: of the columns of `labels`: `REJECTION`, `toxic`, or the categories.
     labels: BOOL [texts, names].
     """
 
@@ -57,7 +57,7 @@ def read_labelled(source: Source, target: Target, categories: Sequence[str]) -> 
 
 
 def _label_reader(source: Source, target: Target, categories: Sequence[str], table: Table) -> LabelReader:
-    """The reader for the column of labels that is named or found, or for a column of each category."""
+    """The reader for the named or found column of labels, or for one column per category."""
     usual = LABEL_FIELDS[target]
     has_category_columns = (
         target is Target.aegis

@@ -1,4 +1,4 @@
-"""Reads the labels of a row in all the forms that data sets have them in."""
+"""Reads the labels of a row, in all usual forms."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,10 +16,10 @@ WORDS = {
     Target.toxicity: {"toxic": True, "non-toxic": False, "nontoxic": False, "non toxic": False},
 }
 YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-# How the dataset behind aegis says that no category holds.
+# The label of aegis's dataset for a text without a category.
 NO_CATEGORY = "safe"
 
-# The name of a class by its number, where a dataset has named classes.
+# The name of a class by its number, if a dataset has named classes.
 ClassName = Callable[[int], str]
 
 
@@ -27,8 +27,8 @@ ClassName = Callable[[int], str]
 class LabelReader:
     """Reads the labels of a row.
 
-    names: what they stand for. read: gives BOOL [names] of a row; raises ValueError that names what a
-    label must be.
+    names: of the labels. read: returns BOOL [names] for a row; raises ValueError that names the valid
+    labels.
     """
 
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class LabelReader:
 
 
 def category_columns_reader(categories: Sequence[str]) -> LabelReader:
-    """Of rows with a column for each category."""
+    """Reader of rows with a column for each category."""
     return LabelReader(
         tuple(categories),
         lambda row: np.array([_yes_or_no(name, row.get(name), YES_OR_NO) for name in categories]),
@@ -44,14 +44,14 @@ def category_columns_reader(categories: Sequence[str]) -> LabelReader:
 
 
 def categories_reader(field: str, categories: Sequence[str], class_name: ClassName | None) -> LabelReader:
-    """Of rows that list their categories in the column `field`."""
+    """Reader of rows that list their categories in the column `field`."""
     return LabelReader(
         tuple(categories), lambda row: _read_categories(row.get(field), categories, class_name)
     )
 
 
 def yes_or_no_reader(field: str, target: Target, class_name: ClassName | None) -> LabelReader:
-    """Of rows with one label in the column `field`."""
+    """Reader of rows with one label in the column `field`."""
     known = {**YES_OR_NO, **WORDS[target]}
 
     def read(row: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
@@ -64,13 +64,13 @@ def yes_or_no_reader(field: str, target: Target, class_name: ClassName | None) -
 
 
 def class_name_of(feature: Any) -> ClassName | None:
-    """The names behind the numbers of a column, by what `datasets` knows of the column; else None."""
+    """The class names of a column's numbers, from its `datasets` feature; None if it has none."""
     return getattr(getattr(feature, "feature", feature), "int2str", None)
 
 
 def _yes_or_no(field: str, value: Any, known: Mapping[str, bool]) -> bool:
     word = str(value).strip().lower()
-    # 1.0 is 1, as a number and as the text that CSV has of it.
+    # 1.0 means 1, as a number and as text in CSV.
     holds = known.get(word.removesuffix(".0"))
     if holds is None:
         raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(known)}")

@@ -1,7 +1,7 @@
 """How well decisions and scores agree with the labels, by scikit-learn.
 
-A figure that the data leave undefined is None, never 0: the precision of a category that was never
-flagged, the ROC-AUC of one that no text has.
+An undefined figure is None, never 0: for example the precision of a category that was never flagged, or the
+ROC-AUC of a category that no text has.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ MAX_CURVE_POINTS = 400
 class Figures:
     """Figures of one label, or of several together; all but the counts in [0, 1].
 
-    support: for how many of the texts (or pairs of text and label) the label holds.
+    support: number of texts (or pairs of text and label) with the label.
     accuracy: share of right decisions.
     roc_auc, average_precision, brier: of the scores, whatever the threshold.
     """
@@ -65,7 +65,7 @@ class Macro:
 
 @dataclass(frozen=True)
 class Threshold:
-    """What the scores would decide at one threshold; flagged is a share of the decisions."""
+    """Figures at one threshold; flagged is a share of the decisions."""
 
     threshold: float
     precision: float | None
@@ -92,10 +92,10 @@ class Curves:
 class Measures:
     """All figures on one set of texts.
 
-    labels: figures of each label; of a yes-or-no question both answers, the positive first.
+    labels: figures of each label; for a yes-or-no question both answers, the positive first.
     micro: every pair of a text and a label counts once.
     exact_match: share of the texts of which every decision is right.
-    harmless_flagged: share of the texts without any label that are given one.
+    harmless_flagged: share of the texts without labels for which a label is predicted.
     """
 
     texts: int
@@ -110,7 +110,7 @@ class Measures:
 def measure(scored: Scored, negative_name: str | None = None) -> Measures:
     """Figures of `scored`, which has at least one text.
 
-    negative_name: what the other answer to a yes-or-no question is called; None for many labels.
+    negative_name: name of the negative answer to a yes-or-no question; None for many labels.
     """
     columns = {
         name: (scored.labels[:, column], scored.decided[:, column], scored.scores[:, column])

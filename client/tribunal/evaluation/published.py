@@ -1,4 +1,4 @@
-"""Figures that the model cards of the models publish, to set beside measured ones."""
+"""Figures of the model cards, to compare with measured ones."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Published:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a card says of its model: of how many examples, how it counts, and others it compares with."""
+    """Figures of a model card, with the number of examples, the way of counting, and compared models."""
 
     model: str
     url: str
@@ -45,8 +45,8 @@ CARDS = {
         url="https://huggingface.co/AC/MiniLM-L12-H384-uncased_Nvidia-Aegis-AI-Safety",
         examples="359 test examples",
         counting=(
-            "every pair of a text and a category counts once, threshold 0.5; the card has the names of "
-            "TP and TN the wrong way round, as its own precision and recall show, and they are put right here"
+            "every pair of a text and a category counts once, threshold 0.5; the card swaps the names of "
+            "TP and TN, as its own precision and recall show, which is corrected here"
         ),
         figures=(
             Published(
@@ -66,7 +66,7 @@ CARDS = {
         model="judge",
         url="https://huggingface.co/grounded-ai/phi3-toxicity-judge-merge",
         examples="350 examples, 175 of each label",
-        counting="the card numbers its classes; which is which stands only in its prose",
+        counting="the card numbers its classes; only its prose says which is which",
         figures=(
             Published("class 0, toxic by the card's prose", 0.85, 0.90, 0.87, accuracy=0.87),
             Published("class 1, non-toxic by the card's prose", 0.89, 0.85, 0.87, accuracy=0.87),

@@ -12,15 +12,15 @@ from tribunal.evaluation.scored import Bools, Floats, Scored
 from tribunal.evaluation.target import Target
 
 PARAMETERS = {Target.rejection: "rejection_threshold", Target.toxicity: "toxicity_threshold"}
-# Scores come rounded to 6 digits; a band that ends above the highest of all takes it in.
+# Scores are rounded to 6 digits; a band with this end includes the highest possible score.
 ABOVE_EVERY_SCORE = 1.000001
-# Of 30 texts a recall of 0.95 is known to 0.08 either way (two standard errors); of fewer, worse.
+# With 30 texts, a recall of 0.95 has an error of 0.08 (two standard errors); with fewer, a larger one.
 SMALL_SUPPORT = 30
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The recall, or the precision, that each threshold is to reach; the other one is None."""
+    """The recall, or the precision, that each threshold must reach; the other one is None."""
 
     recall: float | None = None
     precision: float | None = None
@@ -33,10 +33,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A threshold for one label, with what it gives on the data.
+    """A threshold for one label, with its figures on the data.
 
-    support: how many of the texts have the label. flagged: share of the texts at or above the threshold.
-    keep_because: why there is none, and the present threshold stays; else None.
+    support: number of texts with the label. flagged: share of the texts at or above the threshold.
+    keep_because: why no threshold is proposed and the present one stays; else None.
     """
 
     name: str
@@ -50,9 +50,9 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Band:
-    """`auto` asks where the highest category score is in [low, high).
+    """`auto` asks if the highest category score is in [low, high).
 
-    wanted_recall: what it was to keep; recall: of all flagged texts, by the categories or the judge.
+    wanted_recall: the goal; recall: reached by the categories and the judge together.
     asked: share of the texts that the judge is asked about.
     """
 
@@ -78,7 +78,7 @@ class Recommendation:
 
     @property
     def warning(self) -> str | None:
-        """Which thresholds rest on too few texts; None if none does."""
+        """A warning of thresholds from too few texts; None if there are none."""
         if not self.uncertain:
             return None
         return (
@@ -120,8 +120,8 @@ def recommend(scored: Scored, target: Target, goal: Goal) -> Recommendation:
 def propose(name: str, labels: Bools, scores: Floats, goal: Goal) -> Proposal:
     """The highest threshold with the wanted recall, or the lowest with the wanted precision.
 
-    labels BOOL [texts], scores FP64 [texts]. Of all thresholds that decide these texts alike, it is
-    the one midway between two scores: new texts fall to either side of it.
+    labels BOOL [texts], scores FP64 [texts]. Of all thresholds with the same decisions on these texts, it is
+    the one midway between two scores.
     """
     support = int(labels.sum())
     if not support:
@@ -166,14 +166,14 @@ def narrowest_band(
     gained = labels & judge_flags & ~category_flagged
     best = by_category + int(gained.sum())
     needed = best if recall is None else min(best, _least_count(recall, positives))
-    # Texts of the same score are in the band together, or not at all.
+    # Texts with the same score are either all in the band, or all outside.
     values, value_of_text = np.unique(highest_category, return_inverse=True)
     texts = np.concatenate([[0], np.cumsum(np.bincount(value_of_text, minlength=len(values)))])
     gains_of_values = np.bincount(value_of_text, weights=gained, minlength=len(values))
     gains = np.concatenate([[0], np.cumsum(gains_of_values)])
     first = last = 0
     if by_category < needed:
-        # For each end the latest start that still gains enough; of these the band with fewest texts.
+        # For each end, the latest start that keeps the recall; of these, the band with the fewest texts.
         ends = np.arange(1, len(values) + 1)
         starts = np.searchsorted(gains, gains[ends] - (needed - by_category), side="right") - 1
         asked = np.where(starts >= 0, texts[ends] - texts[np.maximum(starts, 0)], len(labels) + 1)
@@ -193,7 +193,7 @@ def narrowest_band(
 
 
 def _least_count(recall: float, positives: int) -> int:
-    """The smallest count of `positives` that is at least the share `recall`, as the division says it."""
+    """The smallest count whose quotient by `positives` is at least `recall`, in floating point."""
     counts = np.arange(positives + 1)
     return int(np.flatnonzero(counts / positives >= recall)[0])
 
@@ -203,7 +203,7 @@ def _midway(below: float, above: float) -> float:
 
 
 def _rounded(value: float) -> float:
-    """To 7 digits: midway between two scores of 6 digits, exactly."""
+    """`value` rounded to 7 digits, which is exact midway between two scores of 6 digits."""
     return round(float(value), 7)
 
 
@@ -225,7 +225,7 @@ def _threshold_lines(target: Target, proposals: tuple[Proposal, ...], goal: Goal
 def _band_lines(band: Band) -> list[str]:
     comment = f"auto asks about {band.asked:.1%} of the texts, recall {band.recall:.4g}"
     if band.recall < band.wanted_recall:
-        comment += f", the most there is (wanted: {band.wanted_recall:g})"
+        comment += f", the maximum (wanted: {band.wanted_recall:g})"
     return [
         f"# {comment}",
         _parameter("auto_low", _decimal(band.low)),

@@ -14,7 +14,7 @@ DOCUMENT = "report.json"
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write `report.html`, one file with its plots in it, and `report.json` to `folder`."""
+    """Write `report.html`, one file with embedded plots, and `report.json` to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DOCUMENT).write_text(to_json(evaluation) + "\n", "utf-8")
     (folder / PAGE).write_text(to_page(evaluation), "utf-8")
@@ -26,7 +26,7 @@ def to_json(evaluation: Evaluation) -> str:
 
 
 def to_page(evaluation: Evaluation) -> str:
-    """The evaluation as an HTML page, in which everything that comes from outside is escaped."""
+    """The evaluation as an HTML page, with all external text escaped."""
     environment = Environment(
         loader=PackageLoader("tribunal.evaluation", "."),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""One evaluation of a running server: reads the texts, asks about them, measures the answers."""
+"""One evaluation of a running server: reads the texts, gets their verdicts, measures them."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,10 +19,10 @@ PROBE = "hello"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be evaluated.
+    """The options of an evaluation.
 
-    goal: what thresholds are recommended for; None recommends none.
-    examples: how many of the worst mistakes of each kind are kept with their texts.
+    goal: of the recommended thresholds; None recommends none.
+    examples: number of the worst mistakes of each kind to keep with their texts.
     concurrency: requests in flight.
     """
 
@@ -36,7 +36,7 @@ class Request:
 def evaluate_server(
     client: Client, url: str, request: Request, on_progress: Callable[[int, int], None]
 ) -> Evaluation:
-    """Ask the server of `client` about every text of the request, and measure its answers.
+    """Get the server's verdict of every text of the request, and measure the verdicts.
 
     url: of the server, for the report. on_progress: called with how many texts were answered since the
     last call, and how many there are. Raises InvalidInput if the data cannot be read, or the server

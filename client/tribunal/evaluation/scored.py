@@ -1,4 +1,4 @@
-"""Labels, scores and decisions side by side, as arrays."""
+"""Labels, scores and decisions as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ FAIL_CLOSED_SCORE = 1.0
 
 @dataclass(frozen=True)
 class Scored:
-    """What is known of each text that the server answered.
+    """Labels, scores and decisions of each text that the server answered.
 
     rows: INT [texts], numbers of the rows in the data, counted from 1.
-    names: what the columns stand for.
-    labels: BOOL [texts, names], what is true.
+    names: of the columns.
+    labels: BOOL [texts, names], the true labels.
     scores: FP64 [texts, names], in [0, 1]; 1 if the judge gave no answer.
-    decided: BOOL [texts, names], what the server says at its own thresholds; for toxicity the judge's
+    decided: BOOL [texts, names], the decisions at the server's own thresholds; for toxicity the judge's
     label, and True if it gave none.
     answered: BOOL [texts], False if the judge was unavailable, or its answer had no label.
-    highest_category: FP64 [texts], the highest category score, which the band of `auto` looks at.
+    highest_category: FP64 [texts], the highest category score, which the band of `auto` uses.
     category_flagged: BOOL [texts], whether any category is at or above its threshold.
     """
 
@@ -56,7 +56,7 @@ class Scored:
 
 
 def score(data: LabelledTexts, verdicts: Sequence[Verdict | None], target: Target) -> Scored:
-    """Labels and verdicts side by side, without the texts that the server refused (None)."""
+    """Labels and verdicts as arrays, without the texts that the server refused (None)."""
     kept = [index for index, verdict in enumerate(verdicts) if verdict is not None]
     given = [verdict for verdict in verdicts if verdict is not None]
     if target is Target.rejection:

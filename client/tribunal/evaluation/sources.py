@@ -1,4 +1,4 @@
-"""Rows of labelled texts: of a file in any known format, or of a dataset by the library `datasets`."""
+"""Rows of labelled texts, from a file in any known format or from a dataset of the library `datasets`."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class Source:
 class Table:
     """Rows, at least one, with the names of all their columns.
 
-    features: what `datasets` knows of a column, such as that its numbers stand for named classes.
+    features: of the columns by `datasets`, for example the class names of numbers.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -49,12 +49,12 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in the order in which they are met."""
+        """Names of the columns, in order of appearance."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row))
 
 
 def read_table(source: Source) -> Table:
-    """The rows of `source`; raises InvalidInput that says what cannot be read, and why."""
+    """The rows of `source`; raises InvalidInput with the reason if it cannot be read."""
     path = Path(source.location)
     is_file = path.is_file() or (_has_suffix_of_a_format(path) and not path.is_dir())
     table = _read_file(source, path) if is_file else _read_dataset(source)
@@ -86,14 +86,14 @@ def _read_file(source: Source, path: Path) -> Table:
             rows.append(row.fields)
     features = {}
     if input_format.format is PARQUET:
-        # A file that `datasets` wrote says which of its numbers stand for named classes.
+        # A file that `datasets` wrote has the class names of its numbers.
         features = datasets.Features.from_arrow_schema(pyarrow.parquet.read_schema(path))
     return Table(rows, features)
 
 
 def _read_dataset(source: Source) -> Table:
     """The rows of a folder, or of a dataset on the hub, read only as far as the limit."""
-    # What fails is raised, and told once.
+    # The command reports errors itself, so `datasets` should not.
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(logging.CRITICAL)
     huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)

@@ -27,20 +27,22 @@ WIDTH_OF_ONE_TABLE = 140
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:
-    """Print the figures, and the recommendation where there is one."""
+    """Print the figures, and the recommendation if there is one."""
     _print_figures(evaluation, evaluation.measures)
     if evaluation.answered_alone and len(evaluation.statuses) > 1:
         counts = ", ".join(f"{count} {status}" for status, count in evaluation.statuses.items())
-        typer.echo(f"\nThe judge's answers: {counts}. No answer counts above as toxic; without these:\n")
+        typer.echo(
+            f"\nThe judge's answers: {counts}. Above, no answer counts as toxic; without such texts:\n"
+        )
         _print_figures(evaluation, evaluation.answered_alone)
     if evaluation.weights_are_demo:
-        typer.echo("\nThe server runs weights for demonstration; the card describes other weights.")
+        typer.echo("\nThe server runs demonstration weights; the card describes other weights.")
     if evaluation.recommendation:
         _print_recommendation(evaluation.recommendation)
 
 
 def _print_figures(evaluation: "Evaluation", measures: "Measures") -> None:
-    """The figures as one table, or as two where the terminal is too narrow for it."""
+    """The figures as one table, or as two if the terminal is too narrow."""
     if output_width() >= WIDTH_OF_ONE_TABLE:
         print_table(_figures_table(evaluation, measures, {**FIGURES, **COUNTS_AND_RANKING}))
         return
@@ -50,7 +52,7 @@ def _print_figures(evaluation: "Evaluation", measures: "Measures") -> None:
 
 
 def _print_recommendation(recommendation: "Recommendation") -> None:
-    """What each threshold does on these texts, a warning where they are few, and the configs' lines."""
+    """The figures of each threshold, a warning if there are few texts, and the config's lines."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("label", overflow="fold")
     for heading in ("threshold", "precision", "recall", "flagged", "support"):
@@ -87,7 +89,7 @@ def _figures_table(evaluation: "Evaluation", measures: "Measures", columns: dict
 
 
 def _cells(row: object, columns: dict[str, str]) -> list[str]:
-    """Figures to 4 digits and whole counts; a dash for what is undefined, or not on the card."""
+    """Figures to 4 digits and whole counts; a dash if a figure is undefined, or not on the card."""
     cells = []
     for name in columns.values():
         value = getattr(row, name, "")

@@ -1,4 +1,4 @@
-"""What can be evaluated: the models of the ensemble, by the question each answers, and its usual columns."""
+"""The models that can be evaluated, and the usual columns of their labels."""
 
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ class Target(StrEnum):
     toxicity = "toxicity"
 
 
-# The first of these that the data have is the column of the texts, and of the labels.
+# The column of the texts, and of the labels, is the first of these that the data have.
 TEXT_FIELDS = ("text", "content", "sentence", "comment", "prompt", "response")
 LABEL_FIELDS = {
     Target.rejection: ("label", "rejection", "is_rejection", "refusal"),
