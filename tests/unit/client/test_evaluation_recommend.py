@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tribunal.evaluation.recommend import SMALL_SUPPORT, Goal, narrowest_band, propose, recommend
 from tribunal.evaluation.scored import Scored
@@ -115,6 +115,7 @@ TEXTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0, None]))
 def test_no_band_with_that_recall_asks_less(
     texts: list[tuple[bool, int, bool, bool]], recall: float | None
