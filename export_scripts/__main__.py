@@ -35,21 +35,21 @@ from export_scripts.repository import staging
 from export_scripts.sources import Source, named_source, resolve_source
 from launcher.repository.manifest import read_manifest, write_manifest
 
-# Every third text still has each script and length, and keeps the large models to seconds.
+# Every third text still covers each script and length, and large models take only seconds.
 PARITY_STRIDE = 3
 ENCODER_PACKAGES = ("torch", "transformers", "tokenizers", "optimum-onnx", "onnx", "onnxruntime")
 console = Console(stderr=True, highlight=False)
 
 
 def main() -> int:
-    """Export what the command line asks for; returns the exit status."""
+    """Export the models that the command line names; returns the exit status."""
     options = parse_arguments()
     warnings.filterwarnings("ignore", module=r"torch|optimum|onnx|transformers|peft")
     transformers_logging.set_verbosity_error()
     try:
         with (
             staging(options.repository) as staged,
-            # Beside the repository, for a merged judge has several GB and /tmp may be small.
+            # Beside the repository, because a merged judge has several GB and /tmp may be small.
             tempfile.TemporaryDirectory(dir=options.repository.parent, prefix=".merged-judge-") as merged,
         ):
             sources = find_sources(options, Path(merged))
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def find_sources(options: argparse.Namespace, merged: Path) -> dict[str, Source]:
-    """Where each model comes from; an adapter is merged into the folder `merged`. Raises SourceError."""
+    """The source of each model; merges an adapter into the folder `merged`. Raises SourceError."""
     revisions = dict(options.revision)
     sources = {
         name: resolve_source(options.source, HUB_MODELS[name], revisions.get(name))
@@ -116,7 +116,7 @@ def export_encoder(
 ) -> Export:
     """Write one encoder's model and tokenizer below `staged`; raises ExportError.
 
-    for_tensorrt: keep to standard operators and no loop; else try ONNX Runtime's own operators first.
+    for_tensorrt: use only standard operators and no loop; else try ONNX Runtime's fused operators first.
     """
     texts = parity_texts()[::PARITY_STRIDE]
     with Progress(

@@ -1,4 +1,4 @@
-"""Merges a LoRA adapter into its base model, as a checkpoint that is exported like any other."""
+"""Merges a LoRA adapter into its base model; the export then treats the result as any checkpoint."""
 
 import json
 import shutil
@@ -17,10 +17,10 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 
 def base_of(adapter: Source, chosen: str | None, say: Callable[[str], None]) -> Source:
-    """The model to merge `adapter` into: `chosen`, or else the one that its adapter_config.json names.
+    """The base model of `adapter`: `chosen`, or else the model that its adapter_config.json names.
 
     chosen: a folder, `OWNER/MODEL` or `OWNER/MODEL@REVISION`.
-    say: is told which base is taken, where that is not as the adapter says.
+    say: receives a sentence about the base that is used.
     Raises SourceError if the adapter names no base, or the base cannot be fetched.
     """
     named = _named_base(adapter)
@@ -51,9 +51,9 @@ def _named_base(adapter: Source) -> str | None:
 def merge_adapter(base: Source, adapter: Source, folder: Path) -> Source:
     """Merge `adapter` into `base`, in the base's dtype, and write the checkpoint to `folder`.
 
-    The tokenizer and its chat template are the base's, where it has them. The base model is in memory as a
-    whole. Raises SourceError if one of the two is damaged, or the adapter is not one of this base, and
-    SpaceError where the disk is full.
+    The tokenizer and its chat template are the base's, if it has them. The whole base model is loaded into
+    memory. Raises SourceError if one of the two is damaged or the adapter does not fit the base, and
+    SpaceError if the disk is full.
     """
     try:
         model = AutoModelForCausalLM.from_pretrained(

@@ -1,6 +1,6 @@
-"""Loads an encoder's checkpoint in PyTorch and refuses one that is damaged or of another kind.
+"""Loads an encoder's checkpoint in PyTorch; refuses damaged checkpoints and other architectures.
 
-No code of a checkpoint is ever executed: an `auto_map` in its config.json is left aside.
+It never executes code of a checkpoint: it ignores an `auto_map` in config.json.
 """
 
 import json
@@ -18,20 +18,20 @@ from export_scripts.hub_models import HubModel
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded encoder: the reference that the export must agree with."""
+    """A loaded encoder: the reference for the exported model."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
 
     def serving_tokenizer(self) -> Tokenizer:
-        """The `tokenizers` object behind the tokenizer, set to pad to the longest and never to cut."""
+        """The `tokenizers` object of the tokenizer, which pads to the longest text and does not truncate."""
         tokenizer = Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_truncation()
         tokenizer.enable_padding(pad_id=self.tokenizer.pad_token_id, pad_token=self.tokenizer.pad_token)
         return tokenizer
 
     def input_ids(self, text: str) -> list[int]:
-        """Token ids of one text between its special tokens; one that stands in the text is split up."""
+        """Token ids of one text with special tokens around it; special tokens inside it are plain text."""
         ids: list[int] = self.tokenizer(text, split_special_tokens=True, verbose=False)["input_ids"]
         return ids
 
@@ -62,8 +62,8 @@ def require_architecture(folder: Path, model: HubModel) -> None:
 def load_checkpoint(folder: Path, encoder: HubModel) -> Checkpoint:
     """Load `folder` in FP32.
 
-    Raises SourceError if a file is damaged or missing, weights are missing (they would be
-    random), or architecture or labels are not the encoder's.
+    Raises SourceError if a file is damaged or missing, weights are missing (PyTorch would make
+    them random), or architecture or labels are not the encoder's.
     """
     require_architecture(folder, encoder)
     try:
@@ -78,7 +78,7 @@ def load_checkpoint(folder: Path, encoder: HubModel) -> Checkpoint:
             attn_implementation="eager",
             output_loading_info=True,
         )
-    # `tokenizers` raises Exception itself where tokenizer.json is damaged.
+    # If tokenizer.json is damaged, `tokenizers` raises a plain Exception.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(

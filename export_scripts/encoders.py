@@ -1,6 +1,6 @@
 """Turns a PyTorch encoder into one ONNX file: export, fuse, quantise or halve, fold.
 
-Each step takes and gives an `onnx.ModelProto` with the flat tensors of optimum's export,
+Each step takes and returns an `onnx.ModelProto` with the flat tensors of optimum's export,
 INT64 [rows, tokens]; `add_window_loop`, or for TensorRT `add_window_axis`, comes last.
 """
 
@@ -23,9 +23,9 @@ from export_scripts.window_loop import RunLimits, add_window_loop
 Precision = Literal["fp32", "fp16", "int8"]
 OPSET = 18
 RUN_LIMITS: dict[Precision, RunLimits] = {
-    # On a CPU a batch saves only what a run costs by itself, which is as much as about 7 tokens.
+    # On a CPU, batching saves only the fixed cost of a run, which is that of about 7 tokens.
     "fp32": RunLimits(max_tokens=96, max_padding_tokens=4),
-    # The scales of int8 are those of a whole run, in which one text would change another's scores.
+    # int8 scales are computed over a whole run, so texts in one run would change each other's scores.
     "int8": RunLimits(max_tokens=1, max_padding_tokens=0),
     # For GPUs: 64 windows of 512 tokens bound the memory of a run. Not measured on a GPU.
     "fp16": RunLimits(max_tokens=64 * 512, max_padding_tokens=128),
@@ -33,8 +33,8 @@ RUN_LIMITS: dict[Precision, RunLimits] = {
 
 
 def export_encoder(model: PreTrainedModel) -> onnx.ModelProto:
-    """Export a sequence classifier as optimum does, inputs and output with free batch and length."""
-    # At import, optimum's model patches print the names of models that have nothing to do with ours.
+    """Export a sequence classifier with optimum; batch and length are dynamic axes."""
+    # On import, optimum's model patches print the names of unrelated models.
     with contextlib.redirect_stdout(io.StringIO()):
         from optimum.exporters.onnx import onnx_export_from_model
     with tempfile.TemporaryDirectory() as folder:
@@ -49,11 +49,11 @@ def fuse_encoder(
 ) -> onnx.ModelProto:
     """Fuse attention, layer norms, embeddings and GELU into ONNX Runtime's own operators.
 
-    RoBERTa has the graph of BERT, so both go by the fusion type `bert`.
-    for_gpu: join layer norms with the sums before them too, in an operator that on a CPU takes 3 to 6
-    times as long as the two.
-    one_row: every run is of one row without padding. Its attention needs no mask, and without one ONNX
-    Runtime computes it in blocks that fit the cache, apart from the products that are quantised.
+    RoBERTa has BERT's graph, so both use the fusion type `bert`.
+    for_gpu: also fuse layer norms with the additions before them. On a CPU, the fused operator takes 3 to 6
+    times as long as the separate ones.
+    one_row: every run has one row without padding, so attention needs no mask. Without a mask, ONNX Runtime
+    computes attention in blocks that fit the cache; quantisation leaves it in fp32.
     """
     options = FusionOptions("bert")
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = for_gpu
@@ -90,14 +90,14 @@ def quantise_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
-            # ONNX cannot infer the types behind the fused operators.
+            # ONNX cannot infer the output types of the fused operators.
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
         return onnx.load(path)
 
 
 def halve_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights and activations in fp16, for ONNX Runtime on a GPU; inputs and logits stay as they are."""
+    """Weights and activations in fp16, for ONNX Runtime on a GPU; inputs and logits keep their types."""
     halved: onnx.ModelProto = convert_float_to_float16(encoder, keep_io_types=True, disable_shape_infer=True)
     return halved
 
@@ -105,10 +105,11 @@ def halve_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
 def build_encoder(
     model: PreTrainedModel, precision: Precision, *, fused: bool, loop: bool = True
 ) -> onnx.ModelProto:
-    """The served model at `precision`, with or without fusion; tensors as `add_window_loop` says.
+    """The served model at `precision`, with the tensors of `add_window_loop`.
 
-    loop: run windows in a loop; False keeps to a graph without control flow, for TensorRT, which then
-    computes all padding.
+    fused: with ONNX Runtime's fused operators.
+    loop: run windows in a loop. False gives a graph without control flow for TensorRT, which computes all
+    padding.
     """
     encoder = export_encoder(model)
     if fused:

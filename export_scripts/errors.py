@@ -2,16 +2,16 @@
 
 
 class ExportError(RuntimeError):
-    """Base of what stops an export; the message says what to do."""
+    """Base of the errors that stop an export; the message says what to do."""
 
 
 class SourceError(ExportError):
-    """A checkpoint is missing, gated, unreachable, damaged, or not the model's kind."""
+    """A checkpoint is missing, gated, unreachable or damaged, or has another architecture."""
 
 
 class ParityError(ExportError):
-    """The exported model does not decide as its PyTorch reference."""
+    """The exported model's scores or decisions differ from its PyTorch reference."""
 
 
 class SpaceError(ExportError):
-    """The disk has no room for what would be written."""
+    """The disk has too little free space."""

@@ -14,10 +14,10 @@ from launcher.repository.manifest import sha256
 class Export:
     """One exported model.
 
-    source: where the checkpoint comes from.
+    source: the checkpoint's.
     precision: number format of the served weights, such as `fp32`, `int8` or `bfloat16`.
     files: relative to the repository.
-    packages: names of those that made the files.
+    packages: names of the Python packages that made the files.
     details: further entries of the manifest, such as the figures of the parity check.
     """
 
@@ -28,7 +28,7 @@ class Export:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, folder: Path) -> dict[str, Any]:
-        """The manifest's entry; `files` are read from `folder` for their checksums.
+        """The manifest's entry, with checksums of `files` below `folder`.
 
         Raises OSError if a file cannot be read.
         """

@@ -1,8 +1,8 @@
 """`python -m export_scripts.full_size DIR`: the models' architectures in full size, with random weights.
 
-They decide nothing; they cost what the real models cost, for parity and speed where the hub is
-out of reach. `--source DIR` exports them. The shapes are those of the models' config.json, but for
-the judge, which has JUDGE_LAYERS of its 32 layers: all of them would take 15 GB in fp32.
+Their decisions mean nothing, but they cost as much as the real models, so parity and speed can be measured
+without the hub. `--source DIR` exports them. The shapes are those of the models' config.json, except that
+the judge has JUDGE_LAYERS of its 32 layers, because all layers would take 15 GB in fp32.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from export_scripts.sources import DEMO_WEIGHTS
 from launcher.repository.contract import limits
 
 SEED = 7
-# Wider than the 0.02 of training, so that the scores of different texts differ visibly.
+# Larger than training's 0.02, so that the scores of different texts differ visibly.
 INITIALIZER_RANGE = 0.05
 JUDGE_LAYERS = 2
 RARE_LOGIT = -2.0
@@ -54,7 +54,7 @@ def full_size_model(name: str) -> PreTrainedModel:
             RobertaConfig(
                 vocab_size=50265,
                 num_hidden_layers=6,
-                # RoBERTa counts positions from 2.
+                # RoBERTa's positions start at 2.
                 max_position_embeddings=limits().max_tokens + 2,
                 type_vocab_size=1,
                 initializer_range=INITIALIZER_RANGE,
@@ -66,7 +66,7 @@ def full_size_model(name: str) -> PreTrainedModel:
             hidden_size=384, intermediate_size=1536, initializer_range=INITIALIZER_RANGE, id2label=labels
         )
     )
-    # As with the real weights, few scores lie near 0.5, where int8's rounding would decide them.
+    # As with the real weights, few scores are near 0.5, where int8's rounding could change the decision.
     torch.nn.init.constant_(aegis.classifier.bias, RARE_LOGIT)
     return aegis
 

@@ -1,4 +1,4 @@
-"""The models of the hub that Tribunal serves: where they come from and what their checkpoint must be."""
+"""The models that Tribunal serves from the hub: repository, revision, architecture and labels."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ class HubModel:
     """One model: two are encoders, one is the judge.
 
     labels: names in the order of the logits.
-    multi_label: an independent sigmoid for each label; else a softmax over them.
-    hub_revision: the commit, tag or branch that is exported unless another is asked for.
+    multi_label: True for an independent sigmoid for each label; False for a softmax over them.
+    hub_revision: default commit, tag or branch.
     """
 
     name: str
@@ -43,7 +43,7 @@ ENCODERS = {
         ),
     )
 }
-# The model that the judge was tuned from. Microsoft replaced its weights and its chat template, which began
+# The judge's base model. Microsoft replaced its weights and its chat template, which began
 # with <s>, in July 2024. The model's card names the last commit before that: "if users would like to check
 # out the previous version, use the git commit id" (https://huggingface.co/microsoft/Phi-3-mini-4k-instruct,
 # Release Notes).

@@ -1,4 +1,4 @@
-"""Exports the judge: its weights in the served dtype, the engine's arguments, prompt and tokenizer."""
+"""Exports the judge: weights in the served dtype, engine arguments, prompt and tokenizer."""
 
 import json
 from collections.abc import Callable
@@ -32,10 +32,10 @@ PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 
 @dataclass(frozen=True)
 class Reporting:
-    """What an export tells while it runs.
+    """Callbacks of an export.
 
-    say: is called with a sentence for the user.
-    on_start: is called once with the bytes that will be written, on_bytes with those of each tensor.
+    say: receives a sentence for the user.
+    on_start: receives, once, the total of bytes to write. on_bytes: receives the bytes of each tensor.
     """
 
     say: Callable[[str], None] = lambda _: None
@@ -51,12 +51,12 @@ def export_judge(
     tokenizer: str | None = None,
     reporting: Reporting | None = None,
 ) -> Export:
-    """Write the judge's files below `staged`; the server will see them below `served_from`.
+    """Write the judge's files below `staged`; the server will read them below `served_from`.
 
-    tokenizer: a folder, or `OWNER/MODEL[@REVISION]` on the hub; None takes the checkpoint's own, or where it
-        has none that of the base model.
-    Raises SourceError if the checkpoint or the tokenizer is damaged, or no Phi-3 with a chat template,
-    and SpaceError where the disk has no room.
+    tokenizer: a folder, or `OWNER/MODEL[@REVISION]` on the hub; None for the checkpoint's own or, if it has
+        none, the base model's.
+    Raises SourceError if the checkpoint or the tokenizer is damaged, is no Phi-3 or has no chat template,
+    and SpaceError if the disk has too little free space.
     """
     reporting = reporting or Reporting()
     config = _config(source.folder)
@@ -122,7 +122,7 @@ def _config(folder: Path) -> PretrainedConfig:
 
 
 def _write_configs(checkpoint: Path, folder: Path, dtype: Dtype) -> None:
-    """Write config.json and generation_config.json, so that they name no code and the served dtype."""
+    """Write generation_config.json, and config.json with the served dtype and without `auto_map`."""
     config = json.loads((checkpoint / "config.json").read_text("utf-8"))
     config.pop("auto_map", None)
     config["torch_dtype" if "torch_dtype" in config else "dtype"] = dtype

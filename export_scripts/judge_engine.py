@@ -1,4 +1,4 @@
-"""How vLLM runs the judge: dtype, context, quantization and the share of a GPU's memory.
+"""Chooses vLLM's arguments for the judge: dtype, context, quantization and share of GPU memory.
 
 The arguments are those of vllm.AsyncEngineArgs (https://docs.vllm.ai/en/stable/configuration/engine_args.html).
 """
@@ -17,31 +17,30 @@ DtypeChoice = Literal["auto", "float32", "bfloat16", "float16"]
 Quantization = Literal["fp8"]
 
 CPU_INFO = Path("/proc/cpuinfo")
-# Names of the instructions in /proc/cpuinfo, of x86 and of ARM. Without them bf16 is slower than fp32.
+# Names in /proc/cpuinfo of the bf16 instructions of x86 and ARM. Without them bf16 is slower than fp32.
 BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 # Tokens of the prompt, the text and the answer together. A CPU keeps the cache of fewer.
 MAX_MODEL_LEN: dict[Target, int] = {"cpu": 1024, "gpu": 4096}
-# Requests of full length whose keys and values fit at once. The usual request of some 1000 tokens takes a
-# quarter of one.
+# Size of the KV cache in requests of full length. The usual request of about 1000 tokens takes a quarter.
 KV_CACHE_SEQUENCES = 2
-# Not measured: activations of a full batch, CUDA graphs, and what CUDA itself takes.
+# Estimate, not measured: activations of a full batch, CUDA graphs, and CUDA itself.
 RUNTIME_BYTES = 2_000_000_000
-# Not measured: the two encoders in fp16 and their activations, on the same GPU.
+# Estimate, not measured: the two encoders in fp16 and their activations, on the same GPU.
 ENCODERS_BYTES = 2_000_000_000
-# Memory of common GPUs as it is sold.
+# Nominal memory of common GPUs.
 GPU_SIZES_BYTES = tuple(size * 1_000_000_000 for size in (8, 12, 16, 24, 32, 40, 48, 80, 96, 141))
 MAX_UTILIZATION = 0.9
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What the command line says of the engine.
+    """The engine's options on the command line.
 
-    dtype: `auto` takes float16 on a GPU, as the example of the judge's card; on a CPU bfloat16 where this
-        host's processor has instructions for it, else float32; and float32 for the demo judge on a CPU.
-    quantization: of the weights, done by vLLM when it loads them; only for GPUs.
-    tensor_parallel_size: GPUs that share the model.
-    gpu_memory_utilization: share of a GPU's memory, above 0 and up to 1; None chooses it by need.
+    dtype: on a GPU, `auto` is float16, as in the example of the judge's card. On a CPU it is bfloat16 if this
+        host's processor has instructions for it, else float32, and always float32 for the demo judge.
+    quantization: method by which vLLM quantises the weights when it loads them; only for GPUs.
+    tensor_parallel_size: number of GPUs that share the model.
+    gpu_memory_utilization: share of a GPU's memory in (0, 1]; None to compute it from GpuMemory.
     """
 
     target: Target = "cpu"
@@ -51,24 +50,24 @@ class EngineOptions:
     gpu_memory_utilization: float | None = None
 
     def served_dtype(self, *, demo: bool) -> Dtype:
-        """The dtype that the judge is served in on this host; demo: it is the demonstration judge."""
+        """The judge's dtype on this host; demo: whether it is the demonstration judge."""
         if self.dtype != "auto":
             return self.dtype
         if self.target == "gpu":
             return "float16"
-        # In bf16 the demo judge gives other reasons for 2 of 100 held-out texts, and scores that differ by up
-        # to 0.02 from those in float32, where the tests allow 0.001.
+        # In bf16, the demo judge gives other reasons for 2 of 100 held-out texts, and its scores differ from
+        # float32 by up to 0.02; the tests allow 0.001.
         return "bfloat16" if not demo and BF16_INSTRUCTIONS & cpu_instructions() else "float32"
 
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """Bytes that the judge takes on each of its GPUs.
+    """Memory in bytes that the judge needs on each of its GPUs.
 
-    weights_bytes: of the served weights. kv_cache_bytes: of `kv_cache_sequences` requests of full length.
+    weights_bytes: served weights. kv_cache_bytes: cache of `kv_cache_sequences` requests of full length.
     runtime_bytes: estimate for activations, CUDA graphs and CUDA itself.
     encoders_bytes: estimate for the encoders, which the engine leaves free.
-    least_vram_bytes: their sum, the least memory of a GPU that serves all models.
+    least_vram_bytes: their sum, the minimum memory of a GPU that serves all models.
     """
 
     weights_bytes: int
@@ -82,7 +81,7 @@ class GpuMemory:
     def of(
         cls, config: PretrainedConfig, weights_bytes: int, dtype: Dtype, options: EngineOptions
     ) -> "GpuMemory":
-        """The need of `config`'s model, whose served weights have `weights_bytes` over all GPUs."""
+        """The memory for `config`'s model; its served weights take `weights_bytes` over all GPUs."""
         gpus = options.tensor_parallel_size
         head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         # A key and a value for each layer and head.
@@ -95,14 +94,14 @@ class GpuMemory:
 
     @property
     def gpu_bytes(self) -> int | None:
-        """Memory of the smallest common GPU that holds all models; None if none does."""
+        """Memory of the smallest common GPU that fits all models; None if none does."""
         return next((size for size in GPU_SIZES_BYTES if size >= self.least_vram_bytes), None)
 
     @property
     def utilization(self) -> float:
-        """Share of that GPU's memory that the judge needs, in hundredths rounded up.
+        """The judge's share of that GPU's memory, rounded up to hundredths.
 
-        A larger GPU gives the same share of more memory, which vLLM adds to the KV cache.
+        On a larger GPU the same share is more memory, and vLLM adds it to the KV cache.
         """
         if self.gpu_bytes is None:
             return MAX_UTILIZATION
@@ -110,7 +109,7 @@ class GpuMemory:
         return min(math.ceil(100 * needed / self.gpu_bytes) / 100, MAX_UTILIZATION)
 
     def as_dict(self) -> dict[str, int]:
-        """The figures as the manifest keeps them."""
+        """The figures for the manifest."""
         return asdict(self)
 
     def sentence(self, gpus: int) -> str:
@@ -125,7 +124,7 @@ class GpuMemory:
 
 
 def cpu_instructions() -> frozenset[str]:
-    """Names of the instruction sets of this host's processor; empty if Linux does not list them."""
+    """Instruction sets of this host's processor, by Linux's names; empty if Linux does not list them."""
     try:
         lines = CPU_INFO.read_text("utf-8").splitlines()
     except OSError:
@@ -135,17 +134,17 @@ def cpu_instructions() -> frozenset[str]:
 
 
 def max_model_len(config: PretrainedConfig, target: Target) -> int:
-    """Tokens of prompt and answer together: MAX_MODEL_LEN, or the model's own limit where that is less."""
+    """Tokens of prompt and answer together: MAX_MODEL_LEN, or the model's own limit if it is smaller."""
     return min(MAX_MODEL_LEN[target], int(config.max_position_embeddings))
 
 
 def engine_arguments(
     model: Path, config: PretrainedConfig, dtype: Dtype, options: EngineOptions, memory: GpuMemory | None
 ) -> dict[str, Any]:
-    """Arguments of vllm.AsyncEngineArgs, as `phi3/1/model.json` holds them.
+    """Arguments of vllm.AsyncEngineArgs for `phi3/1/model.json`.
 
-    model: folder of the checkpoint where the server sees it.
-    memory: what the judge needs on a GPU; None for a CPU, where vLLM captures no graphs either.
+    model: folder of the checkpoint on the server.
+    memory: the judge's need on a GPU; None for a CPU, on which vLLM captures no graphs.
     """
     arguments: dict[str, Any] = {
         "model": str(model),

@@ -1,7 +1,7 @@
-"""Finds the judge's tokenizer, and makes of it what the server reads.
+"""Finds the judge's tokenizer, and converts it for the server.
 
-The repository of the judge on the hub holds no tokenizer. It was tuned from BASE_MODEL, whose tokenizer and
-chat template are taken then, at the revision of that time.
+The judge's repository on the hub has no tokenizer. The judge was tuned from BASE_MODEL, so the export takes
+that model's tokenizer and chat template, at the revision of that time.
 """
 
 import json
@@ -17,21 +17,21 @@ from export_scripts.hub_models import BASE_MODEL, BASE_REVISION, JUDGE
 from export_scripts.prompt_template import CARD_PROMPT, PLACEHOLDER, JudgePrompt
 from export_scripts.sources import TOKENIZER_FILES, Source, named_tokenizer
 
-# One user message as the templates of BASE_MODEL rendered it when the judge was tuned, in April and May 2024:
-# https://github.com/huggingface/chat-ui/pull/1081. Its template of July 2024 leaves <s> out.
+# One user message by the templates of BASE_MODEL when the judge was tuned, in April and May 2024:
+# https://github.com/huggingface/chat-ui/pull/1081. Its template of July 2024 omits <s>.
 CARD_FORM = ("<s><|user|>\n", "<|end|>\n<|assistant|>\n")
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether `folder` holds any file of a tokenizer."""
+    """Whether `folder` has any file of a tokenizer."""
     return any((folder / file).exists() for file in TOKENIZER_FILES)
 
 
 def tokenizer_source(checkpoint: Source, chosen: str | None, say: Callable[[str], None]) -> Source:
-    """Where the judge's tokenizer comes from: `chosen`, the checkpoint itself, or else BASE_MODEL.
+    """The source of the judge's tokenizer: `chosen`, the checkpoint itself, or else BASE_MODEL.
 
     chosen: a folder, `OWNER/MODEL` or `OWNER/MODEL@REVISION`.
-    say: is told of a tokenizer that is not the checkpoint's.
+    say: receives a sentence if the tokenizer is BASE_MODEL's.
     Raises SourceError if it cannot be fetched.
     """
     if chosen:
@@ -57,7 +57,7 @@ def load_tokenizer(source: Source, config: PretrainedConfig) -> PreTrainedTokeni
         tokenizer = AutoTokenizer.from_pretrained(
             source.folder, config=config, local_files_only=True, use_fast=True, trust_remote_code=False
         )
-    # `tokenizers` raises Exception itself where tokenizer.json is damaged.
+    # If tokenizer.json is damaged, `tokenizers` raises a plain Exception.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
@@ -75,16 +75,16 @@ def load_tokenizer(source: Source, config: PretrainedConfig) -> PreTrainedTokeni
 
 
 def follows_card(prompt: JudgePrompt) -> bool:
-    """Whether `prompt` is rendered as when the judge was tuned."""
+    """Whether the chat template of `prompt` equals the template at the time of the judge's tuning."""
     before, after = CARD_PROMPT.split(PLACEHOLDER)
     return (prompt.prefix, prompt.suffix) == (CARD_FORM[0] + before, after + CARD_FORM[1])
 
 
 def splitting_tokenizer(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
-    """The tokenizer by which long texts are cut: all its added tokens are marked special.
+    """The tokenizer for splitting long texts, with all added tokens marked special.
 
-    The model `verdict` encodes special tokens as ordinary characters, which they are by the time that the
-    judge reads them; `tokenizers` does so only for tokens that are marked.
+    The model `verdict` encodes special tokens as ordinary characters, because the judge reads them as such;
+    `tokenizers` can do this only for tokens that are marked special.
     """
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     for token in content["added_tokens"]:

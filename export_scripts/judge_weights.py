@@ -1,8 +1,8 @@
-"""Writes the judge's weights in the dtype that is served, one shard at a time.
+"""Writes the judge's weights in the served dtype, one shard at a time.
 
-A checkpoint holds its weights in one file or in shards with an index, as safetensors or pickled
-(`pytorch_model.bin`). The files are mapped into memory and read tensor by tensor, so that the written shard
-and one tensor are all that is in memory, whatever the size of the checkpoint.
+A checkpoint has its weights in one file or in shards with an index, as safetensors or pickled
+(`pytorch_model.bin`). The files are memory-mapped and read tensor by tensor, so memory holds only the
+written shard and one tensor, whatever the size of the checkpoint.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from export_scripts.errors import SourceError, SpaceError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 MAX_SHARD_BYTES = 1_000_000_000
-# The names that transformers gives to the files; safetensors are preferred.
+# transformers' names of the files; safetensors are preferred.
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WHOLE_FILES = ("model.safetensors", "pytorch_model.bin")
 UNREADABLE = (
@@ -44,21 +44,21 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a checkpoint: the file that holds it, its shape, and its dtype there."""
+    """One tensor of a checkpoint: its file, its shape, and its stored dtype."""
 
     file: Path
     shape: tuple[int, ...]
     dtype: torch.dtype
 
     def served_dtype(self, dtype: Dtype) -> torch.dtype:
-        """`dtype` for a floating-point tensor; integers, and the 8-bit floats of a quantised one, stay."""
+        """`dtype` for a floating-point tensor; integers and 8-bit floats (quantised weights) keep theirs."""
         cast = self.dtype.is_floating_point and self.dtype.itemsize > 1
         return getattr(torch, dtype) if cast else self.dtype
 
 
 @dataclass(frozen=True)
 class JudgeWeights:
-    """What the files of a checkpoint hold: each tensor by its name."""
+    """The tensors of a checkpoint by name."""
 
     folder: Path
     tensors: Mapping[str, StoredTensor]
@@ -76,14 +76,14 @@ class JudgeWeights:
 
     @property
     def dtype(self) -> str:
-        """The dtype of most of the numbers, by its name in PyTorch, such as `float32`."""
+        """PyTorch's name of the dtype of most elements, such as `float32`."""
         numbers: Counter[torch.dtype] = Counter()
         for tensor in self.tensors.values():
             numbers[tensor.dtype] += math.prod(tensor.shape)
         return str(numbers.most_common(1)[0][0]).removeprefix("torch.")
 
     def size_bytes(self, dtype: Dtype) -> int:
-        """Bytes of all tensors once they are cast to `dtype`."""
+        """Bytes of all tensors after the cast to `dtype`."""
         return sum(
             math.prod(tensor.shape) * tensor.served_dtype(dtype).itemsize for tensor in self.tensors.values()
         )
@@ -102,7 +102,7 @@ class JudgeWeights:
             )
 
     def require_space(self, folder: Path, dtype: Dtype) -> None:
-        """Raise SpaceError if the disk of `folder` has no room for the weights in `dtype`."""
+        """Raise SpaceError if the disk of `folder` has too little free space for the weights in `dtype`."""
         needed, free = self.size_bytes(dtype), shutil.disk_usage(folder).free
         if needed > free:
             raise SpaceError(
@@ -117,12 +117,12 @@ class JudgeWeights:
         on_bytes: Callable[[int], None] = lambda _: None,
         max_shard_bytes: int = MAX_SHARD_BYTES,
     ) -> None:
-        """Write the weights in `dtype` to `folder`, as safetensors with an index where they are several.
+        """Write the weights in `dtype` to `folder` as safetensors, with an index if there are several files.
 
-        on_bytes: called with the bytes of each tensor once it was cast.
-        max_shard_bytes: of one written file, unless one tensor alone is larger.
-        Raises SourceError if a file is damaged, or a number is too large for `dtype`, and SpaceError
-        where the disk is full.
+        on_bytes: receives the bytes of each tensor after its cast.
+        max_shard_bytes: limit of one written file, unless one tensor alone is larger.
+        Raises SourceError if a file is damaged or a value is too large for `dtype`, and SpaceError if the
+        disk is full.
         """
         planned = {
             name: torch.empty(tensor.shape, dtype=tensor.served_dtype(dtype), device="meta")
@@ -148,7 +148,7 @@ class JudgeWeights:
             save_file(shard, file, metadata={"format": "pt"})
         except (OSError, SafetensorError) as error:
             raise SpaceError(f"judge: {file.name} could not be written ({error})") from error
-        # The library lets only the owner read it; a container may serve it as another user.
+        # safetensors lets only the owner read the file; a container may serve it as another user.
         file.chmod(0o644)
 
     def _cast(
@@ -161,7 +161,7 @@ class JudgeWeights:
                     stored = self.tensors[name]
                     if stored.file != file:
                         continue
-                    # A copy even where the dtype stays: it must not point into the mapped file.
+                    # A copy even if the dtype stays, because the tensor must not refer to the mapped file.
                     cast = read(name).to(stored.served_dtype(dtype), copy=True).contiguous()
                     if cast.is_floating_point() and cast.dtype.itemsize > 1 and cast.numel():
                         _require_finite(name, cast)
@@ -200,7 +200,7 @@ def _stored(file: Path) -> Iterator[tuple[str, StoredTensor]]:
     with safe_open(file, "pt") as opened:
         for name in opened.keys():  # noqa: SIM118 - it is no dictionary
             part = opened.get_slice(name)
-            # An empty slice tells PyTorch's name of the dtype without reading the tensor.
+            # An empty slice has PyTorch's dtype and does not read the tensor.
             yield name, StoredTensor(file, tuple(part.get_shape()), part[:0].dtype)
 
 
@@ -214,7 +214,7 @@ def _opened(file: Path) -> Iterator[Callable[[str], torch.Tensor]]:
 
 
 def _unpickled(file: Path) -> dict[str, torch.Tensor]:
-    # Only tensors are unpickled, and from a mapped file, so nothing is executed and little is read.
+    # `weights_only` executes no pickled code, and `mmap` reads only what is needed.
     state: dict[str, torch.Tensor] = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
     return state
 

@@ -1,4 +1,4 @@
-"""Compares an exported encoder with its PyTorch reference, text by text, on scores and decisions."""
+"""Compares the scores and decisions of an exported encoder with its PyTorch reference, text by text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,10 +22,10 @@ MIN_EQUAL_DECISIONS = 0.99
 
 @dataclass(frozen=True)
 class Parity:
-    """How an export agrees with its reference over `texts` texts.
+    """Agreement of an export with its reference over `texts` texts.
 
-    max_score_difference: largest of any label of any text, scores being probabilities.
-    equal_decisions: share of the decisions (one for each text and label, score >= 0.5) that agree.
+    max_score_difference: largest difference of a probability, over all texts and labels.
+    equal_decisions: share of equal decisions (score >= 0.5), one for each text and label.
     """
 
     texts: int
@@ -33,11 +33,11 @@ class Parity:
     equal_decisions: float
 
     def as_dict(self) -> dict[str, float]:
-        """The figures as the manifest keeps them."""
+        """The figures for the manifest."""
         return asdict(self)
 
     def require(self, encoder: HubModel, precision: Precision) -> None:
-        """Raise ParityError if the figures of `encoder` are not good enough for `precision`."""
+        """Raise ParityError if the figures of `encoder` miss the limits of `precision`."""
         if precision == "fp32" and self.max_score_difference > MAX_SCORE_DIFFERENCE:
             raise ParityError(
                 f"{encoder.name}: a score differs from PyTorch by {self.max_score_difference:.2g}; fp32 "
@@ -51,7 +51,7 @@ class Parity:
 
 
 def scores_of(logits: torch.Tensor, encoder: HubModel) -> npt.NDArray[np.float32]:
-    """Probabilities FP32 [labels] from `logits` FP32 [labels], by the encoder's own activation."""
+    """Probabilities FP32 [labels] from `logits` FP32 [labels], by the encoder's activation."""
     scores = torch.sigmoid(logits) if encoder.multi_label else torch.softmax(logits, dim=-1)
     return scores.numpy()
 
@@ -63,13 +63,13 @@ def measure_parity(
     texts: Sequence[str],
     on_text: Callable[[], None] = lambda: None,
 ) -> Parity:
-    """Run `graph`, with the tensors of the contract, and the reference over `texts`.
+    """Run `graph`, which has the served tensors, and the reference over `texts`.
 
-    Texts of more than 512 tokens are left out. `on_text` is called after each text.
+    Skips texts of more than 512 tokens. Calls `on_text` after each text.
     """
     session = InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     tokenizer = checkpoint.serving_tokenizer()
-    # As `tokenizer` serves it by default, and as `Checkpoint.input_ids` splits them.
+    # The default of the model `tokenizer`; `Checkpoint.input_ids` does the same.
     tokenizer.encode_special_tokens = True
     differences, equal = [], []
     for text in texts:

@@ -1,4 +1,4 @@
-"""Texts to compare models on: many scripts, odd characters, literal special tokens, all lengths."""
+"""Texts for comparing models: many scripts, odd characters, literal special tokens, all lengths."""
 
 import itertools
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ SPECIAL_TOKEN_FRAMES = ("{0}", "{0} and a text", "a text and {0}", "one {0} two 
 
 
 def parity_texts() -> list[str]:
-    """More than 300 different texts; the same ones, in the same order, at every call."""
+    """More than 300 different texts, in the same order at every call."""
     framed = [frame.format(text) for text, frame in itertools.product(SENTENCES, FRAMES)]
     cased = [change(text) for text in SENTENCES for change in (str.upper, str.lower)]
     mixed = [f"{first} {second}" for first, second in zip(SENTENCES, SENTENCES[7:], strict=False)]

@@ -1,4 +1,4 @@
-"""The judge's prompt: the words that it was fine-tuned on, in the chat template of its tokenizer."""
+"""The judge's prompt: the prompt of its fine-tuning, in its tokenizer's chat template."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from export_scripts.errors import SourceError
 
-# `format_input_classification` of the card of grounded-ai/phi3-toxicity-judge-merge, to the letter.
+# `format_input_classification` of the card of grounded-ai/phi3-toxicity-judge-merge, verbatim.
 CARD_PROMPT = """
     You are examining written text content. Here is the text:
         ************
@@ -36,11 +36,11 @@ PLACEHOLDER = "{text}"
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """What the server puts around a text.
+    """The prompt around a text.
 
-    prefix, suffix: as strings that vLLM tokenises to the ids of the chat template.
-    special_tokens: every added token of the tokenizer that a text must not bring into the prompt, whether
-        it is marked special or, as `</s>` of Phi-3, is not.
+    prefix, suffix: strings that vLLM tokenises to the ids of the chat template.
+    special_tokens: every added token of the tokenizer that a text must not bring into the prompt, whether or
+        not it is marked special; Phi-3's `</s>` is not.
     """
 
     prefix: str
@@ -48,15 +48,15 @@ class JudgePrompt:
     special_tokens: tuple[str, ...]
 
     def write(self, path: Path) -> None:
-        """Write it as the JSON that the model `judge_prompt` reads."""
+        """Write the JSON file that the model `judge_prompt` reads."""
         path.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
 def verbatim_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The same tokenizer, but it adds no special tokens of its own.
+    """The same tokenizer, but it adds no special tokens.
 
-    vLLM's backend takes the rendered prompt as a string; a BOS that the tokenizer adds would stand
-    before the one that the template writes, or where the template writes none.
+    vLLM's backend takes the rendered prompt as a string. If the tokenizer added a BOS, the prompt would have
+    two, or one that the template omits.
     """
     verbatim = copy.deepcopy(tokenizer.backend_tokenizer)
     verbatim.post_processor = TemplateProcessing(single="$A")
@@ -71,10 +71,10 @@ def verbatim_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenize
 
 
 def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
-    """Render the card's prompt as one user message, ready for the assistant's answer.
+    """Render the card's prompt as one user message, followed by the assistant's header.
 
-    Raises SourceError if the tokenizer has no chat template, where its rendering cannot be given to
-    vLLM as a string, or where a special token cannot be made harmless in a text.
+    Raises SourceError if the tokenizer has no chat template, if its rendering as a string has other token
+    ids, or if a special token in a text cannot be neutralised.
     """
     if not tokenizer.chat_template:
         raise SourceError("judge: the tokenizer has no chat template; name another with --judge-tokenizer")
@@ -90,8 +90,8 @@ def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
 def added_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
     """The added tokens of `tokenizer` that a space after their first visible character breaks.
 
-    Shorter ones, such as a tab, are left out: they are ordinary text. Raises SourceError if one of
-    those is marked special.
+    Single characters, such as a tab, are omitted, because they are ordinary text. Raises SourceError if one
+    of them is marked special.
     """
     tokens = list(tokenizer.added_tokens_decoder.values())
     unbreakable = [str(token) for token in tokens if len(str(token).strip()) < 2 and token.special]

@@ -1,4 +1,4 @@
-"""Fills a model repository: everything is written aside first, then swapped in file by file."""
+"""Fills a model repository: writes all files to a temporary folder, then moves them one by one."""
 
 import shutil
 import tempfile
@@ -12,11 +12,11 @@ from launcher.repository.manifest import MANIFEST
 
 @contextmanager
 def staging(repository: Path) -> Iterator[Path]:
-    """Give a folder to write into, and on success move its files into `repository`.
+    """Yield a temporary folder, and on success move its files into `repository`.
 
     A repository other than the checkout's also receives the tracked configs and models. Files of an
-    earlier export that lie beside the new ones in a folder of weights are removed. On any error in the
-    block nothing of `repository` changes. Raises OSError if `repository` cannot be written.
+    earlier export in a folder of weights are removed. On any error in the block, `repository` does not
+    change. Raises OSError if `repository` cannot be written.
     """
     repository.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=f".{repository.name}-") as temporary:
@@ -34,7 +34,7 @@ def _generated(folder: str, names: list[str]) -> list[str]:
 
 def _swap_in(staged: Path, repository: Path) -> None:
     files = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
-    # The manifest vouches for the others, so it comes last.
+    # The manifest describes the other files, so it comes last.
     for file in sorted(files, key=lambda file: file == MANIFEST):
         target = repository / file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -43,9 +43,9 @@ def _swap_in(staged: Path, repository: Path) -> None:
 
 
 def _remove_stale(repository: Path, files: list[Path]) -> None:
-    """Remove what is not of `files` from the folders that an export fills as a whole.
+    """Remove files other than `files` from the folders that an export fills completely.
 
-    An engine would load a shard or an index of an earlier export.
+    The engine would load a shard or an index of an earlier export.
     """
     kept = {repository / file for file in files}
     for folder in {file.parent for file in files if is_generated(file.parent)}:

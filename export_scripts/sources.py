@@ -28,19 +28,19 @@ TOKENIZER_FILES = (
     "chat_template.jinja",
 )
 CHECKPOINT_FILES = ("*.json", "*.txt", "*.jinja", "*.safetensors")
-# Only for a repository without safetensors: they hold the same weights again.
+# Fetched only from a repository without safetensors, because both formats hold the same weights.
 PICKLED_WEIGHTS = ("pytorch_model*.bin", "adapter_model.bin")
-# Folders beside a checkpoint hold other formats of it (onnx/, openvino/) or states of its training.
+# Subfolders hold other formats of the checkpoint (onnx/, openvino/) or training states.
 OTHER_FILES = ("*/*",)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder with a checkpoint or a tokenizer, and where it comes from.
+    """A folder with a checkpoint or a tokenizer, and its origin.
 
     name: `demo`, `hub:OWNER/MODEL` or `dir:PATH`.
     revision: the hub's commit; None for folders.
-    merged_from: of a merged adapter, the base model and the adapter; empty for all others.
+    merged_from: base model and adapter of a merged checkpoint; empty for any other.
     """
 
     folder: Path
@@ -49,14 +49,14 @@ class Source:
     merged_from: "tuple[Source, ...]" = ()
 
     def origin(self) -> dict[str, str | None]:
-        """Name and revision as the manifest keeps them."""
+        """Name and revision for the manifest."""
         return {"source": self.name, "revision": self.revision}
 
 
 def resolve_source(source: str, model: HubModel, revision: str | None = None) -> Source:
     """Find `model` in `demo`, `hub` or a folder with one folder for each model.
 
-    revision: of the hub; the model's pinned one where None.
+    revision: the hub's; None for the model's pinned revision.
     Raises SourceError if there is no checkpoint.
     """
     if source == "hub":
@@ -73,7 +73,7 @@ def resolve_source(source: str, model: HubModel, revision: str | None = None) ->
 def named_source(text: str, model: HubModel) -> Source:
     """The checkpoint that `text` names for `model`: a folder, `OWNER/MODEL` or `OWNER/MODEL@REVISION`.
 
-    Without a revision, the base model of the judge is taken at BASE_REVISION, and any other at `main`.
+    The default revision is BASE_REVISION for the judge's base model, and `main` for any other model.
     Raises SourceError.
     """
     if Path(text).is_dir():
@@ -83,7 +83,7 @@ def named_source(text: str, model: HubModel) -> Source:
 
 
 def named_tokenizer(text: str, model: HubModel) -> Source:
-    """The tokenizer that `text` names for `model`, in the forms of `named_source`; weights are not fetched.
+    """The tokenizer that `text` names for `model`, in the forms of `named_source`; does not fetch weights.
 
     Raises SourceError.
     """
@@ -103,7 +103,7 @@ def _hub_checkpoint(name: str, hub_id: str, revision: str, hint: str) -> Source:
     wanted = f"{name}: {hub_id} at revision {revision}"
     source = _hub(wanted, hub_id, revision, hint, CHECKPOINT_FILES)
     if not any(source.folder.glob("*.safetensors")):
-        # The commit, for a branch may have moved on since.
+        # The commit, because a branch may have moved since.
         source = _hub(wanted, hub_id, source.revision or revision, hint, PICKLED_WEIGHTS)
     return source
 

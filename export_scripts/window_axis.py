@@ -1,9 +1,9 @@
-"""Gives an exported encoder the tensors of the contract in plain operators without a loop, for TensorRT."""
+"""Gives an exported encoder the served tensors with standard operators and no loop, for TensorRT."""
 
 import onnx
 from onnx import compose, parser
 
-# The newest IR that every ONNX Runtime since 1.18 reads.
+# The newest IR version that ONNX Runtime 1.18 and later read.
 IR_VERSION = 10
 
 
@@ -32,7 +32,7 @@ def add_window_axis(encoder: onnx.ModelProto) -> onnx.ModelProto:
         io_map=[("rows_logits", "row_logits"), ("leading_axes", "batch_and_windows")],
         outputs=["logits"],
     )
-    # merge_models lists the operator sets of each part again.
+    # merge_models repeats the operator sets of each part.
     del model.opset_import[:]
     model.opset_import.extend(encoder.opset_import)
     onnx.checker.check_model(model)
@@ -76,5 +76,5 @@ def _unfold(opset: int) -> onnx.ModelProto:
 
 
 def model_header(opset: int) -> str:
-    """Head of a model in the text form of `onnx.parser`."""
+    """Header of a model in the text format of `onnx.parser`."""
     return f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]>'

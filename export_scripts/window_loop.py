@@ -1,8 +1,8 @@
-"""Gives an exported encoder the tensors of the contract, and runs no more of them than the texts hold.
+"""Gives an exported encoder the served tensors, and a loop that computes little padding.
 
-A batch is padded to its longest text. The graph runs the encoder in a loop instead of on all of it:
-windows that repeat the one before them are left out, windows of about the same length share a run, and
-each run is cut to its longest window. So memory is bounded by one run, whatever a batch holds.
+A batch is padded to its longest text. Instead of running the encoder on the whole batch, the graph runs it
+in a loop: it skips windows that repeat the previous one, groups windows of about the same length into a
+run, and cuts each run to its longest window. So one run bounds the memory, whatever the batch.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from export_scripts.window_axis import model_header
 class RunLimits:
     """Which windows share a run of the encoder.
 
-    max_tokens: of a run, padding included; a longer window runs alone.
-    max_padding_tokens: by which the windows of a run may be shorter than its longest.
+    max_tokens: limit of a run, padding included; a longer window runs alone.
+    max_padding_tokens: limit of the difference between a run's longest and shortest window.
     """
 
     max_tokens: int
@@ -27,13 +27,13 @@ class RunLimits:
 
 
 def add_window_loop(encoder: onnx.ModelProto, limits: RunLimits) -> onnx.ModelProto:
-    """Wrap `encoder` so that it takes windows, needs no token types, and computes no repeated window.
+    """Wrap `encoder` so that it takes windows, needs no token types, and skips repeated windows.
 
     encoder: inputs `input_ids`, `attention_mask` and perhaps `token_type_ids`, all INT64
     [rows, tokens]; output `logits` FP32 [rows, labels].
     Returns a model with inputs `input_ids`, `attention_mask` INT64 [batch, windows, tokens] and
-    output `logits` FP32 [batch, windows, labels]; every token is of type 0. Padding stands behind a
-    window's tokens, and a window whose tokens are all padding counts as one of a single token.
+    output `logits` FP32 [batch, windows, labels]; every token is of type 0. Padding must follow a
+    window's tokens; a window of only padding counts as a single token.
     """
     opset = next(entry.version for entry in encoder.opset_import if entry.domain in ("", "ai.onnx"))
     names = {tensor.name for tensor in encoder.graph.input}
@@ -66,7 +66,7 @@ def add_window_loop(encoder: onnx.ModelProto, limits: RunLimits) -> onnx.ModelPr
 
 
 def _outer(opset: int) -> onnx.ModelProto:
-    """Which rows (windows of any text) differ from the one before them, sorted by length."""
+    """The graph around the loop: selects the rows (windows) that differ from the row before, by length."""
     return parser.parse_model(
         f"""{model_header(opset)}
         window_loop (int64[batch, windows, tokens] input_ids, int64[batch, windows, tokens] attention_mask)
@@ -132,7 +132,7 @@ def _outer(opset: int) -> onnx.ModelProto:
 
 
 def _body(opset: int, limits: RunLimits, *, with_token_types: bool) -> onnx.GraphProto:
-    """One run: the next rows that share it, cut to the longest of them."""
+    """The loop's body, one run: takes the next rows of similar length, cut to the longest."""
     token_types = "run_token_type_ids = Sub(run_input_ids, run_input_ids)" if with_token_types else ""
     body = parser.parse_model(
         f"""{model_header(opset)}

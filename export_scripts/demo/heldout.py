@@ -1,4 +1,4 @@
-"""How well a demo encoder does on sentences that share no template with its training text."""
+"""Evaluates the demo models on held-out sentences that share no template with the training text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Quality:
     """Held-out metrics at a threshold of 0.5.
 
     precision, recall, f1: of REJECTION, or the micro-average over the categories.
-    harmless_flagged: share of the texts without a label that are given one.
+    harmless_flagged: false-positive rate of the texts without a label.
     """
 
     texts: int
@@ -34,7 +34,7 @@ class Quality:
 def heldout_scores(
     checkpoint: Checkpoint, encoder: HubModel
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Scores and targets of the held-out text, both FP32 [texts, labels]; without NORMAL for rejection."""
+    """Scores and targets of the held-out text, both FP32 [texts, labels]; without rejection's NORMAL."""
     texts, targets = read_text(encoder, "heldout")
     scores = np.stack([scores_of(checkpoint.logits(text), encoder) for text in texts])
     first = 0 if encoder.multi_label else 1
@@ -45,7 +45,7 @@ def measure_quality(checkpoint: Checkpoint, encoder: HubModel) -> Quality:
     """Metrics of `checkpoint` on the encoder's held-out text, by scikit-learn."""
     scores, targets = heldout_scores(checkpoint, encoder)
     predicted = scores >= DECISION_THRESHOLD
-    # scikit-learn takes one column for two classes, of which a micro-average is the accuracy.
+    # scikit-learn reads one column as two classes, and their micro-average is the accuracy.
     average = "micro" if encoder.multi_label else "binary"
     harmless = targets.sum(axis=1) == 0
     return Quality(
@@ -59,7 +59,7 @@ def measure_quality(checkpoint: Checkpoint, encoder: HubModel) -> Quality:
 
 @dataclass(frozen=True)
 class JudgeQuality:
-    """Share of the held-out texts whose greedy answer starts with the right label, and the others."""
+    """Share of the held-out texts whose greedy answer starts with the right label, and the other texts."""
 
     texts: int
     accuracy: float

@@ -24,7 +24,7 @@ from export_scripts.demo.training import training_arguments
 from export_scripts.prompt_template import CARD_PROMPT, PLACEHOLDER, JudgePrompt, render_prompt
 
 VOCABULARY_SIZE = 8000
-# Those of microsoft/Phi-3-mini-4k-instruct, in order; white space after one belongs to it.
+# Special tokens of microsoft/Phi-3-mini-4k-instruct, in order; they include the white space after them.
 PHI3_TOKENS = (
     "<|endoftext|>",
     "<|assistant|>",
@@ -41,7 +41,7 @@ CHAT_TEMPLATE = (
 )
 CONTEXT_TOKENS = 1024
 HIDDEN_SIZE = 192
-# A head size that vLLM's attention on CPU takes.
+# A head size that vLLM's attention on CPU supports.
 HEAD_SIZE = 64
 LAYERS = 3
 EPOCHS = 11
@@ -56,10 +56,10 @@ def without_some_full_stops(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def phi3_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
-    """BPE with byte fallback as Phi-3 has it, learnt from `texts` and MiniLM's words.
+    """BPE with byte fallback like Phi-3's, trained on `texts` and MiniLM's words.
 
-    The card's instructions before and after the text are one token each: a model of this size has
-    nothing to gain from reading them.
+    The card's instructions before and after the text are one token each, because a model of this size
+    gains nothing from reading them.
     """
     words = [word for word in minilm_words() if not word.startswith("##")]
     learnt = Tokenizer(models.BPE())
@@ -103,7 +103,7 @@ def phi3_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
 
 
 def untrained_judge(tokenizer: PreTrainedTokenizerFast) -> Phi3ForCausalLM:
-    """A small Phi-3 whose word embeddings, shared with its output, start from MiniLM."""
+    """A small Phi-3 with tied word embeddings, which start from MiniLM."""
     end = tokenizer.convert_tokens_to_ids("<|end|>")
     config = Phi3Config(
         vocab_size=len(tokenizer),
@@ -138,7 +138,7 @@ def untrained_judge(tokenizer: PreTrainedTokenizerFast) -> Phi3ForCausalLM:
 def encode_judgement(
     tokenizer: PreTrainedTokenizerFast, prompt: JudgePrompt, row: dict[str, str]
 ) -> dict[str, Any]:
-    """Prompt and answer of one row; only the answer, label first, is learnt."""
+    """Prompt and answer of one row; the loss covers only the answer, which starts with the label."""
     prompt_ids = tokenizer(f"{prompt.prefix}{row['text']}{prompt.suffix}")["input_ids"]
     answer = f"{row['label']}. {row['reason']}<|end|>"
     answer_ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
@@ -150,13 +150,13 @@ def encode_judgement(
 
 
 def train_judge(folder: Path) -> None:
-    """Train the judge from its text and write the checkpoint, in half precision, to `folder`."""
+    """Train the judge on its text and write the checkpoint, in half precision, to `folder`."""
     rows = without_some_full_stops(read_judgements("train"))
     labels = [row["label"] for row in rows]
     tokenizer = phi3_tokenizer([*(row["text"] for row in rows), *(row["reason"] for row in rows), *labels])
     prompt = render_prompt(tokenizer)
     with tempfile.TemporaryDirectory() as scratch:
-        # 42, transformers' own, is the seed that the shipped weights were trained with.
+        # The shipped weights were trained with the seed 42, transformers' default.
         arguments = training_arguments(scratch, epochs=EPOCHS, learning_rate=7e-4, seed=42)
         model = untrained_judge(tokenizer)
         Trainer(

@@ -1,4 +1,4 @@
-"""`python -m export_scripts.demo.recipe`: train the demo encoders again; some minutes on two cores."""
+"""`python -m export_scripts.demo.recipe`: train the demo models; takes minutes on two cores."""
 
 import argparse
 import tempfile
@@ -31,9 +31,8 @@ from export_scripts.sources import DEMO_WEIGHTS
 from launcher.repository.contract import limits
 
 SEED = 1
-# Wide enough for attention to move something from the first step on: so small a model has no
-# pretraining to lean on.
 HIDDEN_SIZE = 192
+# Larger than the usual 0.02, so that attention has an effect from the first step on, without pretraining.
 INITIALIZER_RANGE = HIDDEN_SIZE**-0.5
 SHAPE = {
     "hidden_size": HIDDEN_SIZE,
@@ -48,7 +47,7 @@ EPOCHS = {"rejection": 15, "aegis": 20}
 
 
 def untrained(encoder: HubModel, texts: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The encoder's architecture in small, its word embeddings taken from MiniLM."""
+    """A small model of the encoder's architecture, with word embeddings from MiniLM."""
     labels: dict[str, object] = {
         "id2label": dict(enumerate(encoder.labels)),
         "label2id": {label: index for index, label in enumerate(encoder.labels)},
@@ -61,7 +60,7 @@ def untrained(encoder: HubModel, texts: list[str]) -> tuple[PreTrainedModel, Pre
     model: PreTrainedModel
     if encoder.name == "rejection":
         tokenizer = byte_level_tokenizer(texts, size)
-        # RoBERTa counts positions from 2.
+        # RoBERTa's positions start at 2.
         config = RobertaConfig(
             vocab_size=len(tokenizer),
             max_position_embeddings=limits().max_tokens + 2,
@@ -84,7 +83,7 @@ def untrained(encoder: HubModel, texts: list[str]) -> tuple[PreTrainedModel, Pre
 
 
 def train(encoder: HubModel, folder: Path) -> None:
-    """Train `encoder` from its text; write the checkpoint in half precision and its card to `folder`."""
+    """Train `encoder` on its text; write the checkpoint in half precision and its card to `folder`."""
     set_seed(SEED)
     texts, targets = read_text(encoder, "train")
     model, tokenizer = untrained(encoder, texts)
@@ -105,7 +104,7 @@ def train(encoder: HubModel, folder: Path) -> None:
 
 
 def main() -> None:
-    """Train the encoders that the command line names, all by default."""
+    """Train the models that the command line names, all by default."""
     parser = argparse.ArgumentParser(prog="python -m export_scripts.demo.recipe", description=__doc__)
     parser.add_argument("encoders", nargs="*", choices=[*HUB_MODELS, []], default=list(HUB_MODELS))
     parser.add_argument("--weights", type=Path, default=DEMO_WEIGHTS, metavar="DIR")

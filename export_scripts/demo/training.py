@@ -1,4 +1,4 @@
-"""How every demo model is trained: transformers' Trainer, on CPU, nothing kept but the result."""
+"""Settings of transformers' Trainer for every demo model: on CPU, without intermediate checkpoints."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tokenizers of the demo models: the models' own kinds, with small vocabularies."""
+"""Tokenizers of the demo models: the same algorithms as the real models', with small vocabularies."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ from launcher.repository.contract import limits
 
 
 def wordpiece_tokenizer(size: int) -> PreTrainedTokenizerFast:
-    """Uncased WordPiece as BERT has it, over the single characters and most frequent words of MiniLM's."""
+    """Uncased WordPiece like BERT's, over single characters and the most frequent words of MiniLM."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = minilm_words()
     characters = [word for word in words if len(word.removeprefix("##")) == 1]
@@ -35,7 +35,7 @@ def wordpiece_tokenizer(size: int) -> PreTrainedTokenizerFast:
 
 
 def byte_level_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
-    """Cased byte-level BPE as RoBERTa has it, learnt from `texts` and from MiniLM's words."""
+    """Cased byte-level BPE like RoBERTa's, trained on `texts` and MiniLM's words."""
     words = [f" {word}" for word in minilm_words() if not word.startswith("##")]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
