@@ -1,9 +1,9 @@
-"""A nightly job: moderate a file of comments, and write those that a person should look at.
+"""A nightly job: moderate a file of comments, and write those that a person should review.
 
     python batch_job.py comments.jsonl review.jsonl
 
-A line of the input is `{"id": ..., "text": ...}`. The judge is asked where the encoders are undecided.
-For a file that takes hours use `tribunal scan`, which resumes where it was interrupted.
+Each line of the input is `{"id": ..., "text": ...}`. The judge decides texts about which the encoders are
+unsure. For a file that takes hours, use `tribunal scan`, which resumes after an interruption.
 """
 
 import json
@@ -16,12 +16,12 @@ from tribunal import Client, InvalidInput, TribunalError
 
 URL = os.environ.get("TRIBUNAL_URL", "localhost:8001")
 CHUNK_SIZE = 256
-# Of a whole chunk; a judge on a CPU takes its time.
+# Deadline of a whole chunk; a judge on a CPU is slow.
 TIMEOUT_S = 600.0
 
 
 def main(source: Path, target: Path) -> None:
-    """Write the comments of `source` that are flagged or refused to `target`."""
+    """Write the comments of `source` that are flagged, or that the server rejects, to `target`."""
     with (
         Client(URL, timeout_s=TIMEOUT_S) as client,
         source.open(encoding="utf-8") as lines,
@@ -35,7 +35,7 @@ def main(source: Path, target: Path) -> None:
                 if isinstance(verdict, InvalidInput):
                     row = {**comment, "error": str(verdict)}
                 elif isinstance(verdict, TribunalError):
-                    # The server is in trouble: end, so that the job can be run again.
+                    # The server failed: stop; the job can be run again.
                     raise verdict
                 elif verdict.flagged:
                     row = {

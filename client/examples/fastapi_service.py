@@ -1,10 +1,10 @@
-"""A web service that moderates what its users post, before anybody sees it.
+"""A web service that moderates its users' comments before it publishes them.
 
     TRIBUNAL_URL=localhost:8001 uvicorn fastapi_service:app --port 8080
     curl --json '{"text": "The bread is fresh."}' http://localhost:8080/comments
 
-A comment that is flagged is held back. Where no verdict can be had the answer is 503, and the comment
-is not published: a moderation service that is down must not let everything through.
+It withholds flagged comments. If it gets no verdict, it answers 503 and does not publish the comment, because
+an outage of moderation must not let every comment through.
 """
 
 import os
@@ -17,18 +17,18 @@ from pydantic import BaseModel
 from tribunal import AsyncClient, InvalidInput, TribunalError
 
 URL = os.environ.get("TRIBUNAL_URL", "localhost:8001")
-# A user waits for the answer.
+# Short, because a user waits for the answer.
 TIMEOUT_S = 5.0
 
 
 class Comment(BaseModel):
-    """What a user posts."""
+    """A user's comment."""
 
     text: str
 
 
 class Decision(BaseModel):
-    """What becomes of it."""
+    """The result of a post."""
 
     published: bool
     categories: list[str]
@@ -55,18 +55,18 @@ async def post_comment(comment: Comment, request: Request) -> Decision:
 
 @app.get("/health")
 async def health(request: Request) -> Response:
-    """200 where verdicts can be had, else 503."""
+    """200 if the server can give verdicts, else 503."""
     client: AsyncClient = request.app.state.client
     return Response(status_code=200 if await client.is_ready() else 503)
 
 
 @app.exception_handler(InvalidInput)
 async def refuse(_: Request, error: InvalidInput) -> JSONResponse:
-    """The caller's fault: the message names the field and the limit."""
+    """Answer 422 to invalid input; the message names the field and the limit."""
     return JSONResponse({"error": str(error)}, status_code=422)
 
 
 @app.exception_handler(TribunalError)
 async def hold_back(_: Request, error: TribunalError) -> JSONResponse:
-    """Without a verdict nothing is published."""
+    """Answer 503 without a verdict; the comment is not published."""
     return JSONResponse({"error": str(error)}, status_code=503)

@@ -1,9 +1,9 @@
-"""Ask an LLM, and print its answer while it is generated, as far as Tribunal has checked it.
+"""Ask an LLM, and print each part of its answer as soon as Tribunal has checked it.
 
     python guarded_stream.py "How do I bake bread?"
 
-OPENAI_BASE_URL, OPENAI_API_KEY and MODEL name the LLM, at any server that speaks OpenAI's protocol;
-TRIBUNAL_URL names the Tribunal server. Exit status 1: the answer was flagged, and its rest withheld.
+OPENAI_BASE_URL, OPENAI_API_KEY and MODEL name the LLM at any server with OpenAI's protocol; TRIBUNAL_URL
+names the Tribunal server. Exit status 1: the answer was flagged, and the rest of it withheld.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ MODEL = os.environ.get("MODEL", "gpt-4o-mini")
 
 
 def content(chunk: ChatCompletionChunk) -> str | None:
-    """What the chunk adds to the answer; the last ones may add nothing."""
+    """The chunk's text; the last chunks may have none."""
     return chunk.choices[0].delta.content if chunk.choices else None
 
 
 async def main(question: str) -> int:
-    """Print the answer to `question`; the exit status."""
+    """Print the answer to `question`; returns the exit status."""
     async with AsyncOpenAI() as llm, AsyncClient(URL) as client:
         answer = await llm.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": question}], stream=True

@@ -5,7 +5,7 @@ version: 0.1.0
 """
 
 # A filter for Open WebUI: paste this file at Admin Panel > Functions, and set `url` among its valves.
-# The package `tribunal` has to be installed where Open WebUI runs.
+# Install the package `tribunal` in Open WebUI's environment.
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,9 +20,9 @@ ANSWER_UNCHECKED = "This answer could not be checked by the moderation, and was 
 
 
 class Filter:
-    """Moderates the last message of a user before the LLM reads it, and the LLM's answer after it is whole.
+    """Moderates a user's last message before the LLM reads it, and the LLM's answer when it is complete.
 
-    A streamed answer is visible until it is complete. Earlier messages of a chat are not read again.
+    A streamed answer is visible until it is complete. Earlier messages of a chat are not checked again.
     """
 
     class Valves(BaseModel):
@@ -37,7 +37,7 @@ class Filter:
         self.valves = self.Valves()
 
     async def inlet(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Let the messages through, or raise the exception that Open WebUI shows."""
+        """Return the messages unchanged, or raise the exception that Open WebUI shows."""
         texts = list(_texts(_last_message(body, "user")))
         try:
             verdicts = await self._moderate(texts)
@@ -48,7 +48,7 @@ class Filter:
         return body
 
     async def outlet(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Put a notice in the place of an answer that is flagged or could not be checked."""
+        """Replace an answer that is flagged or could not be checked by a notice."""
         message = _last_message(body, "assistant")
         try:
             verdicts = await self._moderate(list(_texts(message)))
@@ -64,7 +64,7 @@ class Filter:
             headers={"authorization": f"Bearer {self.valves.key}"} if self.valves.key else {}
         )
         url, timeout_s = self.valves.url, self.valves.timeout_s
-        # Open WebUI may call each time from another event loop, and a client belongs to one.
+        # Open WebUI may use another event loop for each call, and a client belongs to one.
         async with AsyncClient(url, timeout_s=timeout_s, connection=connection) as client:
             return await client.moderate_batch(texts, explain=False)
 
@@ -75,7 +75,7 @@ def _last_message(body: dict[str, Any], role: str) -> dict[str, Any]:
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:
-    """Texts of a message, which is one text, or parts of which some are text."""
+    """Texts of a message, whose content is one text or a list of parts."""
     content = message.get("content") or ""
     parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
     yield from (part for part in parts if part.strip())

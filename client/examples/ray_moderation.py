@@ -2,8 +2,8 @@
 
     python ray_moderation.py comments/ verdicts/
 
-TRIBUNAL_URL names the servers, with commas between them. The column of the texts is `text`; `verdict`
-and `error` are added. On a cluster, run it as a Ray job: it connects to the cluster that it runs on.
+TRIBUNAL_URL lists the servers, separated by commas. The texts are in the column `text`; the job adds the
+columns `verdict` and `error`. On a cluster, run it as a Ray job.
 """
 
 import os
@@ -15,12 +15,12 @@ from tribunal.ray import Moderate
 URLS = os.environ.get("TRIBUNAL_URL", "localhost:8001").split(",")
 ACTORS = int(os.environ.get("ACTORS", "2"))
 ROWS_IN_A_BATCH = 1024
-# An actor waits for servers most of the time.
+# Little, because an actor mostly waits for servers.
 CORES_OF_AN_ACTOR = 0.25
 
 
 def main(source: str, target: str) -> None:
-    """Moderate the rows of `source` into `target`, which receives a file for each block."""
+    """Moderate the rows of `source` and write a file for each block to `target`."""
     comments = ray.data.read_parquet(source)
     moderated = comments.map_batches(
         Moderate,

@@ -1,4 +1,4 @@
-"""gRPC for both clients: one channel for all calls, streams included."""
+"""gRPC for both clients: one channel for all calls, including streams."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
@@ -36,7 +36,7 @@ def open_async_grpc(address: Address, connection: Connection) -> AsyncTransport:
 
 
 class _Calls:
-    """The stub of a channel, and the options that go with each call."""
+    """The stub of a channel, and the options of each call."""
 
     def __init__(self, api: Any, address: Address, connection: Connection) -> None:
         if address.is_tls:
@@ -61,7 +61,7 @@ class _Calls:
 
 
 class _GrpcTransport(Transport):
-    """For the synchronous client; safe to share between threads."""
+    """The synchronous client's transport; thread-safe."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
         self._calls = _Calls(grpc, address, connection)
@@ -107,7 +107,7 @@ class _GrpcTransport(Transport):
 
 
 class _AsyncGrpcTransport(AsyncTransport):
-    """For the asyncio client."""
+    """The asyncio client's transport."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
         self._calls = _Calls(grpc.aio, address, connection)

@@ -1,4 +1,4 @@
-"""KServe's protocol over gRPC: the channel, the requests, the answers, and what a status means."""
+"""KServe's protocol over gRPC: the channel, requests, responses, and status codes."""
 
 import re
 from collections.abc import Iterator
@@ -23,29 +23,29 @@ COMPRESSION = {
     "deflate": grpc.Compression.Deflate,
 }
 FINAL = "triton_final_response"
-# RESOURCE_EXHAUSTED is the status of a full queue too; C, Go and Java say so of a message.
+# gRPC's messages in C, Go and Java; a full queue also has the status RESOURCE_EXHAUSTED.
 MESSAGE_SIZE = re.compile(r"larger than max|exceeds maximum size")
-# A model that is not found is the wrong server's, unless the server says so of one that it can load.
+# NOT_FOUND means a wrong server, unless the message names a model that the server could load.
 UNLOADED = "has no available versions"
-# How gRPC begins the reason of a connection that did not come about.
+# The first words of gRPC's reason for a failed connection.
 NOT_CONNECTED = ("failed to connect", "connections to all backends failing", "errors resolving")
 
 
 def channel_options(connection: Connection) -> list[tuple[str, int | str]]:
-    """Options of a channel, asyncio's or the other."""
+    """Options of a channel of `grpc` or `grpc.aio`."""
     return [
         ("grpc.max_send_message_length", connection.max_message_bytes),
         ("grpc.max_receive_message_length", connection.max_message_bytes),
-        # gRPC otherwise waits longer and longer, up to minutes, before it connects again.
+        # gRPC's default back-off before it reconnects grows to minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
-        # A name of several addresses, as a headless service of Kubernetes has, is used whole.
+        # Uses all addresses of a name, such as those of a headless service of Kubernetes.
         ("grpc.lb_policy_name", "round_robin"),
     ]
 
 
 def open_channel(api: Any, address: Address, connection: Connection) -> Any:
-    """A channel of `api`, which is `grpc` or `grpc.aio`."""
+    """Open a channel of `api`, which is `grpc` or `grpc.aio`."""
     options = channel_options(connection)
     if not address.is_tls:
         return api.insecure_channel(address.host, options)
@@ -60,7 +60,7 @@ def open_channel(api: Any, address: Address, connection: Connection) -> Any:
 
 
 def inference_request(model: str, inputs: Tensors, output: str) -> service_pb2.ModelInferRequest:
-    """Asks `model` for its tensor `output`."""
+    """A request for the tensor `output` of `model`."""
     request = service_pb2.ModelInferRequest(model_name=model)
     request.outputs.add(name=output)
     for name, values in inputs.items():
@@ -70,14 +70,14 @@ def inference_request(model: str, inputs: Tensors, output: str) -> service_pb2.M
 
 
 def stream_request(model: str, inputs: Tensors, output: str) -> service_pb2.ModelInferRequest:
-    """Asks the decoupled `model` for its tensors `output`, and for a mark after the last."""
+    """A request for the tensors `output` of the decoupled `model`, and for a final empty response."""
     request = inference_request(model, inputs, output)
     request.parameters["triton_enable_empty_final_response"].bool_param = True
     return request
 
 
 def output_tensor(response: service_pb2.ModelInferResponse, output: str) -> Tensor:
-    """The tensor `output` of an answer; raises ServerError if it has none."""
+    """The tensor `output` of a response; raises ServerError if it is missing."""
     for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=False):
         if tensor.name == output:
             return from_bytes(raw, tensor.datatype, tensor.shape)
@@ -85,7 +85,7 @@ def output_tensor(response: service_pb2.ModelInferResponse, output: str) -> Tens
 
 
 def streamed_piece(answer: service_pb2.ModelStreamInferResponse, output: str) -> tuple[Tensor | None, bool]:
-    """The tensor `output` of one answer of a stream, where it has one, and whether it is the last."""
+    """The tensor `output` of one response of a stream, or None, and whether the response is the last."""
     if answer.error_message:
         raise ServerError(answer.error_message)
     response = answer.infer_response
@@ -95,7 +95,7 @@ def streamed_piece(answer: service_pb2.ModelStreamInferResponse, output: str) ->
 
 @contextmanager
 def translated_errors(url: str) -> Iterator[None]:
-    """Turn the errors of gRPC into TribunalErrors that say what to do, or TimeoutError."""
+    """Convert gRPC's errors to TribunalErrors, which say what to do, or to TimeoutError."""
     try:
         yield
     except grpc.RpcError as error:
@@ -103,7 +103,7 @@ def translated_errors(url: str) -> Iterator[None]:
 
 
 def _fault(error: Any, url: str) -> TribunalError | TimeoutError:
-    """What `error`, a grpc.RpcError, means for a caller."""
+    """The client's error for `error`, a grpc.RpcError."""
     status, reason = error.code(), " ".join((error.details() or "").split())
     trailers = {key.lower(): value for key, value in error.trailing_metadata() or ()}
     pause_s = retry_after_s(trailers.get("retry-after"))

@@ -1,7 +1,7 @@
-"""HTTP for both clients, by httpx; a deadline holds while a request is sent too.
+"""HTTP for both clients, by httpx; the deadline covers the whole call, including the sending.
 
-httpx limits each step of a call but not the call, so both clients use its asyncio side, where a deadline
-ends whatever step is under way. The synchronous client runs it in a thread of its own.
+httpx limits each step of a call but not the whole call. So both clients use its asyncio API, where a deadline
+can cancel any step. The synchronous client runs it in its own thread.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from tribunal.transport import AsyncTransport, Transport
 from tribunal.wire import tls_context
 
 Result = TypeVar("Result")
-# Triton's answer of a model that is not ready.
+# Triton's status for a model that is not ready.
 NOT_READY = 400
 
 
@@ -42,17 +42,17 @@ def open_async_http(address: Address, connection: Connection) -> AsyncTransport:
 
 
 class _AsyncHttpTransport(AsyncTransport):
-    """For the asyncio client."""
+    """The asyncio client's transport."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
         self._url = address.url
         self._compression = connection.compression
         self._base_url = f"{'https' if address.is_tls else 'http'}://{address.host}"
-        # Triton compresses whenever it may.
+        # Triton compresses whenever the client accepts it.
         accepted = {"accept-encoding": connection.compression or "identity"}
         self._headers = {**accepted, **connection.lowercase_headers}
         self._verify = tls_context(connection) if address.is_tls else False
-        # One client for each call under way: a pool of httpx gets slower with each connection that it has.
+        # One httpx client for each call in flight, because an httpx pool slows down with each connection.
         self._clients: list[httpx.AsyncClient] = []
         self._idle = [self._new_client()]
 
@@ -127,7 +127,7 @@ class _AsyncHttpTransport(AsyncTransport):
 
 
 class _HttpTransport(Transport):
-    """For the synchronous client; safe to share between threads."""
+    """The synchronous client's transport; thread-safe."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
         self._url = address.url
@@ -166,7 +166,7 @@ class _HttpTransport(Transport):
             loop.call_soon_threadsafe(loop.stop)
 
     def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
-        """Wait for `call` in the thread of the connections; Ctrl-C cancels it there."""
+        """Run `call` in the connections' thread and wait for it; Ctrl-C cancels it there."""
         future = asyncio.run_coroutine_threadsafe(call, self._running_loop())
         try:
             return future.result()
@@ -175,7 +175,7 @@ class _HttpTransport(Transport):
             raise
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
-        # Begun by the first call, so that a process may fork before it.
+        # The first call starts the thread, so that a process may fork before it.
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-"""KServe's protocol over HTTP with Triton's binary tensors: requests, answers, and what a status means."""
+"""KServe's protocol over HTTP with Triton's binary tensors: requests, responses, and status codes."""
 
 import gzip
 import json
@@ -17,22 +17,22 @@ from tribunal.messages import Tensor, Tensors
 from tribunal.retries import retry_after_s
 from tribunal.wire import datatype, from_bytes, to_bytes
 
-# Where the JSON of a body ends and the tensors' bytes begin.
+# Header with the length of a body's JSON; the tensors' bytes follow it.
 JSON_LENGTH = "inference-header-content-length"
-# A model that is not found is the wrong server's, unless the server says so of one that it can load.
+# 404 means a wrong server, unless the message names a model that the server could load.
 UNLOADED = "has no available versions"
 
 
 @dataclass(frozen=True)
 class Body:
-    """What is sent, with its headers."""
+    """A request's body and headers."""
 
     content: bytes
     headers: Mapping[str, str]
 
 
 def inference_body(inputs: Tensors, output: str, compression: Compression | None) -> Body:
-    """Asks a model for its tensor `output`: a JSON document, and after it the bytes of the tensors."""
+    """A request for a model's tensor `output`: a JSON document, followed by the bytes of the tensors."""
     raw = {name: to_bytes(values) for name, values in inputs.items()}
     document = {
         "inputs": [
@@ -58,7 +58,7 @@ def inference_body(inputs: Tensors, output: str, compression: Compression | None
 
 
 def output_tensor(response: httpx.Response, output: str) -> Tensor:
-    """The tensor `output` of a model's answer; raises ServerError if it has none."""
+    """The tensor `output` of a model's response; raises ServerError if it is missing."""
     content = response.content
     try:
         begin = int(response.headers.get(JSON_LENGTH, len(content)))
@@ -73,7 +73,7 @@ def output_tensor(response: httpx.Response, output: str) -> Tensor:
 
 
 def json_document(response: httpx.Response, content: bytes) -> dict[str, Any]:
-    """An answer's JSON; raises ServerError if it is none, as from a server that is not Triton."""
+    """A response's JSON; raises ServerError if it is invalid, for example if the server is not Triton."""
     try:
         document = json.loads(content)
     except ValueError as error:
@@ -84,14 +84,14 @@ def json_document(response: httpx.Response, content: bytes) -> dict[str, Any]:
 
 
 def require_success(response: httpx.Response, url: str) -> None:
-    """Raise what the status of an answer means, unless it is a success."""
+    """Raise the error for the response's status, unless it is a success."""
     if not response.is_success:
         raise _fault(response, url)
 
 
 @contextmanager
 def translated_errors(url: str) -> Iterator[None]:
-    """Turn the errors of httpx into TribunalErrors that say what to do."""
+    """Convert httpx's errors to TribunalErrors, which say what to do."""
     try:
         yield
     except httpx.TransportError as error:
@@ -121,7 +121,7 @@ def _fault(response: httpx.Response, url: str) -> TribunalError:
 
 
 def _reason(response: httpx.Response) -> str:
-    """Triton's message on one line; where a proxy answers with a page, its status alone."""
+    """Triton's message on one line; only the status if the body is not Triton's, such as a proxy's page."""
     try:
         return " ".join(str(response.json()["error"]).split())
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Compressions of a whole file, by the suffix of its name."""
+"""Compression of whole files, chosen by the file's suffix."""
 
 import bz2
 import gzip
@@ -21,12 +21,12 @@ OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {
     "xz": lzma.open,
     "zst": _open_zstandard,
 }
-# What reading a damaged file raises, beside OSError.
+# Errors of reading a damaged file, besides OSError.
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error)
 
 
 def decompressed(file: IO[bytes], compression: str | None) -> IO[bytes]:
-    """The content of `file`, which has one of the compressions of OPENERS, or None."""
+    """The decompressed content of `file`; `compression` is a key of OPENERS, or None."""
     if compression is None:
         return file
     content: IO[bytes] = OPENERS[compression](file)

@@ -1,4 +1,4 @@
-"""CSV and TSV: a header, and cells of text under it."""
+"""CSV and TSV: a header, and rows of text cells."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ MAX_SHOWN_CHARACTERS = 200
 
 
 def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
-    """Rows under the header of the first line; raises UnreadableFile for a header that is none."""
+    """Rows below the header in the first line; raises UnreadableFile for an invalid header."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     lines_of_row: list[bytes] = []
 
@@ -66,10 +66,10 @@ def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
 
 
 def write_delimited(records: Records, output: Path, filled: Fields, delimiter: str) -> None:
-    """Write `records` under a header with their own fields first.
+    """Write a header and `records`; the records' own fields come first.
 
-    A field that `filled` has as an object becomes a column for each of its values, such as
-    `verdict.refusal.score`. What is no text is written as JSON, and null as an empty cell.
+    A field that is an object in `filled` becomes one column for each of its values, such as
+    `verdict.refusal.score`. Values other than text are written as JSON, and null as an empty cell.
     """
     own = dict.fromkeys(name for record in records() for name in record if name not in filled)
     header = [*own, *(column for name, value in filled.items() for column in _columns(name, value))]
@@ -82,7 +82,7 @@ def write_delimited(records: Records, output: Path, filled: Fields, delimiter: s
 
 
 def restore_fields(cells: Fields, filled: Fields) -> dict[str, Any]:
-    """The fields of a row that `write_delimited` wrote, where `filled` has its columns."""
+    """The fields of a row that `write_delimited` wrote with the same `filled`."""
     columns = {name: list(_columns(name, value)) for name, value in filled.items()}
     taken = {column for names in columns.values() for column in names}
     own = {name: cell for name, cell in cells.items() if name not in taken}
@@ -116,7 +116,7 @@ def _put_together(name: str, cells: Fields, filled: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    """A text as it is, null as nothing, and numbers, lists and objects as JSON."""
+    """Text unchanged, null as an empty cell, and numbers, lists and objects as JSON."""
     if value is None:
         return ""
     if isinstance(value, bool | int | float | list | tuple | dict):

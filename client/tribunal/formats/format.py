@@ -1,4 +1,4 @@
-"""What a format is: how a file of it is read, and how it is written where `scan` can write it."""
+"""The interface of a file format: how to read it and, if `scan` can write it, how to write it."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Records = Callable[[], Iterator[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it was read.
+    """One row of a file.
 
-    fields: by name; of a row that could not be read `line` alone, as far as it is text.
-    problem: why it could not be read, else None.
+    fields: values by name; an unreadable row has only `line`, with undecodable bytes escaped.
+    problem: why the row is unreadable, else None.
     """
 
     fields: dict[str, Any]
@@ -26,25 +26,25 @@ class Row:
 
 
 class UnreadableFile(Exception):
-    """The file as a whole is not of its format; the message says why."""
+    """The whole file is unreadable in its format; the message says why."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format of files with records.
+    """One file format.
 
-    name: as `--format` takes it. suffixes: how names of such files end.
-    read: gives the rows of an open file. It may leave out all but the named columns, or all columns
-    where None is given. Raises UnreadableFile.
-    is_stream: read from beginning to end, so that a file may be compressed, or be a pipe.
-    has_columns: every row has the same fields.
-    count_rows: tells how many rows an open file has, where that is known before they are read.
+    name: value of `--format`. suffixes: suffixes of file names.
+    read: yields the rows of an open file. It may omit columns other than the named ones; None names all.
+    Raises UnreadableFile.
+    is_stream: whether the file is read from beginning to end, so that it may be compressed or a pipe.
+    has_columns: whether every row has the same fields.
+    count_rows: returns the number of rows of an open file without reading them; None if that is impossible.
 
-    write: writes records to a path. The last argument is a filled value for each field whose type is
-    known beforehand; None stands for one that no record has.
-    write_beside: writes the columns of a file of this format as they are, with records beside them;
-    takes the path of that file last.
-    restore: makes the fields whole again that `write` takes apart, by the same filled values.
+    write: writes records to a path. Its last argument has a sample value for each field whose type is
+    known in advance, or None for a field that no record has.
+    write_beside: writes the columns of a file of this format unchanged, and the records as more columns; its
+    last argument is the path of that file.
+    restore: joins the fields that `write` splits into columns, by the same sample values.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Format:
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of `stream` without a byte order mark; raises UnreadableFile for one beyond all measure."""
+    """The lines of `stream` without a byte order mark; raises UnreadableFile if one is too long."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -69,15 +69,15 @@ def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def unreadable_row(lines: bytes, problem: str) -> Row:
-    """A row that could not be read: its lines, as far as they are text, and why."""
+    """An unreadable row, with its lines as text."""
     return Row({"line": as_text(lines)}, problem)
 
 
 def as_text(lines: bytes) -> str:
-    """`lines` without their last line end; bytes that are no UTF-8 are escaped."""
+    """`lines` without the last line ending; bytes that are not UTF-8 are escaped."""
     return without_line_end(lines).decode("utf-8", "backslashreplace")
 
 
 def without_line_end(line: bytes) -> bytes:
-    """`line` without the line feed, and the carriage return, that end it."""
+    """`line` without its line ending, LF or CRLF."""
     return line.removesuffix(b"\n").removesuffix(b"\r")

@@ -20,7 +20,7 @@ class Input:
     """An input that is open for one pass; a context manager.
 
     source: path, or `-` for standard input.
-    columns: the only ones that are needed; None for all.
+    columns: columns to read; None for all.
 
     Raises InvalidInput if it cannot be opened.
     """
@@ -43,7 +43,7 @@ class Input:
                 descriptor = os.open(source, os.O_RDONLY)
         except OSError as error:
             raise self._unreadable(error.strerror) from error
-        # Of a pipe it is 0.
+        # 0 for a pipe.
         self._size_bytes = os.fstat(descriptor).st_size
         self._interruptible: InterruptibleFile | None = None
         if self._format.is_stream:
@@ -62,7 +62,7 @@ class Input:
 
     @property
     def share_read(self) -> float | None:
-        """How much of it has been read, from 0 to 1; None if its size is not known."""
+        """Share of the input that has been read, from 0 to 1; None if its size is unknown."""
         if self._rows is not None:
             return self._rows_read / self._rows if self._rows else None
         if self._interruptible is not None and self._size_bytes:
@@ -70,12 +70,12 @@ class Input:
         return None
 
     def stop(self) -> None:
-        """End the input here, for a thread that reads it or waits for it."""
+        """End the input for the thread that reads it or waits for it."""
         if self._interruptible is not None:
             self._interruptible.stop()
 
     def rows(self) -> Iterator[Row]:
-        """Every row in order; raises InvalidInput if the input as a whole cannot be read."""
+        """Every row in order; raises InvalidInput if the whole input is unreadable."""
         try:
             if self._format.count_rows is not None:
                 self._rows = self._format.count_rows(self._file)

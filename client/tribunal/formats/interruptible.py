@@ -1,4 +1,4 @@
-"""A file that one thread reads and another may stop, also while it waits for a pipe."""
+"""A file that one thread reads and another thread may stop, even while the read waits for a pipe."""
 
 import io
 import os
@@ -7,9 +7,9 @@ from typing import Any
 
 
 class InterruptibleFile(io.RawIOBase):
-    """Reads the file descriptor `descriptor` until its end, or until it is stopped; closing closes it too.
+    """Reads the file descriptor `descriptor` until its end or until `stop`; `close` closes the descriptor.
 
-    bytes_read: of the file so far.
+    bytes_read: bytes read so far.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -21,11 +21,11 @@ class InterruptibleFile(io.RawIOBase):
         self.bytes_read = 0
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Wait for bytes and read them into `buffer`; 0 at the end, and after a stop."""
+        """Wait for bytes and read them into `buffer`; returns 0 at the end and after `stop`."""
         ready = [descriptor for descriptor, _ in self._events.poll()]
         if self._stop_reader in ready:
             return 0
@@ -34,7 +34,7 @@ class InterruptibleFile(io.RawIOBase):
         return size_bytes
 
     def stop(self) -> None:
-        """Signal the end of the file to its reader."""
+        """Make the reader see the end of the file."""
         os.write(self._stop_writer, b"\0")
 
     def close(self) -> None:

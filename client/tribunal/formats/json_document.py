@@ -1,4 +1,4 @@
-"""JSON: one document that is a list of objects. It is read as a whole."""
+"""JSON: one document with a list of objects, loaded as a whole."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -9,7 +9,7 @@ from tribunal.formats.jsonl import read_jsonl
 
 
 def read_json(stream: IO[bytes], _: Collection[str] | None) -> Iterator[Row]:
-    """The objects of a list, or of lines: both go by the name of `.json`."""
+    """The objects of a list or of JSON Lines, because files of both are named `.json`."""
     content = stream.read().removeprefix(BYTE_ORDER_MARK)
     if not content.lstrip().startswith(b"["):
         yield from read_jsonl(content.splitlines())

@@ -1,4 +1,4 @@
-"""JSON Lines: a JSON object a line."""
+"""JSON Lines: a JSON object on each line."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from tribunal.formats.format import Format, Row, lines_of, unreadable_row
 
 
 def read_jsonl(lines: Iterable[bytes]) -> Iterator[Row]:
-    """A JSON object a line; empty lines are no rows."""
+    """A row for each line's JSON object; skips empty lines."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -24,12 +24,12 @@ def read_jsonl(lines: Iterable[bytes]) -> Iterator[Row]:
 
 
 def json_text(value: object) -> str:
-    """`value` as JSON on one line; what JSON has no form for becomes text."""
+    """`value` as JSON on one line; values that JSON cannot represent become text."""
     return json.dumps(value, ensure_ascii=False, default=plain_text)
 
 
 def plain_text(value: object) -> str:
-    """Values without a JSON form, as text: bytes, dates, decimals."""
+    """Text of a value that JSON cannot represent: bytes, dates, decimals."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 

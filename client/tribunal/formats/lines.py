@@ -1,4 +1,4 @@
-"""Plain lines: each is a text."""
+"""Plain text: each line is a record."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +6,7 @@ from tribunal.formats.format import Format, Row, lines_of, unreadable_row, witho
 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[Row]:
-    """Each line as the field `text`, empty ones too."""
+    """Each line as the field `text`, including empty lines."""
     for number, line in enumerate(lines, start=1):
         try:
             yield Row({"text": without_line_end(line).decode("utf-8")})

@@ -1,4 +1,4 @@
-"""Parquet, by pyarrow; read and written in blocks, so that memory does not grow with the file."""
+"""Parquet, by pyarrow; reads and writes in blocks, so that memory does not grow with the file."""
 
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -16,7 +16,7 @@ BLOCK_ROWS = 8192
 
 
 def read_parquet(stream: IO[bytes], columns: Collection[str] | None) -> Iterator[Row]:
-    """The rows with `columns` alone, or all; raises UnreadableFile also where a column is not there."""
+    """The rows with only `columns`, or all; raises UnreadableFile, also if a column is missing."""
     import pyarrow.parquet
 
     try:
@@ -32,7 +32,7 @@ def read_parquet(stream: IO[bytes], columns: Collection[str] | None) -> Iterator
 
 
 def count_rows(stream: IO[bytes]) -> int:
-    """How many rows the file has, as its end says; raises UnreadableFile."""
+    """Number of rows by the file's footer; raises UnreadableFile."""
     import pyarrow.parquet
 
     try:
@@ -57,7 +57,7 @@ def write_parquet(records: Records, output: Path, filled: Fields) -> None:
 
 
 def write_beside(records: Records, output: Path, filled: Fields, source: Path) -> None:
-    """Write the columns of the Parquet file `source` as they are, with the fields of `filled` beside them."""
+    """Write the columns of the Parquet file `source` unchanged, and the records' fields of `filled`."""
     import pyarrow.parquet
 
     added = _schema_of_filled(filled)
@@ -79,7 +79,7 @@ def _schema_of_filled(filled: Fields) -> "pyarrow.Schema":
 
 
 def _schema_of(records: Records, known: Collection[str]) -> tuple["pyarrow.Schema", set[str]]:
-    """Types that hold every value, by field, and the fields that have none; without the `known` fields."""
+    """The common type of each field's values, and the fields without one; omits the `known` fields."""
     import pyarrow
 
     types: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""All formats, by the names and suffixes that they go by. A new format is one module, and its line here."""
+"""All formats by name and suffix. A new format is one module and one line here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from tribunal.formats.parquet import PARQUET
 
 FORMATS = (JSONL, JSON, CSV, TSV, PARQUET, LINES)
 BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
-# What `scan` writes. While it runs it writes JSONL, so that format needs no writer.
+# Output formats of `scan`. It writes JSONL while it runs, so that format needs no writer.
 OUTPUT_FORMATS = tuple(format_ for format_ in FORMATS if format_ is JSONL or format_.write is not None)
 
 
@@ -27,7 +27,7 @@ class InputFormat:
 
     @classmethod
     def parse(cls, name: str) -> "InputFormat":
-        """From a file's name or a format such as `jsonl` or `csv.gz`; raises InvalidInput."""
+        """Find the format of a file's name, or of a suffix such as `csv.gz`; raises InvalidInput."""
         *_, first, last = ["", "", *name.lower().split(".")]
         compression = last if last in OPENERS else None
         format_ = BY_SUFFIX.get(first if compression else last)
@@ -42,7 +42,7 @@ class InputFormat:
 
 
 def output_format(output: Path) -> Format:
-    """The format that the name of `output` ends with; raises InvalidInput if `scan` cannot write it."""
+    """The format for the suffix of `output`; raises InvalidInput if `scan` cannot write it."""
     format_ = BY_SUFFIX.get(output.suffix.lower().removeprefix("."))
     if format_ not in OUTPUT_FORMATS:
         suffixes = [f".{suffix}" for known in OUTPUT_FORMATS for suffix in known.suffixes]

@@ -1,8 +1,8 @@
-"""Finds where sentences end in a text that is still growing.
+"""Finds the ends of sentences in a streamed text.
 
-An end is found only once the next sentence has begun, and is missed rather than guessed: after `Dr.`,
-`e.g.` or `2.` there is none. A missed end only delays what is released. Ends in doubt are for reading
-sentences by themselves, where one too many only costs time.
+It finds an end only when the next sentence has begun, and skips doubtful ends, such as those after `Dr.`,
+`e.g.` or `2.`, because a missed end only delays the release of text. Doubtful ends are for reading sentences
+separately, where a wrong end only costs time.
 """
 
 import re
@@ -13,19 +13,19 @@ TERMINATORS = frozenset(".!?…‼⁇⁈⁉؟۔।॥።፧។៕။")
 WIDE_TERMINATORS = frozenset("。！？｡")
 CLOSERS = frozenset("\"'”’»›)]}*_`」』】）")
 MOST_CLOSERS = 8
-# `Mr`, `Dr`, `Jan`, `U.S`: the longest word that is taken for an abbreviation.
+# Characters of the longest word that counts as an abbreviation: `Mr`, `Dr`, `Jan`, `U.S`.
 LONGEST_ABBREVIATION = 3
 
 _wide = "".join(WIDE_TERMINATORS)
 _closers = re.escape("".join(CLOSERS))
-# A run of white space, or wide terminators with nothing after them; possessive, so that the time is linear.
+# White space, or wide terminators and closers before more text; possessive, so that the time is linear.
 _CANDIDATE = re.compile(rf"(?<!\s)\s++(?=\S)|(?<![{_wide}])[{_wide}]++[{_closers}]*+(?=\S)")
 
 
 def sentence_ends(text: str, start: int, stop: int, *, in_doubt: bool = False) -> Iterator[int]:
-    """Ends of sentences in `text`, from behind `start` to `stop`: where the next sentence begins.
+    """Positions in `text`, after `start` and up to `stop`, at which the next sentence begins.
 
-    in_doubt: also where a sentence may end, as after an abbreviation, or before a small letter.
+    in_doubt: include doubtful ends, such as those after an abbreviation or before a lower-case letter.
     """
     for candidate in _CANDIDATE.finditer(text, start, stop + 1):
         end = candidate.end()

@@ -1,4 +1,4 @@
-// Rows with a name, a bar from 0 to 1, a threshold where it is known, and the score in digits.
+// Rows with a name, a bar from 0 to 1, a threshold if it is known, and the score in digits.
 
 const template = document.getElementById("bar");
 
@@ -6,13 +6,13 @@ export class Bars {
   #list;
   #rows = new Map();
 
-  // names: of the rows, in their order.
+  // names: the rows' names in order.
   constructor(list, names) {
     this.#list = list;
     names.forEach((name) => this.#row(name));
   }
 
-  // Show no scores, and the thresholds by name; null or undefined where one is unknown.
+  // Clear the scores and show the thresholds by name; null or undefined if one is unknown.
   reset(thresholds) {
     for (const [name, row] of this.#rows) {
       const threshold = thresholds[name] ?? null;
@@ -23,7 +23,7 @@ export class Bars {
     }
   }
 
-  // Show a score in [0, 1]; null where there is none.
+  // Show a score in [0, 1], or null for none.
   set(name, score, isFlagged) {
     const row = this.#row(name);
     const digits = score === null ? "–" : score.toFixed(2);

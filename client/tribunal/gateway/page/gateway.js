@@ -1,4 +1,4 @@
-// Asks the gateway, and says in words what went wrong.
+// Sends requests to the gateway and describes failures in words.
 
 const KEY = "tribunal.key";
 
@@ -14,7 +14,7 @@ const TITLES = {
   504: "The moderation server took too long",
 };
 
-// A request without a verdict. title: what went wrong, in a few words; message: the details.
+// A failed request. title: the failure in a few words; message: the details.
 export class Failure extends Error {
   constructor(title, message, status = null) {
     super(message);
@@ -33,7 +33,7 @@ export async function getJson(path) {
   return (await ask(path)).json();
 }
 
-// The events of one streamed verdict as {name, data}; throws Failure, also where no verdict comes at the end.
+// The events of one streamed verdict as {name, data}; throws Failure, also for a stream without a verdict.
 export async function* verdictEvents(request, signal) {
   const response = await ask("v1/verdicts", {
     method: "POST",

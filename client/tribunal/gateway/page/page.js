@@ -1,4 +1,4 @@
-// Joins the form, the gateway and what is shown.
+// Connects the form, the gateway and the view of the verdict.
 
 import { Failure, getJson, key, verdictEvents } from "./gateway.js";
 import { snippet } from "./snippets.js";
@@ -13,14 +13,14 @@ let needsKey = key.get() !== null;
 let serverKnown = false;
 let policiesLoaded = null;
 let running = new AbortController();
-// What is done once a key was given.
+// Called when the user has entered a key.
 let withKey = () => {};
 
 function policy() {
   return policies.find(({ name }) => name === policySelect.value) ?? null;
 }
 
-// The body of `POST /v1/verdicts`, with spans and only what differs from the policy.
+// The body of `POST /v1/verdicts`, with spans and with the options that differ from the policy.
 function request() {
   return {
     text: text.value,
@@ -31,7 +31,7 @@ function request() {
   };
 }
 
-// The last check wins; one that runs is given up.
+// A new check aborts the running one.
 function newCheck() {
   running.abort();
   running = new AbortController();
@@ -97,7 +97,7 @@ async function showServer() {
   if (!hasJudge) judge.value = "";
 }
 
-// What is asked for; null where the gateway does not give it, which the banner then says.
+// The result of the promise `asked`; on a failure, null and a message in the banner.
 async function known(asked) {
   try {
     return await asked;

@@ -1,8 +1,8 @@
-// The checked text with the sentences that cross a threshold marked and numbered, and a list of them.
+// Shows the checked text, and marks, numbers and lists the sentences that cross a threshold.
 
-// Of a sentence in the list; the whole of it stands in the text.
+// Limit of a sentence's characters in the list; the text shows the whole sentence.
 const LISTED_CHARACTERS = 80;
-// Above the first mark, so that it is seen to stand in a text.
+// Space above the first mark, which shows the text before it.
 const MARGIN_PX = 40;
 
 const element = (id) => document.getElementById(id);
@@ -18,7 +18,7 @@ export function showText(text) {
   element("sentences-count").textContent = "Each is also read by itself.";
 }
 
-// Mark and list `spans`, as `POST /v1/verdicts` gives them. Returns how many there are, in words.
+// Mark and list `spans` of a response of `POST /v1/verdicts`. Returns their number in words.
 export function markSpans(spans) {
   const shown = [];
   let read = 0;

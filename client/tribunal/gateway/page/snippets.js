@@ -1,8 +1,8 @@
-// The lines that ask for the same verdict from a program.
+// Code snippets that request the same verdict.
 
 const KEY_VARIABLE = "TRIBUNAL_KEY";
 
-// request: of `POST /v1/verdicts`. needsKey: whether the lines take a key from the environment.
+// request: body of `POST /v1/verdicts`. needsKey: whether the snippet reads a key from the environment.
 export function snippet(language, request, needsKey) {
   return { curl, Python: python, openai }[language](request, needsKey);
 }

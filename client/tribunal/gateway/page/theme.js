@@ -21,7 +21,7 @@
     apply();
     document.getElementById("dark").addEventListener("click", () => {
       const dark = !isDark();
-      // A choice that equals the system's follows the system again.
+      // Choosing the system's theme follows the system again.
       if (dark === systemIsDark.matches) localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, dark ? "dark" : "light");
       apply();

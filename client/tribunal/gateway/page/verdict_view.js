@@ -1,4 +1,4 @@
-// Shows one verdict as it arrives. Whatever a caller or a judge wrote is shown as text, never as markup.
+// Shows one verdict as it arrives. Words of a caller or a judge appear as text, never as markup.
 
 import { Bars } from "./bars.js";
 import { CATEGORIES } from "./categories.js";
@@ -14,7 +14,7 @@ const REASONS = {
   truncation: "an end that was not read",
 };
 
-// As the server finds the label at the beginning of the judge's answer.
+// The server's pattern of the label at the beginning of the judge's answer.
 const LABEL = /^[^\p{L}\p{N}]*(?:(?:classification|label|answer)[^\p{L}\p{N}]*)?(non[\s\-\u2010-\u2015_]*toxic|toxic)(?![\p{L}\p{N}])[\s*_"'`.:;,\-)\]}]*/iu;
 
 const element = (id) => document.getElementById(id);
@@ -26,7 +26,7 @@ let policy = null;
 let answer = "";
 let startedMs = 0;
 
-// Show no verdict, and the thresholds of `shown`, as `GET /v1/policies` gives it; null where it is unknown.
+// Clear the verdict and show the thresholds of `shown`, a policy of `GET /v1/policies`, or null.
 export function reset(shown) {
   policy = shown;
   answer = "";
@@ -41,14 +41,14 @@ export function reset(shown) {
   element("legend").textContent = legend(thresholds);
 }
 
-// Show that `text` is checked under the policy `shown`.
+// Show that `text` is being checked under the policy `shown`.
 export function begin(shown, text) {
   reset(shown);
   showText(text);
   startedMs = performance.now();
   result.setAttribute("aria-busy", "true");
   say("waiting", "Checking …", "");
-  // On a narrow screen it is below the form.
+  // On a narrow screen the verdict is below the form.
   decision.scrollIntoView({ block: "nearest" });
 }
 
