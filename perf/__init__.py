@@ -1,5 +1,5 @@
 """Benchmarks of Tribunal.
 
-Each benchmark measures several things in turns within one run, keeps every sample, and reports ratios: a
-ratio holds on other machines, an absolute figure does not.
+Each benchmark alternates between its measurements within one run, keeps every sample, and reports ratios,
+because ratios hold on other machines and absolute figures do not.
 """

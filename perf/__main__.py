@@ -1,4 +1,4 @@
-"""`python -m perf`: the benchmarks, the soak, and the reports on what they have measured."""
+"""`python -m perf`: the benchmarks, the soak test, and reports of their results."""
 
 import argparse
 import signal
@@ -30,7 +30,7 @@ from perf.attack import command as attack
 from perf.paths import OUTPUT_FOLDER
 from perf.soak import soak
 
-# Each benchmark by its command, with its default number of rounds: fewer where a round takes long.
+# Each benchmark by its command, with its default number of rounds.
 BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "compare": (compare, 5),
     "shapes": (shapes, 5),
@@ -51,7 +51,7 @@ REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
 def main() -> None:
     """Run the command that the command line names."""
-    # SIGTERM raises SystemExit, so that the servers which a benchmark has started are stopped.
+    # SIGTERM raises SystemExit, so that a benchmark stops the servers that it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = vars(command_line().parse_args())
     run_command: Callable[..., int | None] = options.pop("run_command")
@@ -102,7 +102,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def purpose(docstring: str | None) -> str:
-    """A module's docstring without the command that it begins with."""
+    """A module's docstring without the command at its start."""
     text = (docstring or "").split(": ", 1)[1]
     return text[0].upper() + text[1:]
 

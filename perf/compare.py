@@ -1,10 +1,10 @@
 """`python -m perf compare`: screening by Tribunal and by every baseline, side by side.
 
 All screen the same texts with full-size encoders of random weights on the same cores. They take turns
-round by round, so that other work on the machine slows all of them alike. The ratios are the result; the
-absolute figures hold for this hardware only. A ratio is to raw ONNX Runtime at the same precision, and a
-latency is what a caller sees, its waiting for the others included. Requests of several texts are compared
-with raw ONNX Runtime alone.
+round by round, so that other work on the machine slows all of them alike. The results are the ratios;
+absolute figures hold only for this hardware. Ratios are relative to raw ONNX Runtime at the same precision.
+A latency is the caller's, including its wait for other callers. Requests of several texts are compared only
+with raw ONNX Runtime.
 """
 
 import argparse
@@ -44,22 +44,22 @@ from perf.servers import warm_client
 
 # The names of Tribunal's servers in the samples.
 TRIBUNAL: dict[Precision, str] = {precision: f"tribunal {precision}" for precision in PRECISIONS}
-# Passes of a round with several callers, so that the cores which idle while the last texts are answered do
-# not decide: Tribunal's int8 reached 0.73 of raw ONNX Runtime's in rounds of 80 texts, and 0.80 in those of
-# 480. The other baselines take as long for fewer texts.
+# Passes of a round with several callers. Short rounds distort the ratio, because cores idle during the last
+# texts: Tribunal's int8 reached 0.73 of raw ONNX Runtime's in rounds of 80 texts, and 0.80 in rounds of 480.
+# The other baselines are slower, so they need fewer texts.
 REFERENCE_PASSES, OTHER_PASSES = 6, 2
 console = Console()
 
 
 def contestants() -> list[str]:
-    """The names of all that can be compared."""
+    """The names of Tribunal's servers and all baselines."""
     return [*TRIBUNAL.values(), *all_baselines()]
 
 
 def turns(load: Load) -> list[str]:
     """Names in the order of their turns under a load.
 
-    Tribunal's turn follows that of its reference, so that their ratio suffers least from other work.
+    Tribunal's turn follows its reference's, so that other work affects their ratio least.
     """
     pairs = [[reference_at(load, precision).name, name] for precision, name in TRIBUNAL.items()]
     others = [baseline.name for baseline in baselines_at(load) if not baseline.is_reference]
@@ -67,7 +67,7 @@ def turns(load: Load) -> list[str]:
 
 
 def passes_of(name: str, load: Load) -> int:
-    """How often a round of what the samples name `name` goes through the workload."""
+    """Passes over the workload in a round of `name`."""
     if load == LATENCY_LOAD:
         return 1
     is_compared_closely = name in TRIBUNAL.values() or all_baselines()[name].is_reference
@@ -75,13 +75,13 @@ def passes_of(name: str, load: Load) -> int:
 
 
 def precision_of(name: str) -> Precision:
-    """The precision of what the samples name `name`."""
+    """The precision of the server or baseline `name`."""
     by_name = {name: precision for precision, name in TRIBUNAL.items()}
     return by_name[name] if name in by_name else all_baselines()[name].precision
 
 
 def ratios_at(samples: Mapping[str, Sequence[Round]], load: Load) -> dict[str, float]:
-    """Texts/s relative to the reference's of the same precision, by name; without those that lack one."""
+    """Texts/s relative to the reference at the same precision, by name; omits names without a reference."""
     figures = figures_at(samples, *load)
     references = {name: reference_at(load, precision_of(name)).name for name in figures}
     return {
@@ -92,7 +92,7 @@ def ratios_at(samples: Mapping[str, Sequence[Round]], load: Load) -> dict[str, f
 
 
 def compare(rounds: int, only: Collection[str]) -> dict[str, list[Round]]:
-    """Measure those that `only` names in turns; returns their rounds by `sample_key`."""
+    """Measure the names in `only` in turns; returns their rounds by `sample_key`."""
     export_encoders()
     encoders = EncoderFiles(CHECKPOINTS, OUTPUT_FOLDER)
     samples: dict[str, list[Round]] = {}
@@ -121,7 +121,7 @@ def screen_passes(client: Client, load: Load, passes: int) -> Round:
 
 
 def comparison_table(samples: Mapping[str, Sequence[Round]], load: Load) -> Table:
-    """Each ratio to the reference's throughput, then absolute figures, under a load."""
+    """Table of one load: each ratio to the reference's throughput, then absolute figures."""
     ratios = ratios_at(samples, load)
     table = Table(
         "screened by",
@@ -146,7 +146,7 @@ def comparison_table(samples: Mapping[str, Sequence[Round]], load: Load) -> Tabl
 
 
 def description(name: str) -> str:
-    """How tables and plots call what the samples name `name`."""
+    """The label of `name` in tables and plots."""
     if name in TRIBUNAL.values():
         return name.replace("tribunal", "Tribunal")
     baseline = all_baselines().get(name)
@@ -154,7 +154,7 @@ def description(name: str) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of this benchmark alone."""
+    """Add this benchmark's own options."""
     parser.add_argument(
         "--only",
         nargs="+",

@@ -1,4 +1,4 @@
-"""How many cores the processes of a benchmark take."""
+"""Measures how many cores a benchmark's processes use."""
 
 import contextlib
 import time
@@ -8,9 +8,9 @@ import psutil
 
 
 class CoreMeter:
-    """Cores that processes, each with all its descendants, take while a context is entered.
+    """Cores that processes, each with all its descendants, use during a context.
 
-    pids: process ids by name. cores: by phase and name, added to at the end of each context.
+    pids: process ids by name. cores: results by phase and name; the end of each context adds one.
     """
 
     def __init__(self, pids: Mapping[str, int]) -> None:
@@ -30,7 +30,7 @@ class CoreMeter:
 
 
 def used_s(root: psutil.Process) -> float:
-    """Seconds of a core that a process has used, with its descendants unless it is this one."""
+    """CPU seconds that a process has used, with its descendants unless it is this process."""
     own = root.pid == psutil.Process().pid
     total_s = 0.0
     for process in [root] if own else [root, *root.children(recursive=True)]:

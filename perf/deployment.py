@@ -1,4 +1,4 @@
-"""The deployment that callers reach: a launcher on loopback, and the gateway before it."""
+"""A deployment for benchmarks: a launcher on loopback, and the gateway in front of it."""
 
 import contextlib
 import signal
@@ -27,8 +27,8 @@ LOOPBACK = "127.0.0.1"
 class Gateway:
     """The process of `tribunal gateway`.
 
-    triton: ports of the server that it speaks to. ports: its own; it has none for metrics.
-    log_file: receives what it prints, of all its starts.
+    triton: ports of the upstream server. ports: its own ports; it has none for metrics.
+    log_file: receives the output of all its starts.
     """
 
     def __init__(self, triton: Ports, ports: Ports, log_file: Path, *options: str) -> None:
@@ -52,7 +52,7 @@ class Gateway:
             self._process = subprocess.Popen(self._command, cwd=CHECKOUT, stdout=log, stderr=log)
 
     def wait_until_ready(self) -> None:
-        """Wait until it gives verdicts; raises RuntimeError after START_TIMEOUT_S, or if it has ended."""
+        """Wait until it gives verdicts; raises RuntimeError after START_TIMEOUT_S, or if it has exited."""
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if self._process.poll() is not None:
@@ -64,26 +64,26 @@ class Gateway:
         raise RuntimeError(f"the gateway was not ready within {START_TIMEOUT_S:g} s: see {self._log_file}")
 
     def stop(self, stop_signal: int = signal.SIGTERM) -> None:
-        """Send it a signal and wait for its end; raises TimeoutExpired where it goes on."""
+        """Send it a signal and wait for its exit; raises TimeoutExpired if it does not exit."""
         self._process.send_signal(stop_signal)
         self._process.wait(STOP_TIMEOUT_S)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A launcher and the gateway before it, both running."""
+    """A running launcher with the gateway in front of it."""
 
     server: LaunchedServer
     gateway: Gateway
 
     @property
     def http_url(self) -> str:
-        """Where callers reach it over HTTP."""
+        """The gateway's address over HTTP."""
         return f"http://{LOOPBACK}:{self.gateway.ports.http}"
 
     @property
     def grpc_url(self) -> str:
-        """Where callers reach it over gRPC."""
+        """The gateway's address over gRPC."""
         return f"{LOOPBACK}:{self.gateway.ports.grpc}"
 
     @property
@@ -94,10 +94,10 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployed(repository: Path, log_name: str, *, judge: bool = False) -> Iterator[Deployment]:
-    """Serve `repository` on free ports with the gateway before it, until the context ends.
+    """Serve `repository` on free ports with the gateway in front of it, until the context ends.
 
     log_name: the logs are `build/perf/<log_name>.log` and `<log_name>.gateway.log`.
-    judge: serves the judge beside the encoders. Raises RuntimeError where either does not get ready.
+    judge: whether to serve the judge, too. Raises RuntimeError if either does not become ready.
     """
     OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
     options = () if judge else ("--without-judge",)
@@ -107,7 +107,7 @@ def deployed(repository: Path, log_name: str, *, judge: bool = False) -> Iterato
         server.start()
         stack.callback(server.stop)
         wait_until_served(server)
-        # Asked for only now: the launcher holds its ports.
+        # Chosen only now, because the launcher holds its ports already.
         gateway = Gateway(server.ports, free_ports(), log_file.with_suffix(".gateway.log"))
         gateway.start()
         stack.callback(gateway.stop)

@@ -1,4 +1,4 @@
-"""The encoders alone: ONNX Runtime sessions of one thread, and the CPU time that their runs take."""
+"""The encoders without a server: ONNX Runtime sessions with one thread, and the CPU time of their runs."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def open_session(repository: Path, name: str) -> InferenceSession:
     """The encoder `name` of a model repository, on one thread."""
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Tribunal's server sets this option too.
+    # The same option as in Tribunal's server.
     options.add_session_config_entry(*NORMS_APART)
     model = repository / name / "1" / "model.onnx"
     return InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -42,9 +42,9 @@ class EncoderSessions:
         self._sessions = {name: open_session(repository, name) for name in ENCODERS}
 
     def costs_ms(self, batches: Sequence[Sequence[str]]) -> dict[str, float]:
-        """Milliseconds of CPU that a text takes in each encoder's session, tokenisation not counted.
+        """CPU milliseconds of a text in each encoder's session, without tokenisation.
 
-        So many threads as cores run batches at once, as the instances of a server do.
+        As many threads as cores run batches concurrently, like the instances of a server.
         """
         texts = sum(map(len, batches))
         return {name: self._run_s(name, batches) * 1000 / texts for name in self._sessions}

@@ -1,7 +1,7 @@
-"""The full-size models that benchmarks serve: checkpoints with random weights, and their exports.
+"""The benchmarks' full-size models: checkpoints with random weights, and their exports.
 
-A full-size model has the architecture of the real one, so it costs as much; its decisions mean nothing.
-Every export stays in `build/perf` for the next benchmark.
+A full-size model has the architecture of the real one, so it costs as much, but its decisions mean nothing.
+Exports stay in `build/perf` for the next benchmark.
 """
 
 import os
@@ -27,14 +27,14 @@ console = Console()
 
 
 def full_size_repository(precision: str) -> Path:
-    """The model repository that has the full-size encoders at `precision`."""
+    """The model repository of the full-size encoders at `precision`."""
     return OUTPUT_FOLDER / precision
 
 
 def export_encoders() -> None:
-    """Export the full-size encoders at each precision, unless that was done; raises RuntimeError.
+    """Export the full-size encoders at each precision if missing; raises RuntimeError.
 
-    An earlier export gets the tracked models as they are now.
+    Copies the current tracked models into an existing export.
     """
     if not CHECKPOINTS.exists():
         write_checkpoints(ENCODERS)
@@ -49,16 +49,16 @@ def export_encoders() -> None:
 
 
 def take_tracked_models(repository: Path) -> None:
-    """Give an earlier export the tracked models of this checkout as they are now."""
+    """Copy this checkout's tracked models into an existing export."""
     with staging(repository):
         pass
 
 
 def exported_in(checkout: Path, precision: str | None) -> Path:
-    """The repository of a checkout's encoders, exported by it unless that was done; raises RuntimeError.
+    """The repository of a checkout's encoders; the checkout exports it if missing. Raises RuntimeError.
 
     precision: of the full-size encoders; None for the demonstration's.
-    An earlier export of this checkout gets its tracked models as they are now; one of another stays.
+    Copies the current tracked models into an existing export of this checkout, but not of another.
     """
     repository = checkout / (full_size_repository(precision) if precision else DEMO_REPOSITORY).relative_to(
         CHECKOUT
@@ -82,7 +82,7 @@ def exported_in(checkout: Path, precision: str | None) -> Path:
 
 
 def export_encoders_and_judge() -> Path:
-    """Export the fp32 encoders and a judge of full width, unless that was done; raises RuntimeError.
+    """Export the fp32 encoders and a judge of full width if missing; raises RuntimeError.
 
     Returns their model repository. The judge has 2 of its 32 layers.
     """
@@ -112,7 +112,7 @@ def run_module(name: str, *arguments: str, checkout: Path = CHECKOUT) -> None:
     completed = subprocess.run(
         [sys.executable, "-m", name, *arguments],
         cwd=checkout,
-        # Two exports run at once; with more threads they would compete for the cores.
+        # Two exports run concurrently; with more threads they would compete for the cores.
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

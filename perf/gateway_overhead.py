@@ -1,7 +1,7 @@
-"""`python -m perf gateway`: latency and throughput through the gateway, beside HTTP straight to Triton.
+"""`python -m perf gateway`: latency and throughput through the gateway, compared with direct HTTP to Triton.
 
-One text in each request: at one caller for the latency that the gateway adds, and at 32 callers for the
-throughput. The two take turns on one deployment of the demonstration models, without the judge.
+Each request has one text. One caller shows the latency that the gateway adds, 32 callers the throughput. The
+two servers take turns on one deployment of the demonstration models, without the judge.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ console = Console()
 
 
 def request_bodies(texts: Sequence[str]) -> dict[str, list[bytes]]:
-    """The documents that ask each server for the verdict of one text."""
+    """Each server's JSON requests for the verdict of one text."""
     return {
         GATEWAY: [json.dumps({"text": text, "judge": "never"}).encode() for text in texts],
         TRITON: [
@@ -64,7 +64,7 @@ def measure(urls: Mapping[str, str], rounds: int) -> dict[str, list[Round]]:
         asyncio.run(run_round(url, bodies[name], max(CALLERS), WARM_UP_S))
     for number in track(range(rounds), "measuring", console=console):
         for callers in CALLERS:
-            # Who is first changes from round to round.
+            # The order alternates from round to round.
             for name in sorted(urls, reverse=bool(number % 2)):
                 round_ = asyncio.run(run_round(urls[name], bodies[name], callers, ROUND_S))
                 samples.setdefault(sample_key(name, callers), []).append(round_)

@@ -1,8 +1,8 @@
 """`python -m perf gpu-check`: every way to run the encoders on a GPU, compared with the CPU, in one report.
 
 It exports the encoders, builds the TensorRT engines, serves each variant, compares its scores with those
-of the CPU, and measures throughput. A step that cannot run here says why in the report. With
-`--without-gpu` it rehearses on a CPU what needs no GPU.
+of the CPU, and measures throughput. For a step that cannot run here, the report gives the reason. With
+`--without-gpu` it runs, on a CPU, the steps that need no GPU.
 """
 
 import argparse
@@ -43,7 +43,7 @@ console = Console()
 class Variant:
     """One way to run the encoders.
 
-    export: options of `export_scripts`. config: of the launcher. needs_engines: TensorRT's are built first.
+    export: options of `export_scripts`. config: the launcher's. needs_engines: whether to build TensorRT's.
     """
 
     name: str
@@ -61,9 +61,9 @@ VARIANTS = (
 
 @dataclass
 class Outcome:
-    """What came of one variant; `skipped` says why nothing did.
+    """The results of one variant; `skipped` gives the reason if it has none.
 
-    max_score_difference, equal_decisions: against the reference, over all scores of all texts.
+    max_score_difference, equal_decisions: compared with the reference, over all scores of all texts.
     texts_per_s, p50_ms, p99_ms: by number of callers.
     """
 
@@ -125,7 +125,7 @@ def run_variant(
 def measure(
     variant: Variant, source: str, reference: npt.NDArray[np.float64] | None, outcome: Outcome
 ) -> npt.NDArray[np.float64]:
-    """Fill `outcome`; returns the scores. Raises RuntimeError where a step fails, or TribunalError."""
+    """Fill `outcome`; returns the scores. Raises RuntimeError or TribunalError if a step fails."""
     repository = FOLDER / variant.name
     options = ("--models", "rejection", "aegis", *variant.export, "--repository", str(repository))
     run_module("export_scripts", "--source", source, *options)
@@ -156,12 +156,12 @@ def measure(
 
 
 def scores_of(verdict: Verdict) -> list[float]:
-    """The refusal's score and those of all categories."""
+    """The scores of the refusal and of all categories."""
     return [verdict.refusal.score, *verdict.categories.scores.values()]
 
 
 def record(outcome: Outcome, callers: int, run: Callable[[], Round]) -> None:
-    """Measure one load and note its figures; raises RuntimeError where texts failed."""
+    """Measure one load and record its figures; raises RuntimeError if texts failed."""
     measured = run()
     if measured.failures:
         raise RuntimeError(f"{measured.failures} texts failed at {callers} callers")
@@ -172,12 +172,12 @@ def record(outcome: Outcome, callers: int, run: Callable[[], Round]) -> None:
 
 
 def gpu_name() -> str | None:
-    """The GPUs that NVIDIA's tool lists; None where there is no such tool."""
+    """The GPUs that nvidia-smi lists; None if it is not installed."""
     return _nvidia_smi("name,driver_version,memory.total")
 
 
 def gpu_memory_mib() -> int | None:
-    """MiB that all processes take on the first GPU; None where there is none."""
+    """MiB that all processes use on the first GPU; None without a GPU."""
     used = _nvidia_smi("memory.used")
     return int(used.split()[0]) if used else None
 

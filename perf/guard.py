@@ -1,9 +1,9 @@
-"""`python -m perf guard`: what a stream guard adds to the time of an LLM's first and last piece.
+"""`python -m perf guard`: the delay that a stream guard adds to an LLM's first and last piece.
 
-Streams of harmless text come at 30, 100 and 300 characters a second. Tribunal's guard is measured beside
-the cutting rules of NeMo Guardrails and LiteLLM by their documented defaults, which are simulated here: all
-ask the same demonstration server, without the judge, at the same time. A second part counts the characters
-of a flagged sentence that each gives out.
+Streams of harmless text arrive at 30, 100 and 300 characters a second. Tribunal's guard is compared with
+simulations of the chunking rules of NeMo Guardrails and LiteLLM, with their documented defaults. All ask the
+same demonstration server, without the judge, at the same time. A second part counts the characters of a
+flagged sentence that each guard releases.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from perf.samples import write_samples
 from perf.servers import benchmark_server
 
 RATES_CHARS_PER_S = (30, 100, 300)
-# About a token of English text, which is what an LLM's stream has in a chunk.
+# About one token of English text, the usual chunk of an LLM's stream.
 CHUNK_CHARS = 4
 TEXT_CHARS = 1200
 FLAGGED_STREAMS = 40
 LONGEST_CHARS = 200
 # https://docs.nvidia.com/nemo/guardrails/configure-guardrails/yaml-schema/streaming/output-rail-streaming
 NEMO_CHUNK_TOKENS, NEMO_CONTEXT_TOKENS = 200, 50
-# `streaming_sampling_rate` of https://docs.litellm.ai/docs/proxy/guardrails, as LiteLLM 1.106 has it.
+# `streaming_sampling_rate` of https://docs.litellm.ai/docs/proxy/guardrails, in LiteLLM 1.106.
 LITELLM_EVERY_CHUNKS = 5
 TIMEOUT_S = 120.0
 console = Console()
@@ -45,31 +45,31 @@ Guard = Callable[[AsyncClient, Chunks], AsyncGenerator[str]]
 
 @dataclass(frozen=True)
 class Times:
-    """When the first and the last characters came, in seconds after the stream began."""
+    """Arrival of the first and the last characters, in seconds from the stream's start."""
 
     first_s: float
     last_s: float
 
 
 class Flagged(Exception):
-    """A simulated rule has stopped the stream."""
+    """A simulated rule stopped the stream."""
 
 
 async def unguarded(_: AsyncClient, chunks: Chunks) -> AsyncGenerator[str]:
-    """The chunks as they come."""
+    """The chunks without any guard."""
     async for chunk in chunks:
         yield chunk
 
 
 def tribunal(client: AsyncClient, chunks: Chunks, *, release: Release) -> AsyncGenerator[str]:
-    """Tribunal's guard by its defaults; the server has no judge."""
+    """Tribunal's guard with its defaults; the server has no judge."""
     return client.guard(chunks, release=release)
 
 
 async def nemo(client: AsyncClient, chunks: Chunks, *, stream_first: bool) -> AsyncGenerator[str]:
-    """NeMo Guardrails: 200 tokens at a time, the last 50 of which are checked again with what follows.
+    """NeMo Guardrails: checks 200 tokens at a time; the next check includes the last 50 again.
 
-    stream_first: gives out before it checks, which is the default.
+    stream_first: whether it releases tokens before it checks them, which is the default.
     """
     buffer: list[str] = []
     new: list[str] = []
@@ -94,7 +94,7 @@ async def nemo(client: AsyncClient, chunks: Chunks, *, stream_first: bool) -> As
 
 
 async def litellm(client: AsyncClient, chunks: Chunks) -> AsyncGenerator[str]:
-    """LiteLLM: every fifth chunk waits for a check of the text so far, the others go out unchecked."""
+    """LiteLLM: every fifth chunk waits for a check of the text so far; the others are not checked."""
     text, number = "", 0
     async for chunk in chunks:
         text += chunk
@@ -106,7 +106,7 @@ async def litellm(client: AsyncClient, chunks: Chunks) -> AsyncGenerator[str]:
 
 
 async def require_harmless(client: AsyncClient, text: str) -> None:
-    """Raise Flagged where the server flags `text`."""
+    """Raise Flagged if the server flags `text`."""
     if (await client.moderate(text, judge="never")).flagged:
         raise Flagged
 
@@ -122,7 +122,7 @@ GUARDS: dict[str, Guard] = {
 
 
 async def paced(text: str, chars_per_s: float) -> AsyncIterator[str]:
-    """Chunks of `text`, the first at once, by one clock."""
+    """Chunks of `text` at a steady rate, the first one at once."""
     started_s = time.perf_counter()
     for at in range(0, len(text), CHUNK_CHARS):
         await asyncio.sleep(max(0.0, started_s + at / chars_per_s - time.perf_counter()))
@@ -130,7 +130,7 @@ async def paced(text: str, chars_per_s: float) -> AsyncIterator[str]:
 
 
 async def time_stream(guard: Guard, client: AsyncClient, text: str, chars_per_s: float) -> Times:
-    """Read `text` through `guard`; raises RuntimeError where not all of it comes."""
+    """Read `text` through `guard`; raises RuntimeError if a part does not arrive."""
     first_s: float | None = None
     started_s = time.perf_counter()
     given = ""
@@ -144,7 +144,7 @@ async def time_stream(guard: Guard, client: AsyncClient, text: str, chars_per_s:
 
 
 async def leaked_chars(guard: Guard, client: AsyncClient, text: str, sentence: str) -> int | None:
-    """Characters of `sentence` that came before the flag; None where `text` came whole, unflagged."""
+    """Characters of `sentence` that arrived before the flag; None if all of `text` arrived unflagged."""
     given = 0
     try:
         async with aclosing(guard(client, paced(text, RATES_CHARS_PER_S[-1]))) as pieces:
@@ -156,7 +156,7 @@ async def leaked_chars(guard: Guard, client: AsyncClient, text: str, sentence: s
 
 
 async def harmless_and_flagged(client: AsyncClient) -> tuple[list[str], list[str]]:
-    """Held-out single sentences that the server does not flag, and those that it flags."""
+    """Held-out single sentences: those that the server does not flag, and those that it flags."""
     texts = [row["text"] for row in read_judgements("heldout") if is_single_sentence(row["text"])]
     verdicts = await client.moderate_batch(texts, judge="never")
     by_flag = {
@@ -172,7 +172,7 @@ def is_single_sentence(text: str) -> bool:
 
 
 async def harmless_text(client: AsyncClient, sentences: Sequence[str]) -> str:
-    """TEXT_CHARS of sentences which no guard flags, neither in parts nor as a whole."""
+    """At least TEXT_CHARS characters of sentences that no guard flags, neither in parts nor as a whole."""
     text = ""
     for sentence in sentences:
         longer = f"{text} {sentence}".strip()
@@ -184,7 +184,7 @@ async def harmless_text(client: AsyncClient, sentences: Sequence[str]) -> str:
 
 
 async def measure(url: str, rounds: int) -> dict[str, Any]:
-    """Times of each guard at each rate, side by side, and the characters of flagged sentences that came."""
+    """Times of each guard at each rate, and the released characters of flagged sentences."""
     times: dict[str, list[dict[str, float]]] = {}
     leaks: dict[str, list[int | None]] = {}
     async with AsyncClient(url, timeout_s=TIMEOUT_S) as client:
@@ -227,7 +227,7 @@ def added_table(times: dict[str, list[dict[str, float]]]) -> Table:
 
 
 def leak_table(leaks: dict[str, list[int | None]]) -> Table:
-    """How many streams were flagged, and the characters of their flagged sentences that came."""
+    """The number of flagged streams, and the released characters of their flagged sentences."""
     table = Table("guard", "flagged streams", "characters of the sentence, mean", "at most")
     for name, streams in leaks.items():
         stopped = [leaked for leaked in streams if leaked is not None]

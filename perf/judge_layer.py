@@ -1,7 +1,7 @@
-"""`python -m perf layer`: how fast a CPU runs one layer of the judge, and what that means for all 32.
+"""`python -m perf layer`: speed of one layer of the judge on a CPU, and an estimate for all 32 layers.
 
-The layer has Phi-3-mini's full width and random weights. Reading is the prompt of a text at once, writing
-one token after the other with what was read kept. The embeddings and the head are left out.
+The layer has Phi-3-mini's full width and random weights. Reading is the prefill of a text's prompt; writing
+is the decoding of one token after the other with a KV cache. Embeddings and head are not measured.
 """
 
 import statistics
@@ -18,7 +18,7 @@ DTYPES = ("float32", "bfloat16")
 # The judge's prompt has about 300 tokens, its answer about 50.
 READ_TOKENS = 350
 WRITTEN_TOKENS = 50
-# Of Phi-3-mini, by the config.json of microsoft/Phi-3-mini-4k-instruct.
+# Phi-3-mini's, from the config.json of microsoft/Phi-3-mini-4k-instruct.
 LAYERS = 32
 console = Console()
 
@@ -33,7 +33,7 @@ class Speed:
 
     @property
     def judgement_s(self) -> float:
-        """Seconds that all layers take for a text and its reason: one layer's time, as often as there are."""
+        """Seconds for a text and its reason: one layer's time multiplied by the number of layers."""
         return LAYERS * (READ_TOKENS / self.read_tokens_per_s + WRITTEN_TOKENS / self.written_tokens_per_s)
 
 
@@ -50,7 +50,7 @@ def main(rounds: int, output: Path) -> None:
 
 def measure(dtype: str, rounds: int) -> Speed:
     """Read and write with one layer in `dtype`; the first round only warms up."""
-    # They take seconds to import, which every other command of `python -m perf` would wait for.
+    # Imported here, because these imports take seconds and the other commands do not need them.
     import torch
     from transformers import DynamicCache, Phi3Config, Phi3Model
 

@@ -1,10 +1,10 @@
 """`python -m perf judge`: judged texts per second, through Tribunal's `moderation` and by vLLM alone.
 
-Both take the same prompts with the same engine arguments and decoding, from each number of callers. They take
-turns; meanwhile the other one is paused, because vLLM's engine keeps a core busy for a while after its work.
-No text is asked twice: vLLM's prefix cache would hold its prompt. Unless another repository is named, the
-judge has the full width of Phi-3-mini, 2 of its 32 layers and random weights. It has the demonstration's
-tokenizer, which reads each half of the prompt's template as one token.
+Both use the same prompts, engine arguments, decoding and numbers of callers. They take turns, and the other
+one is paused meanwhile, because vLLM's engine keeps a core busy for a while after its work. No text is sent
+twice, because vLLM's prefix cache would hold its prompt. The default judge has the full width of Phi-3-mini,
+2 of its 32 layers, random weights, and the demonstration's tokenizer, in which each half of the prompt's
+template is one token.
 """
 
 import argparse
@@ -39,11 +39,11 @@ from perf.samples import write_samples
 from perf.servers import benchmark_server
 
 CALLERS = (1, 4, 16, 64)
-# One text alone would make a round of a single caller too short.
+# A round of a single caller would be too short with one text.
 MIN_TEXTS = 4
-# Longer than a judge of full width takes for all texts on 2 cores.
+# More than the time of a full-width judge for all texts on 2 cores.
 TIMEOUT_S = 120
-# Random weights never end an answer by themselves.
+# With random weights, an answer ends only at the token limit.
 ANSWER_TOKENS = 48
 VLLM_SCRIPT = Path(baselines.__path__[0]) / "other_environments" / "vllm_rounds.py"
 console = Console()
@@ -53,9 +53,9 @@ console = Console()
 class JudgeSample:
     """One round of a number of callers.
 
-    moderation_s, bare_s: seconds that all texts took together through `moderation`, and by vLLM alone.
-    prompt_tokens, cached_tokens, answer_tokens: of vLLM alone, over all texts; the prompts include the
-    tokens that its prefix cache held.
+    moderation_s, bare_s: seconds for all texts through `moderation`, and by vLLM alone.
+    prompt_tokens, cached_tokens, answer_tokens: counts of vLLM alone, over all texts; prompt tokens include
+    those in the prefix cache.
     """
 
     callers: int
@@ -85,7 +85,7 @@ class JudgeFigures:
 
 @contextlib.contextmanager
 def paused(process_group: int) -> Iterator[None]:
-    """Stop every process of the group, and continue them afterwards."""
+    """Pause every process of the group until the context ends."""
     os.killpg(process_group, signal.SIGSTOP)
     try:
         yield
@@ -94,7 +94,7 @@ def paused(process_group: int) -> Iterator[None]:
 
 
 def moderation_s(client: Client, pool: ThreadPoolExecutor, texts: Sequence[str], *, explain: bool) -> float:
-    """Seconds that all texts take through `moderation`; raises RuntimeError if the judge did not answer."""
+    """Seconds for all texts through `moderation`; raises RuntimeError if the judge did not answer."""
 
     def judge_status(text: str) -> str:
         return client.moderate(text, judge="always", explain=explain).toxicity.status
@@ -109,7 +109,7 @@ def moderation_s(client: Client, pool: ThreadPoolExecutor, texts: Sequence[str],
 
 
 def prepare_repository() -> Path:
-    """Export a judge of full width unless that was done, and let it take the time that it needs."""
+    """Export a judge of full width if missing, and raise its time limit."""
     repository = export_encoders_and_judge()
     set_parameter(repository / "verdict" / "config.pbtxt", "judge_timeout_s", TIMEOUT_S)
     set_parameter(repository / "judge_prompt" / "config.pbtxt", "max_answer_tokens", ANSWER_TOKENS)
@@ -124,14 +124,14 @@ def set_parameter(path: Path, name: str, value: int) -> None:
 
 
 def decoding(repository: Path, *, explain: bool) -> dict[str, Any]:
-    """The sampling parameters that `judge_prompt` of the repository gives vLLM."""
+    """The sampling parameters that the repository's `judge_prompt` sends to vLLM."""
     limits = read_config(repository / "judge_prompt" / "config.pbtxt").parameters
     limit = limits["max_answer_tokens" if explain else "max_label_tokens"]
     return sampling_parameters(max_tokens=int(limit.string_value), explain=explain)
 
 
 def new_texts() -> Iterator[str]:
-    """Held-out texts without end; a number makes each of them another one."""
+    """An endless series of held-out texts; a number makes each text unique."""
     texts = itertools.cycle(row["text"] for row in read_judgements("heldout"))
     return (f"{number}. {text}" for number, text in enumerate(texts))
 
@@ -144,7 +144,7 @@ def measure_judge(repository: Path, rounds: int, texts_per_caller: int) -> Itera
     texts = new_texts()
     with (
         benchmark_server(repository, "judge", judge=True) as server,
-        # The client waits longer than the server, whose answer then says why the judge gave none.
+        # The client waits longer than the server, whose response says why a judgement is missing.
         Client(
             server.grpc_url,
             timeout_s=TIMEOUT_S + 10,
@@ -154,7 +154,7 @@ def measure_judge(repository: Path, rounds: int, texts_per_caller: int) -> Itera
     ):
         vllm.wait_until_ready()
         for number in track(range(rounds + 1), "judging", console=console):
-            # The first round warms both up, and is not kept.
+            # The first round is a warm-up and is discarded.
             cases = itertools.product(CALLERS, (False, True)) if number > 0 else [(CALLERS[-1], False)]
             for callers, explain in cases:
                 asked = list(itertools.islice(texts, max(callers * texts_per_caller, MIN_TEXTS)))
@@ -195,7 +195,7 @@ def figures(samples: Iterable[JudgeSample]) -> Iterator[JudgeFigures]:
 
 
 def judge_table(samples: Sequence[JudgeSample]) -> Table:
-    """A row for each kind of answer and number of callers."""
+    """Print a row for each kind of answer and number of callers."""
     table = Table("answer", "callers", "ratio", "moderation, texts/s", "vLLM alone, texts/s")
     for row in figures(samples):
         table.add_row(
@@ -220,7 +220,7 @@ def main(rounds: int, output: Path, texts_per_caller: int, repository: Path | No
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that this benchmark has beside those of every benchmark."""
+    """Add this benchmark's own options."""
     parser.add_argument(
         "--repository",
         type=Path,

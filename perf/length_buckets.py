@@ -1,10 +1,9 @@
-"""`python -m perf length_buckets`: a simulation of how far to pad texts so that they share a batch on a GPU.
+"""`python -m perf length_buckets`: simulates how far to pad texts so that they share a batch on a GPU.
 
-Triton's dynamic batcher joins only requests of equal shape that stand next to each other in the queue. So
-padding lengths to a few buckets makes batches larger, and costs what the graph makes of padding: the graph
-with the loop of `export_scripts.window_loop` only copies it, a graph without it computes it. Requests of one
-text arrive at random (Poisson, seeded) with the lengths of the workload, and wait for one instance.
-Nothing runs on a GPU: COST is assumed.
+Triton's dynamic batcher joins only adjacent requests of equal shape. So padding lengths to a few buckets
+makes batches larger, at the cost of the padding: the graph with the loop of `export_scripts.window_loop` only
+copies padding, a graph without the loop computes it. Requests of one text arrive at random (Poisson, seeded)
+with the lengths of the workload, and wait for one instance. Nothing runs on a GPU: COST is an assumption.
 """
 
 import statistics
@@ -26,35 +25,35 @@ from perf.samples import write_samples
 TOKENIZER_FILE = CHECKOUT / "export_scripts" / "demo" / "weights" / "rejection" / "tokenizer.json"
 REQUESTS = 20_000
 TEXTS_PER_S = (250, 500, 1000, 2000, 4000)
-# Those of RUN_LIMITS["fp16"] in export_scripts/encoders.py, which takes 12 s to import.
+# The limits of RUN_LIMITS["fp16"] in export_scripts/encoders.py, whose import takes 12 s.
 MAX_RUN_TOKENS, MAX_RUN_PADDING_TOKENS = 64 * 512, 128
 console = Console()
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What an encoder takes on a GPU: for each run, each token that it computes, and each that is copied."""
+    """An encoder's time on a GPU: for each run, each computed token, and each copied token."""
 
     run_ms: float
     computed_token_ms: float
     copied_token_ms: float
 
 
-# About 100 kernels of 10 us; the 85 MFLOP that a token takes in rejection at 50 TFLOP/s; 16 bytes of ids and
-# mask at 4 GB/s.
+# About 100 kernels of 10 us; rejection's 85 MFLOP for a token at 50 TFLOP/s; 16 bytes of ids and mask at 4
+# GB/s.
 COST = Cost(run_ms=1.0, computed_token_ms=1.7e-3, copied_token_ms=4e-6)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one batch makes an encoder do."""
+    """An encoder's work for one batch."""
 
     runs: int
     computed_tokens: int
     copied_tokens: int
 
     def duration_ms(self, cost: Cost) -> float:
-        """Milliseconds from the batch's start to its logits."""
+        """Duration of the batch in ms."""
         return (
             self.runs * cost.run_ms
             + self.computed_tokens * cost.computed_token_ms
@@ -64,11 +63,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One simulation.
+    """The result of one simulation.
 
-    texts_per_s: those that arrive. mean_batch_texts: of the batches that the instance ran.
-    padding_share: of the tokens that it computed. Waiting is the time in the queue, which grows to the end of
-    the simulation where more texts arrive than the instance can answer.
+    texts_per_s: arrival rate. mean_batch_texts: mean size of the batches. padding_share: share of padding in
+    the computed tokens. Waiting is the time in the queue; it grows until the end of the simulation if the
+    arrival rate exceeds the instance's capacity.
     """
 
     graph: str
@@ -96,7 +95,7 @@ BUCKETS: dict[str, Callable[[int], int]] = {
 
 
 def batch_with_loop(tokens: Sequence[int], padded_tokens: int) -> Batch:
-    """What the graph with the loop does of texts that are padded to `padded_tokens`."""
+    """The work of the graph with the loop for texts that are padded to `padded_tokens`."""
     longest_first = sorted(tokens, reverse=True)
     runs = computed = start = 0
     while start < len(longest_first):
@@ -108,7 +107,7 @@ def batch_with_loop(tokens: Sequence[int], padded_tokens: int) -> Batch:
 
 
 def batch_without_loop(tokens: Sequence[int], padded_tokens: int) -> Batch:
-    """What a graph does that computes all padding."""
+    """The work of a graph that computes all padding."""
     return Batch(1, len(tokens) * padded_tokens, len(tokens) * padded_tokens)
 
 
@@ -127,7 +126,7 @@ def simulate(
 ) -> Outcome:
     """Let one instance answer texts of `tokens` that arrive at `arrivals_ms`, in order.
 
-    Whenever it is free it takes the first that waits, and those behind it up to the first of another shape.
+    When idle, it takes the first waiting text and those after it, up to the first of another shape.
     """
     padded = [BUCKETS[buckets](length) for length in tokens]
     waiting_ms: list[float] = []

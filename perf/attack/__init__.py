@@ -1,1 +1,1 @@
-"""Hostile requests and abandoned ones, sent to a running deployment over the ports that callers reach."""
+"""Fuzzing: hostile and abandoned requests to a running deployment, over the ports that callers reach."""

@@ -1,4 +1,4 @@
-"""Valid requests whose callers go away: they cancel, disconnect, or have a short deadline."""
+"""Valid requests that their callers abandon: by cancelling, disconnecting, or a short deadline."""
 
 import random
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ LONG_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Abandonment:
-    """A request for verdicts that its caller leaves.
+    """A request for verdicts that its caller abandons.
 
-    after_s: seconds from its sending to the leaving.
-    texts: what is asked for.
+    after_s: seconds from the sending until the caller abandons it.
+    texts: the request's texts.
     """
 
     how: How
@@ -29,7 +29,7 @@ class Abandonment:
 
 
 def abandonment(rng: random.Random) -> Abandonment:
-    """A request of one to eight short texts or, in LONG_SHARE of them, of one up to 65,536 bytes long."""
+    """A request of one to eight short texts or, for LONG_SHARE of them, one text of up to 65,536 bytes."""
     if rng.random() < LONG_SHARE:
         texts = [text_of_bytes(rng, rng.randint(2000, MAX_TEXT_BYTES))]
     else:

@@ -1,4 +1,4 @@
-"""Texts, shapes and values that attacks are made of; every draw comes from the caller's generator."""
+"""Texts, shapes and values for attacks, drawn from the caller's random generator."""
 
 import math
 import random
@@ -25,26 +25,26 @@ STRANGE_VALUES: tuple[Any, ...] = (
 
 
 def short_text(rng: random.Random) -> str:
-    """A text of the workload, of one window."""
+    """A text of the workload, which has one window."""
     return rng.choice(SHORT_TEXTS)
 
 
 def text_of_bytes(rng: random.Random, size_bytes: int) -> str:
-    """A harmless text of exactly so many bytes."""
+    """A harmless text of exactly `size_bytes` bytes."""
     words = " ".join(short_text(rng) for _ in range(1 + size_bytes // 4000))
     encoded = words.encode("ascii", "ignore") + b" "
     return (encoded * (1 + size_bytes // len(encoded)))[:size_bytes].decode("ascii")
 
 
 def any_size_text(rng: random.Random) -> str:
-    """A valid text: mostly a short one, one in ten up to MAX_TEXT_BYTES long."""
+    """A valid text, mostly short; one in ten has up to MAX_TEXT_BYTES bytes."""
     if rng.random() < 0.9:
         return short_text(rng)
     return text_of_bytes(rng, rng.randint(1000, MAX_TEXT_BYTES))
 
 
 def absurd_shape(rng: random.Random) -> list[int]:
-    """A shape that declares far more elements than are sent, or none that exists."""
+    """A shape that declares far more elements than are sent, or an invalid shape."""
     huge = 2 ** rng.randint(27, 62) + rng.choice((-1, 0, 0, 1))
     shapes: Sequence[list[int]] = (
         [huge],
@@ -64,7 +64,7 @@ def absurd_shape(rng: random.Random) -> list[int]:
 
 
 def log_uniform(rng: random.Random, smallest: int, largest: int) -> int:
-    """A whole number whose logarithm is uniform, so that small ones are common and large ones occur."""
+    """A log-uniform whole number: small ones are common, large ones occur."""
     return min(largest, round(smallest * math.exp(rng.random() * math.log(largest / smallest))))
 
 

@@ -1,4 +1,4 @@
-"""A normal caller beside an attack, who asks known texts and compares the verdicts with the first ones."""
+"""A normal caller during an attack; it sends known texts and compares the verdicts with the expected ones."""
 
 import threading
 import time
@@ -15,10 +15,9 @@ TIMEOUT_S = 30.0
 
 
 class Bystander:
-    """Asks one text after another in a thread, as a context manager.
+    """Sends one text after another in a thread, as a context manager.
 
-    The first verdicts, before the context, are the expected ones; making it raises TribunalError where
-    the server does not give them.
+    The constructor requests the expected verdicts and raises TribunalError if the server does not give them.
     """
 
     def __init__(self, url: str, texts: Sequence[str]) -> None:
@@ -53,7 +52,7 @@ class Bystander:
                         break
 
     def ask_each_once(self) -> None:
-        """Ask each text once more, after the context; a text without a verdict counts as wrong then."""
+        """Send each text once more, after the context; a text without a verdict counts as wrong."""
         with Client(self._url, timeout_s=TIMEOUT_S) as client:
             for text, expected in self._expected.items():
                 failed = self.failed.total()

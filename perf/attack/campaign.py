@@ -1,4 +1,4 @@
-"""Many attacks at once: who sends which, how each ended, and which were under way at a moment."""
+"""Sends many attacks concurrently and records how each ended and which are in flight."""
 
 import asyncio
 import threading
@@ -6,13 +6,13 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-# So many of the last finished ones count as under way: a death may show a little after its cause.
+# Number of the last finished requests that count as in flight, because a crash may show after its cause.
 REMEMBERED = 32
 Item = TypeVar("Item")
 
 
 class Campaign:
-    """Counts how requests end by kind and status; another thread may ask which are under way."""
+    """Counts the requests by kind and status; other threads may ask which are in flight."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, Counter[str]] = {}
@@ -22,17 +22,17 @@ class Campaign:
         self._finished: deque[str] = deque(maxlen=REMEMBERED)
 
     def under_way(self) -> list[str]:
-        """What is being sent or was finished last, the latest first."""
+        """The requests in flight, then the last finished ones, the latest first."""
         with self._lock:
             return [*self._in_flight.values(), *reversed(self._finished)]
 
     def examples(self) -> dict[str, str]:
-        """The first request of each kind that ended with a status, by both."""
+        """The first request of each kind and status."""
         with self._lock:
             return dict(self._examples)
 
     def take_outcomes(self) -> dict[str, dict[str, int]]:
-        """Outcomes since the last call, which begin anew."""
+        """Return the outcomes since the last call and reset them."""
         with self._lock:
             taken, self._outcomes = self._outcomes, {}
         return {kind: dict(statuses) for kind, statuses in taken.items()}
@@ -47,7 +47,7 @@ class Campaign:
         at_once: int,
         on_sent: Callable[[], object],
     ) -> None:
-        """Make and send the item of each number, `at_once` of them side by side."""
+        """Make and send the item of each number, `at_once` of them concurrently."""
         remaining = iter(numbers)
 
         async def work() -> None:

@@ -1,9 +1,9 @@
 """`python -m perf attack`: hostile and abandoned requests, over every port that callers reach.
 
-It serves the demonstration models behind the gateway, or attacks the addresses that are given. Normal callers
-ask known texts beside it. The n-th request is the same for the same seed, so `--first` and `--requests` send
-again what ended a process. At the end, connections that begin a request and never finish it are held. The
-exit status is 1 if a process died, a verdict was wrong, or held connections shut other callers out.
+It serves the demonstration models behind the gateway, or attacks the given addresses. Normal callers send
+known texts meanwhile. The n-th request is the same for the same seed, so `--first` and `--requests` repeat
+the requests that crashed a process. At the end, it holds connections with unfinished requests open. The exit
+status is 1 if a process died, a verdict was wrong, or held connections blocked other callers.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
 
 ATTACKS_AT_ONCE, ABANDONED_AT_ONCE = 24, 64
-# Requests of another seed that are sent first: what each process allocates once is not counted as growth.
+# Requests of another seed, sent first, so that one-time allocations do not count as growth.
 REHEARSED_ATTACKS, REHEARSED_ABANDONMENTS = 1500, 150
 WARM_UP_ROUNDS = 3
 WARM_UP_TIMEOUT_S = 60.0
@@ -47,14 +47,14 @@ console = Console()
 
 @dataclass
 class Observations:
-    """What an attack did.
+    """The results of an attack.
 
-    outcomes: of each target and phase, the number of requests by kind and status.
+    outcomes: number of requests by kind and status, for each target and phase.
     examples: the first request of each kind and status.
     memory_mib: of each process name: at the start, after the rehearsal, at the end, and after the pause.
     wrong: a line for each wrong verdict of a normal caller, or for one that is missing at the end.
     shut_out_by: kinds of held connections that left other callers without a verdict.
-    restarts: of tritonserver by the launcher.
+    restarts: number of restarts of tritonserver by the launcher.
     """
 
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
@@ -72,14 +72,14 @@ class Observations:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is attacked: the targets, the processes to watch, and the log of the launcher's restarts."""
+    """The targets, the processes to watch, and the launcher's log, which counts restarts."""
 
     targets: Sequence[Target]
     roots: Sequence[int]
     launcher_log: Path | None = None
 
     def restarts(self) -> int:
-        """How often the launcher started tritonserver again."""
+        """Number of restarts of tritonserver by the launcher."""
         return self.launcher_log.read_text("utf-8").count("starting it again") if self.launcher_log else 0
 
 
@@ -87,7 +87,7 @@ class Scene:
 def scene_of(
     http_url: str | None, grpc_url: str | None, watch: Sequence[int], triton: bool
 ) -> Iterator[Scene]:
-    """The deployment at the addresses, or one that is started for the attack."""
+    """The deployment at the given addresses, or a new one for the attack."""
     if http_url and grpc_url:
         http, grpc = urlsplit(http_url), urlsplit(f"//{grpc_url}")
         if not (http.hostname and http.port and grpc.port):
@@ -103,7 +103,7 @@ def scene_of(
 
 
 def prepare(target: Target, seed: int) -> None:
-    """Send what takes most memory in normal use."""
+    """Send the requests that take most memory in normal use."""
     longest = text_of_bytes(seeded("warm up", seed, 0), MAX_TEXT_BYTES)
     with Client(target.grpc_url, timeout_s=WARM_UP_TIMEOUT_S) as client:
         for _ in range(WARM_UP_ROUNDS):
@@ -120,7 +120,7 @@ async def attack_target(
     attacks: range,
     abandonments: range,
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Send the attacks, then the requests that are abandoned; returns the outcomes by phase."""
+    """Send the attacks, then the abandoned requests; returns the outcomes by phase."""
     outcomes = {}
     async with Sender(target) as sender:
         task = progress.add_task(f"{name}: attacks", total=len(attacks))
@@ -147,7 +147,7 @@ async def attack_target(
 
 
 def attack(scene: Scene, seed: int, attacks: range, abandonments: range, pause_s: float) -> Observations:
-    """Attack every target of the scene in turn, with normal callers beside it."""
+    """Attack every target of the scene in turn, while normal callers send requests."""
     observations = Observations()
     main_target = scene.targets[0]
     prepare(main_target, seed)
@@ -203,7 +203,7 @@ def outcome_table(phase: str, outcomes: dict[str, dict[str, int]]) -> Table:
 
 
 def effect_table(observations: Observations) -> Table:
-    """Deaths, the normal callers' answers, and memory."""
+    """Print deaths, the normal callers' answers, and memory."""
     table = Table("observed", "result")
     table.add_row("deaths of processes", str(len(observations.deaths)))
     for death in observations.deaths:
@@ -226,7 +226,7 @@ def effect_table(observations: Observations) -> Table:
 
 
 def exit_status(observations: Observations) -> int:
-    """1 if a process died or was started again, a verdict was wrong, or callers were shut out; else 0."""
+    """1 if a process died or was restarted, a verdict was wrong, or callers were blocked; else 0."""
     failed = observations.deaths or observations.wrong or observations.shut_out_by
     return int(bool(failed) or observations.restarts > 0)
 
@@ -243,7 +243,7 @@ def main(
     triton: bool,
     output: Path,
 ) -> int:
-    """Attack, print what happened and write the report; returns the exit status."""
+    """Attack, print the results and write the report; returns the exit status."""
     attacks, abandonments = range(first, first + requests), range(first, first + cancels)
     with scene_of(http_url, grpc_url, watch, triton) as scene:
         observations = attack(scene, seed, attacks, abandonments, pause_s)

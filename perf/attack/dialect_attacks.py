@@ -1,4 +1,4 @@
-"""Requests in the gateway's own dialects with members that are missing, of another kind, or too large."""
+"""Requests to the gateway's JSON APIs with members that are missing, of a wrong type, or too large."""
 
 import json
 import random
@@ -27,7 +27,7 @@ def valid_documents(rng: random.Random) -> dict[str, dict[str, Any]]:
 
 
 def strange_member(rng: random.Random) -> SocketAttack:
-    """A member with a value of another kind, or one that is missing, or one that nobody knows."""
+    """A member with a value of a wrong type, a missing member, or an unknown member."""
     path, document = rng.choice(list(valid_documents(rng).items()))
     name = rng.choice([*document, "model", "judge", "explain", "stream", "user", "texts", "input"])
     if rng.random() < 0.2:
@@ -38,7 +38,7 @@ def strange_member(rng: random.Random) -> SocketAttack:
 
 
 def whole_document(rng: random.Random) -> SocketAttack:
-    """A document that is no object at all."""
+    """A document that is not an object."""
     path = rng.choice(list(valid_documents(rng)))
     return SocketAttack(f"no object {path}", (post_json(path, rng.choice(STRANGE_VALUES)),))
 
@@ -78,7 +78,7 @@ def mutation(rng: random.Random) -> SocketAttack:
 
 
 def valid(rng: random.Random) -> SocketAttack:
-    """A valid document, as a comparison."""
+    """A valid document, as a control."""
     path, document = rng.choice(list(valid_documents(rng).items()))
     return SocketAttack(f"valid {path}", (post_json(path, document),))
 

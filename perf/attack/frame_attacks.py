@@ -1,4 +1,4 @@
-"""Frames of HTTP/2 (RFC 9113) for the gRPC port that no library would send."""
+"""Malformed HTTP/2 frames (RFC 9113) for the gRPC port, which no library would send."""
 
 import random
 from collections.abc import Callable
@@ -15,25 +15,25 @@ POST_OVER_HTTP = b"\x83\x86"
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes, length: int | None = None) -> bytes:
-    """One frame; `length` is what it says of its payload, by default the truth."""
+    """One frame; `length` is the payload length that it declares, by default the true one."""
     said: int = len(payload) if length is None else length
     return said.to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
 
 def literal(name: str, value: str) -> bytes:
-    """A header field of HPACK, literal and not indexed; name and value have at most 126 bytes."""
+    """A literal, unindexed header field of HPACK; name and value have at most 126 bytes."""
     encoded = [part.encode() for part in (name, value)]
     return b"\x00" + b"".join(bytes([len(part)]) + part for part in encoded)
 
 
 def request_headers() -> bytes:
-    """The block of headers that begins a call of ModelInfer."""
+    """The header block of a call of ModelInfer."""
     fields = ((":path", INFER), (":authority", "localhost"), ("content-type", "application/grpc"))
     return POST_OVER_HTTP + b"".join(literal(*field) for field in (*fields, ("te", "trailers")))
 
 
 def opening() -> bytes:
-    """What begins a connection."""
+    """The client's connection preface."""
     return PREFACE + frame(SETTINGS, 0, 0, b"")
 
 
@@ -72,7 +72,7 @@ def floods(rng: random.Random) -> SocketAttack:
 
 
 def lying_frame(rng: random.Random) -> SocketAttack:
-    """A frame or a message that says a length which it has not, or an HPACK block of random bytes."""
+    """A frame or a message with a false length, or an HPACK block of random bytes."""
     headers = frame(HEADERS, END_HEADERS, 1, request_headers())
     sent = rng.choice(
         (
@@ -90,13 +90,13 @@ def lying_frame(rng: random.Random) -> SocketAttack:
 
 
 def mutated_frames(rng: random.Random) -> SocketAttack:
-    """A valid call, as frames with random changes."""
+    """Frames of a valid call with random changes."""
     call = frame(HEADERS, END_HEADERS, 1, request_headers()) + frame(DATA, END_STREAM, 1, message())
     return frames_attack("mutated frames", opening() + mutated(rng, call))
 
 
 def no_http2(rng: random.Random) -> SocketAttack:
-    """Random bytes, HTTP/1.1 or half a preface at the port of gRPC."""
+    """Random bytes, HTTP/1.1 or half a preface to the gRPC port."""
     sent = rng.choice(
         (
             rng.randbytes(log_uniform(rng, 1, 10_000)),
@@ -109,7 +109,7 @@ def no_http2(rng: random.Random) -> SocketAttack:
 
 
 def frames_attack(kind: str, sent: bytes) -> SocketAttack:
-    """Bytes for the gRPC port, whose answer is not waited for."""
+    """Bytes for the gRPC port; the sender does not wait for an answer."""
     return SocketAttack(kind, (sent,), port="grpc", awaits_answer=False)
 
 

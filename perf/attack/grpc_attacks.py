@@ -1,4 +1,4 @@
-"""Calls over gRPC in Triton's protocol that no caller has a reason to send."""
+"""Malformed or hostile gRPC calls in Triton's protocol."""
 
 import random
 from collections.abc import Callable
@@ -24,17 +24,17 @@ METHODS: tuple[str, ...] = tuple(
     method.name for method in service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods
 )
 NEVER = b"never"
-# Wire types of protobuf: a field with its length before it, and the begin of a group.
+# Wire types of protobuf: a length-delimited field, and the start of a group.
 LENGTH_DELIMITED, GROUP = 2, 3
 
 
 @dataclass(frozen=True)
 class GrpcAttack:
-    """One call with messages that are sent as they are.
+    """One call with raw messages.
 
-    method: its path, as HTTP/2 carries it.
-    is_stream: many messages may be sent and received; otherwise one of each.
-    is_half_open: the stream is not closed by the sender, who leaves soon after.
+    method: its HTTP/2 path.
+    is_stream: a bidirectional stream; otherwise a unary call.
+    is_half_open: the sender does not close the stream and disconnects soon after.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class GrpcAttack:
 
     @property
     def protocol(self) -> str:
-        """What the report calls the port."""
+        """The port's name in the report."""
         return "gRPC"
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class GrpcAttack:
 
 
 def strings(*values: bytes) -> bytes:
-    """Raw contents of a BYTES tensor: each value with its length in 4 bytes before it."""
+    """Raw contents of a BYTES tensor: each value after its length in 4 bytes."""
     return b"".join(len(value).to_bytes(4, "little") + value for value in values)
 
 
@@ -73,7 +73,7 @@ def moderation_request(*texts: bytes) -> Any:
 
 
 def valid_request(rng: random.Random, texts: int = 1) -> Any:
-    """A ModelInferRequest for the verdicts of so many texts."""
+    """A ModelInferRequest for the verdicts of a number of texts."""
     return moderation_request(*(any_size_text(rng).encode() for _ in range(texts)))
 
 
@@ -83,7 +83,7 @@ def infer(kind: str, request: Any) -> GrpcAttack:
 
 
 def declared_shape(rng: random.Random) -> GrpcAttack:
-    """A tensor whose shape is not that of its data."""
+    """A tensor whose shape does not fit its data."""
     request = valid_request(rng)
     shape = absurd_shape(rng)
     rng.choice(request.inputs).shape[:] = [max(-(2**63), min(2**63 - 1, size)) for size in shape]
@@ -91,7 +91,7 @@ def declared_shape(rng: random.Random) -> GrpcAttack:
 
 
 def classification(rng: random.Random) -> GrpcAttack:
-    """An output asked for as a classification; of BYTES it has ended Triton 24.10."""
+    """A request for an output as a classification; for BYTES, this crashed Triton 24.10."""
     request = valid_request(rng)
     output = request.outputs[0]
     output.name = rng.choice(("verdict", "flagged", "category_scores", "toxicity_score", "rejection_score"))
@@ -100,7 +100,7 @@ def classification(rng: random.Random) -> GrpcAttack:
 
 
 def direct_request(rng: random.Random) -> GrpcAttack:
-    """A request to any model, with inputs that it may have, of absurd shapes and types."""
+    """A request to any model, with known input names but absurd shapes and types."""
     request = service_pb2.ModelInferRequest(model_name=rng.choice(MODELS))
     names = ("input_ids", "attention_mask", "text", "judge", "text_input", "explain")
     for name in rng.sample(names, rng.randint(0, 4)):
@@ -113,7 +113,7 @@ def direct_request(rng: random.Random) -> GrpcAttack:
 
 
 def wrong_datatype(rng: random.Random) -> GrpcAttack:
-    """An input of another datatype than the model's, as raw or as typed contents."""
+    """An input of a wrong datatype, as raw or as typed contents."""
     request = valid_request(rng)
     tensor = rng.choice(request.inputs)
     tensor.datatype = rng.choice(DATATYPES)
@@ -127,7 +127,7 @@ def wrong_datatype(rng: random.Random) -> GrpcAttack:
 
 
 def lying_contents(rng: random.Random) -> GrpcAttack:
-    """Raw contents whose lengths, or whose number, are not those of the inputs."""
+    """Raw contents whose lengths or number do not fit the inputs."""
     request = valid_request(rng)
     text = short_text(rng).encode()
     length = rng.choice((0, 1, len(text) + 1, 2**31, 2**32 - 1)).to_bytes(4, "little")
@@ -143,7 +143,7 @@ def lying_contents(rng: random.Random) -> GrpcAttack:
 
 
 def invalid_utf8(rng: random.Random) -> GrpcAttack:
-    """A text, or the name of the model, that is not UTF-8."""
+    """A text or a model name that is not UTF-8."""
     broken = rng.choice((b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80", b"\x00", b"\xf5\x80\x80\x80"))
     message = moderation_request(broken * rng.randint(1, 50)).SerializeToString()
     if rng.random() < 0.5:
@@ -196,14 +196,14 @@ def parameters(rng: random.Random) -> GrpcAttack:
 
 
 def nested_groups(rng: random.Random) -> GrpcAttack:
-    """A message of unknown groups or of length-delimited fields, nested up to 100,000 deep."""
+    """A message of unknown groups or length-delimited fields, nested up to 100,000 deep."""
     depth = log_uniform(rng, 10, 100_000)
     field = rng.choice((3, 5, 9, 15))
     return GrpcAttack("nested protobuf", INFER, (bytes([field << 3 | GROUP]) * depth,))
 
 
 def broken_message(rng: random.Random) -> GrpcAttack:
-    """A valid message that is cut, has random changes, or is nothing but random bytes."""
+    """A truncated message, a valid message with random changes, or random bytes."""
     valid = valid_request(rng).SerializeToString()
     message = rng.choice(
         (
@@ -218,7 +218,7 @@ def broken_message(rng: random.Random) -> GrpcAttack:
 
 
 def other_method(rng: random.Random) -> GrpcAttack:
-    """A method of the service that is for operators, or none of its methods."""
+    """A method for operators, or a method that does not exist."""
     path = rng.choice(
         (
             SERVICE + rng.choice(METHODS),
@@ -253,7 +253,7 @@ def huge_metadata(rng: random.Random) -> GrpcAttack:
 
 
 def stream(rng: random.Random) -> GrpcAttack:
-    """A stream with valid and broken messages, with none, or one that is left half open."""
+    """A stream with valid and broken messages, an empty stream, or a half-open one."""
     valid = valid_request(rng).SerializeToString()
     judge = service_pb2.ModelInferRequest(model_name="judge")
     judge.inputs.add(name="text", datatype="BYTES", shape=[1])
@@ -268,7 +268,7 @@ def stream(rng: random.Random) -> GrpcAttack:
 
 
 def valid(rng: random.Random) -> GrpcAttack:
-    """A valid request, as a comparison."""
+    """A valid request, as a control."""
     return infer("valid request", valid_request(rng, texts=rng.randint(1, 4)))
 
 

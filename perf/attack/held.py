@@ -1,4 +1,4 @@
-"""Connections that begin a request, never finish it, and are held; other callers are asked for meanwhile."""
+"""Holds connections with unfinished requests open, and checks that other callers still get verdicts."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ CALLS_ON_A_CONNECTION = 1000
 
 @dataclass(frozen=True)
 class Held:
-    """So many connections, on each of which `begin` is sent and nothing after it."""
+    """A number of connections; on each, `begin` is sent and nothing after it."""
 
     kind: str
     port: Port
@@ -33,10 +33,10 @@ class Held:
 
 @dataclass(frozen=True)
 class HeldOutcome:
-    """What became of the connections and of the other callers.
+    """The results for the connections and for the other callers.
 
-    ends: number of connections by their state after HOLD_S. probes: number of other callers by their end.
-    shuts_out: the last of the other callers got no verdict.
+    ends: number of connections by their state after HOLD_S. probes: number of other callers by result.
+    shuts_out: whether the last of the other callers got no verdict.
     """
 
     ends: dict[str, int]
@@ -59,7 +59,7 @@ HELD = (
 
 
 async def hold(held: Held, target: Target, hold_s: float = HOLD_S) -> HeldOutcome:
-    """Open the connections, hold them, and ask for verdicts meanwhile."""
+    """Open the connections, hold them, and request verdicts meanwhile."""
     port = target.http_port if held.port == "http" else target.grpc_port
     url = target.http_url if held.port == "http" else target.grpc_url
     async with contextlib.AsyncExitStack() as stack:
@@ -87,7 +87,7 @@ async def hold(held: Held, target: Target, hold_s: float = HOLD_S) -> HeldOutcom
 
 
 def abort(writer: asyncio.StreamWriter) -> None:
-    """Close a connection at once. Whoever keeps only its transport loses it: an unused writer closes it."""
+    """Close a connection at once; takes the writer, because an unreferenced writer closes its connection."""
     writer.transport.abort()
 
 
@@ -99,7 +99,7 @@ async def until_closed(reader: asyncio.StreamReader) -> None:
 
 
 def ask(url: str) -> str:
-    """How another caller's request ends."""
+    """The result of another caller's request."""
     try:
         with Client(url, timeout_s=PROBE_TIMEOUT_S) as client:
             client.moderate(PROBE_TEXT, judge="never")

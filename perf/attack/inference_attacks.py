@@ -1,4 +1,4 @@
-"""Inference requests over HTTP, in KServe's protocol, that no caller has a reason to send."""
+"""Malformed or hostile inference requests over HTTP in KServe's protocol."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def tensor(name: str, datatype: str, shape: list[int], data: Any) -> Document:
 
 
 def valid_document(rng: random.Random, texts: int = 1) -> Document:
-    """A request for the verdicts of so many texts, without the judge."""
+    """A request for the verdicts of a number of texts, without the judge."""
     return {
         "inputs": [
             tensor("text", "BYTES", [texts, 1], [any_size_text(rng) for _ in range(texts)]),
@@ -45,14 +45,14 @@ def infer(kind: str, document: Any, path: str = MODERATION_PATH) -> SocketAttack
 
 
 def declared_shape(rng: random.Random) -> SocketAttack:
-    """A tensor whose shape is not that of its data."""
+    """A tensor whose shape does not fit its data."""
     document = valid_document(rng)
     rng.choice(document["inputs"])["shape"] = absurd_shape(rng)
     return infer("declared shape", document)
 
 
 def strange_shape(rng: random.Random) -> SocketAttack:
-    """A shape that is no list of whole numbers."""
+    """A shape that is not a list of whole numbers."""
     document = valid_document(rng)
     values = rng.choices(STRANGE_VALUES, k=rng.randint(1, 3))
     document["inputs"][0]["shape"] = rng.choice((values, rng.choice(STRANGE_VALUES)))
@@ -60,7 +60,7 @@ def strange_shape(rng: random.Random) -> SocketAttack:
 
 
 def classification(rng: random.Random) -> SocketAttack:
-    """An output asked for as a classification; of BYTES it has ended Triton 24.10."""
+    """A request for an output as a classification; for BYTES, this crashed Triton 24.10."""
     document = valid_document(rng)
     count = rng.choice((0, 1, 2, 14, -1, 2**31, 2**63 - 1, 2**64, "1", None))
     document["outputs"] = [
@@ -86,7 +86,7 @@ def deep_data(rng: random.Random) -> SocketAttack:
 
 
 def direct_request(rng: random.Random) -> SocketAttack:
-    """A request to any model, with inputs that it may have, of absurd shapes and types."""
+    """A request to any model, with known input names but absurd shapes and types."""
     inputs = [
         tensor(
             rng.choice(INPUT_NAMES),
@@ -104,7 +104,7 @@ def direct_request(rng: random.Random) -> SocketAttack:
 
 
 def wrong_datatype(rng: random.Random) -> SocketAttack:
-    """An input of another datatype than the model's."""
+    """An input of a wrong datatype."""
     document = valid_document(rng)
     chosen = rng.choice(document["inputs"])
     chosen["datatype"] = rng.choice(DATATYPES)
@@ -113,7 +113,7 @@ def wrong_datatype(rng: random.Random) -> SocketAttack:
 
 
 def strange_value(rng: random.Random) -> SocketAttack:
-    """A valid request in which one member has a value of another kind, is missing, or is there twice."""
+    """A valid request in which one member has a value of a wrong type, is missing, or is duplicated."""
     document = valid_document(rng)
     value = rng.choice(STRANGE_VALUES)
     where = rng.choice((document, rng.choice(document["inputs"]), document["outputs"][0]))
@@ -142,7 +142,7 @@ def too_much(rng: random.Random) -> SocketAttack:
 
 
 def shared_memory(rng: random.Random) -> SocketAttack:
-    """Inputs and outputs that are said to lie in shared memory."""
+    """Inputs and outputs that claim to be in shared memory."""
     region = {
         "shared_memory_region": rng.choice(("x", "", "../../dev/mem", "psm_0")),
         "shared_memory_offset": rng.choice((0, -1, 2**62)),
@@ -156,7 +156,7 @@ def shared_memory(rng: random.Random) -> SocketAttack:
 
 
 def lying_binary(rng: random.Random) -> SocketAttack:
-    """Binary tensor data whose lengths, in the header or before each string, are not the real ones."""
+    """Binary tensor data with false lengths, in the header or before each string."""
     document = valid_document(rng)
     data = short_text(rng).encode()
     prefix = rng.choice((len(data), 0, 2**32 - 1, 2**31, len(data) + 1)).to_bytes(4, "little")
@@ -193,7 +193,7 @@ def mutation(rng: random.Random) -> SocketAttack:
 
 
 def valid(rng: random.Random) -> SocketAttack:
-    """A valid request, as a comparison."""
+    """A valid request, as a control."""
     return infer("valid request", valid_document(rng, texts=rng.randint(1, 4)))
 
 

@@ -1,4 +1,4 @@
-"""Watches the processes of a deployment: which die, and how much memory each kind takes."""
+"""Watches a deployment's processes: which ones die, and how much memory each kind takes."""
 
 import contextlib
 import threading
@@ -19,7 +19,7 @@ INTERVAL_S = 0.25
 class Death:
     """A process that ended under attack.
 
-    at_s: seconds since the observation began. under_way: what was being sent, or had just been sent.
+    at_s: seconds since the observation began. under_way: requests in flight or just finished.
     """
 
     process: str
@@ -29,10 +29,10 @@ class Death:
 
 
 class Observer:
-    """Looks at the processes in a thread, as a context manager.
+    """Polls the processes in a thread, as a context manager.
 
-    roots: process ids whose processes, with all descendants, are watched.
-    under_way: tells what is being sent now.
+    roots: ids of the processes to watch, with all descendants.
+    under_way: returns the requests in flight.
     """
 
     def __init__(self, roots: Iterable[int], under_way: Callable[[], list[str]]) -> None:
@@ -64,7 +64,7 @@ class Observer:
             seen_before = self._look(seen_before)
 
     def _look(self, seen_before: Mapping[psutil.Process, str]) -> Mapping[psutil.Process, str]:
-        """Note what has died; what was seen twice is watched from now on."""
+        """Record deaths; a process is watched from its second sighting on."""
         seen = living(self._roots)
         at_s = time.monotonic() - self._started_s
         for process, name in list(self._watched.items()):
@@ -76,7 +76,7 @@ class Observer:
 
 
 def living(roots: Iterable[int]) -> dict[psutil.Process, str]:
-    """Name of each process that lives among `roots` and their descendants."""
+    """Name of each living process among `roots` and their descendants."""
     found = {}
     for pid in roots:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -89,7 +89,7 @@ def living(roots: Iterable[int]) -> dict[psutil.Process, str]:
 
 
 def process_name(command: list[str]) -> str:
-    """What a process is, by its command line: `stub of aegis`, `tritonserver`, `launcher`, `gateway`."""
+    """Name of a process by its command line: `stub of aegis`, `tritonserver`, `launcher`, `gateway`."""
     if not command:
         return "a process without a command line"
     if command[0].endswith(STUB):
@@ -102,7 +102,7 @@ def process_name(command: list[str]) -> str:
 
 
 def memory_by_process_mib(roots: Iterable[int]) -> dict[str, float]:
-    """MiB that the processes of each name take together; shared pages count once."""
+    """Total memory in MiB of the processes of each name; shared pages count once."""
     total_bytes: Counter[str] = Counter()
     for process, name in living(roots).items():
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""Which attack is the n-th: the same for the same seed, whatever was sent before."""
+"""Chooses the n-th attack, which depends only on n and the seed."""
 
 import random
 from collections.abc import Callable

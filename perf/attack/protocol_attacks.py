@@ -1,4 +1,4 @@
-"""Attacks on HTTP itself: lengths that lie, bombs, floods of headers, half a request, slow senders, paths."""
+"""Attacks on HTTP itself: false lengths, bombs, header floods, unfinished requests, slow senders, paths."""
 
 import functools
 import json
@@ -34,7 +34,7 @@ def one_byte_chunks(rng: random.Random) -> SocketAttack:
 
 
 def bad_chunks(rng: random.Random) -> SocketAttack:
-    """Chunks whose sizes are none, or far too large."""
+    """Chunks with invalid or far too large sizes."""
     sizes = (
         b"-1",
         b"zz",
@@ -53,14 +53,14 @@ def bad_chunks(rng: random.Random) -> SocketAttack:
 
 @functools.lru_cache(maxsize=4)
 def zeros_compressed(size_mib: int, window_bits: int) -> bytes:
-    """So many MiB of zeros, compressed by about a thousand to one; `window_bits` is zlib's."""
+    """`size_mib` MiB of zeros, compressed by about a thousand to one; `window_bits` is zlib's."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, window_bits)
     parts = [compressor.compress(MIB_OF_ZEROS) for _ in range(size_mib)]
     return b"".join([*parts, compressor.flush()])
 
 
 def compression_bomb(rng: random.Random) -> SocketAttack:
-    """A compressed body that fills up to 400 MiB, one that is truncated, or one that is not compressed."""
+    """A compressed body that expands to up to 400 MiB, a truncated one, or one that is not compressed."""
     path = rng.choice((MODERATION_PATH, "/v1/verdicts", "/v1/moderations"))
     coding, window_bits = rng.choice((("gzip", 31), ("deflate", 15)))
     draw = rng.random()
@@ -76,7 +76,7 @@ def compression_bomb(rng: random.Random) -> SocketAttack:
 
 
 def lying_length(rng: random.Random) -> SocketAttack:
-    """A Content-Length that is not the body's, twice, or beside chunks."""
+    """A Content-Length that is wrong, duplicated, or combined with chunks."""
     body = body_of(rng)
     lengths = (len(body) + 1000, 0, -1, 2**31, 2**63, 2**64 + 5, "x", "1, 2", "", "+5", f"{len(body)}.0")
     headers = [f"Content-Length: {rng.choice(lengths)}"]
@@ -99,7 +99,7 @@ def huge_header(rng: random.Random) -> SocketAttack:
 
 
 def bad_header(rng: random.Random) -> SocketAttack:
-    """A header with bytes that none may have, or an odd value of one that servers read."""
+    """A header with forbidden bytes, or an odd value of a header that servers read."""
     header = rng.choice(
         (
             *("X: \x00", "X\x00: 1", ": nothing", "no colon", "X: a\rb", " folded", "Expect: 100-continue"),
@@ -130,7 +130,7 @@ def wrong_method(rng: random.Random) -> SocketAttack:
 
 
 def path_trick(rng: random.Random) -> SocketAttack:
-    """A path that leaves the folder, names a model's operation, is very long, or is none."""
+    """A path that leaves the folder, names a model's operation, is very long, or is invalid."""
     model = rng.choice(MODELS)
     path = rng.choice(
         (
@@ -181,7 +181,7 @@ def slow_send(rng: random.Random) -> SocketAttack:
 
 
 def random_bytes(rng: random.Random) -> SocketAttack:
-    """Random bytes as a body or in place of HTTP, and a request with random changes in its head."""
+    """Random bytes as a body or instead of HTTP, or a request with random changes in its headers."""
     noise = rng.randbytes(log_uniform(rng, 1, 100_000))
     whole = post(MODERATION_PATH, body_of(rng))
     head_bytes = whole.index(b"\r\n\r\n") + 4

@@ -1,4 +1,4 @@
-"""Sends attacks and abandoned requests to one target, and says how each ended."""
+"""Sends attacks and abandoned requests to one target, and reports how each ended."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from perf.attack.inference_attacks import tensor
 from perf.attack.socket_attack import MODERATION_PATH, SocketAttack, post_json
 
 ANSWER_TIMEOUT_S = 30.0
-# So long a sender stays that is owed no answer.
+# Time that a sender stays connected if the server owes no answer.
 STAY_S = 0.3
 CHANNELS = 4
 MAX_FRAME_BYTES = 16_384
@@ -27,7 +27,7 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 NO_ANSWER = "no answer"
 CLOSED = "closed without an answer"
 LEFT = "left"
-# A connection closed with this option is reset: whatever was not sent yet is thrown away.
+# Closing a connection with this option resets it and discards unsent data.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -132,7 +132,7 @@ class Sender:
             return "refused connection"
         answer = asyncio.ensure_future(reader.read(64))
         try:
-            # Some servers answer and close before they have read all.
+            # Some servers answer and close before they have read the whole request.
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
                     await write_parts(writer, attack)
@@ -201,14 +201,14 @@ async def iterate(messages: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def stay_open(messages: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """The messages, and then nothing for as long as the caller waits for an answer."""
+    """The messages, and then nothing while the caller waits for an answer."""
     for message in messages:
         yield message
     await asyncio.sleep(ANSWER_TIMEOUT_S)
 
 
 def http_status(begin: bytes) -> str:
-    """Status code of the answer that begins so."""
+    """Status code of the answer that starts with these bytes."""
     words = begin.split(b" ", 2)
     if not begin:
         return CLOSED

@@ -1,4 +1,4 @@
-"""What is written to a TCP port as it is: HTTP requests, well formed or not, and frames of HTTP/2."""
+"""Raw bytes for a TCP port: HTTP requests, well-formed or not, and HTTP/2 frames."""
 
 import json
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ MODERATION_PATH = "/v2/models/moderation/infer"
 class SocketAttack:
     """Bytes for one connection.
 
-    port: the one that they are for.
-    parts: written one after the other, with a pause of `pause_s` between two.
-    awaits_answer: whether the server owes an answer, if only an error or the end of the connection; where
-    it is False the sender leaves soon after the last part.
+    port: the target port.
+    parts: written one after the other, with a pause of `pause_s` between them.
+    awaits_answer: whether the server owes an answer, an error, or the end of the connection; if False, the
+    sender disconnects soon after the last part.
     """
 
     kind: str
@@ -26,7 +26,7 @@ class SocketAttack:
 
     @property
     def protocol(self) -> str:
-        """What the report calls the port."""
+        """The port's name in the report."""
         return {"http": "HTTP", "grpc": "gRPC's port"}[self.port]
 
     def __str__(self) -> str:
@@ -35,16 +35,16 @@ class SocketAttack:
 
 
 def request_head(method: str, path: str, headers: list[str]) -> bytes:
-    """The first line and the headers of an HTTP/1.1 request; the server is asked to close afterwards."""
+    """The request line and headers of an HTTP/1.1 request with `Connection: close`."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
-    """A whole POST request with the length of its body."""
+    """A complete POST request with the length of its body."""
     return request_head("POST", path, [f"Content-Length: {len(body)}", *headers]) + body
 
 
 def post_json(path: str, document: Any, *headers: str) -> bytes:
-    """A whole POST request with a JSON document; NaN and infinities are written as Python does."""
+    """A complete POST request with a JSON document; NaN and infinities as Python writes them."""
     return post(path, json.dumps(document).encode(), "Content-Type: application/json", *headers)

@@ -1,5 +1,5 @@
-"""Baselines: other ways to screen the workload, which `python -m perf compare` measures beside Tribunal.
+"""Baselines: other ways to screen the workload, for comparison by `python -m perf compare`.
 
 To add a baseline, add one module to this folder that defines `BASELINES`, a sequence of objects with the
-attributes of `perf.baselines.registry.Baseline`. `LibraryBaseline` suits a function that screens a text.
+attributes of `perf.baselines.registry.Baseline`. Use `LibraryBaseline` for a function that screens a text.
 """

@@ -1,9 +1,9 @@
-"""`python -m perf.baselines`: runs one library baseline, as `python -m perf compare` starts it.
+"""`python -m perf.baselines`: runs one library baseline for `python -m perf compare`.
 
-Each line of standard input is a JSON array: the callers, the texts of a request, and the passes over the
-workload. The process then screens the workload so and writes a line of JSON: the seconds that it took, and
-the milliseconds of each text, its waiting included. Before the first round it writes an empty JSON object,
-which says that it is ready.
+Each line of standard input is a JSON array: the number of callers, texts in a request, and passes over the
+workload. For each line, the process screens the workload and writes a line of JSON: the seconds of the round,
+and the latency of each text in ms, including its wait. When it is ready, before the first round, it writes an
+empty JSON object.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from perf.rounds import Load
 
 
 def main() -> None:
-    """Run a round for each line of standard input, until that ends."""
+    """Run a round for each line of standard input, until its end."""
     library_baselines = {
         name: baseline for name, baseline in all_baselines().items() if isinstance(baseline, LibraryBaseline)
     }

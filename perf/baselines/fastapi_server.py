@@ -29,7 +29,7 @@ def main() -> None:
     screen = load_pipelines(Path(checkpoints))
     app = FastAPI()
 
-    # FastAPI runs a plain function in its pool of threads.
+    # FastAPI runs a function without `async` in its thread pool.
     @app.post(PATH)
     def moderate(request: ModerationRequest) -> Any:
         return screen([request.text])

@@ -1,7 +1,7 @@
-"""Baseline `infinity`: Infinity with its torch engine, one server of both encoders.
+"""Baseline `infinity`: Infinity with its torch engine, one server for both encoders.
 
-A text is two requests to /classify, one for each encoder. Infinity is installed in an environment of its own,
-because its packages and Tribunal's exclude each other.
+Each text needs two requests to /classify, one for each encoder. Infinity has its own environment, because its
+packages conflict with Tribunal's.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ PACKAGES = ("infinity-emb[server,torch,optimum]==0.0.78", "torch==2.13.0", "tran
 
 
 def infinity_command(encoders: EncoderFiles, port: int) -> list[str | Path]:
-    """The command of Infinity, which this installs unless that was done."""
+    """Infinity's command; installs Infinity if it is missing."""
     models = [
         argument
         for name in ENCODERS

@@ -1,4 +1,4 @@
-"""A baseline that calls a library in a Python process of its own, without any server."""
+"""A baseline that calls a library in its own Python process, without a server."""
 
 import contextlib
 import sys
@@ -13,16 +13,16 @@ from perf.load.callers import send_workload
 from perf.load.workload import WARM_UP_TEXTS, read_workload
 from perf.rounds import THROUGHPUT_LOAD, Load, Round
 
-# Screens the texts of one request; what it returns is not looked at.
+# Screens the texts of one request; its result is ignored.
 Screen = Callable[[Sequence[str]], object]
 
 
 @dataclass(frozen=True)
 class LibraryBaseline:
-    """A baseline, whose process runs `python -m perf.baselines <name> ...`.
+    """A baseline whose process runs `python -m perf.baselines <name> ...`.
 
     open_screen: loads the encoders in that process.
-    max_threads: screens at most so many requests at once; those of the other callers wait their turn.
+    max_threads: limit of concurrent requests; further callers wait.
     """
 
     name: str
@@ -35,7 +35,7 @@ class LibraryBaseline:
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:
-        """Start the process; yields what runs a round in it."""
+        """Start the process; yields a function that runs a round in it."""
         command: list[str | Path] = [
             sys.executable,
             "-m",
@@ -50,7 +50,7 @@ class LibraryBaseline:
 
     @contextlib.contextmanager
     def load(self, encoders: EncoderFiles) -> Iterator[RunRound]:
-        """Load the encoders in this process and warm them up; yields what runs a round."""
+        """Load the encoders in this process and warm them up; yields a function that runs a round."""
         screen = self.open_screen(encoders)
         for text in read_workload()[:WARM_UP_TEXTS]:
             screen([text])

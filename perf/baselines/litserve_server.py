@@ -1,7 +1,7 @@
-"""Baseline `litserve`: the transformers pipelines behind LitServe, a worker process for each core.
+"""Baseline `litserve`: the transformers pipelines behind LitServe, with one worker process for each core.
 
 `python -m perf.baselines.litserve_server CHECKPOINTS PORT` serves POST /predict. A worker takes one request
-at a time, as by default; the pipelines would pad a batch to its longest text.
+at a time, LitServe's default, because the pipelines would pad a batch to its longest text.
 """
 
 import sys
@@ -17,19 +17,19 @@ from perf.baselines.transformers_pipelines import load_pipelines
 
 
 class ModerationApi(LitAPI):  # type: ignore[misc]  # it has no types
-    """Answers {"text": ...} with every label's score of both encoders."""
+    """Answers {"text": ...} with the scores of all labels of both encoders."""
 
     def __init__(self, checkpoints: Path) -> None:
         super().__init__()
         self._checkpoints = checkpoints
 
     def setup(self, device: str) -> None:  # noqa: ARG002
-        """Load the pipelines in a worker; the other workers have the other cores."""
+        """Load the pipelines in a worker, on one core."""
         torch.set_num_threads(1)
         self._screen = load_pipelines(self._checkpoints)
 
     def decode_request(self, request: dict[str, str], **_: Any) -> str:
-        """The text of a request."""
+        """Read the request's text."""
         return request["text"]
 
     def predict(self, x: str, **_: Any) -> Any:

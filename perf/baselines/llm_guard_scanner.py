@@ -1,7 +1,7 @@
 """Baseline `llm-guard`: LLM Guard's NoRefusal scanner with ONNX.
 
-It screens for refusals alone and reads the first 128 tokens. LLM Guard is installed in its own environment,
-because its packages and Tribunal's exclude each other.
+It screens only for refusals and reads only the first 128 tokens. LLM Guard has its own environment, because
+its packages conflict with Tribunal's.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).parent / "other_environments" / "llm_guard_rounds.py"
 
 @dataclass(frozen=True)
 class LlmGuardBaseline:
-    """The scanner in a process of its own."""
+    """The scanner in its own process."""
 
     name: str = "llm-guard"
     description: str = "LLM Guard's NoRefusal scanner (refusal alone, first 128 tokens)"
@@ -32,7 +32,7 @@ class LlmGuardBaseline:
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:
-        """Install LLM Guard and export its model unless that was done; yields what runs a round."""
+        """Install LLM Guard and export its model if missing; yields a function that runs a round."""
         model = export_scanner_model(encoders.checkpoints / "rejection", OUTPUT_FOLDER / "llm_guard")
         command: list[str | Path] = [
             *(install("llm_guard", PACKAGES) / "python", SCRIPT),
@@ -44,7 +44,7 @@ class LlmGuardBaseline:
 
 
 def export_scanner_model(checkpoint: Path, folder: Path) -> Path:
-    """Export the checkpoint to ONNX, as LLM Guard expects it, unless that was done; returns `folder`."""
+    """Export the checkpoint to ONNX for LLM Guard if the export is missing; returns `folder`."""
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer
 

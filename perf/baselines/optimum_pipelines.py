@@ -1,4 +1,4 @@
-"""Baseline `optimum`: the ONNX pipelines of the rejection model's card, one text after the other."""
+"""Baseline `optimum`: the ONNX pipelines of the rejection model's card, one text at a time."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from perf.baselines.transformers_pipelines import pipeline_options
 
 
 def load_pipelines(checkpoints: Path) -> Screen:
-    """Export each encoder to ONNX and load a pipeline on it; returns what screens texts with all of them."""
+    """Export each encoder to ONNX and load its pipeline; returns a function that screens texts with all."""
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer, pipeline
 

@@ -1,4 +1,4 @@
-"""Virtual environments of their own for packages that Tribunal's environment excludes."""
+"""Separate virtual environments for packages that conflict with Tribunal's."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from perf.paths import TOOLS_FOLDER
 
 
 def install(name: str, packages: Sequence[str]) -> Path:
-    """Install packages in `build/tools/<name>` unless that was done; returns its folder of programs.
+    """Install packages in `build/tools/<name>` if missing; returns its folder of programs.
 
-    Raises CalledProcessError where they do not install.
+    Raises CalledProcessError if the installation fails.
     """
     environment = TOOLS_FOLDER / name
     complete = environment / ".ready"

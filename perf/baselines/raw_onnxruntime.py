@@ -1,7 +1,7 @@
-"""Baselines `raw...`: ONNX Runtime called directly, the least that screening can cost at each precision.
+"""Baselines `raw...`: ONNX Runtime called directly, the minimum cost of screening at each precision.
 
-The texts of a request go to each encoder in one run, whose graph groups them by length. In requests of 16
-that takes 6 % less CPU in int8, and 3 to 9 % less in fp32, than a run for each text without any padding.
+Each encoder runs once for all texts of a request, and its graph groups them by length. In requests of 16
+texts this takes 6 % less CPU in int8, and 3 to 9 % less in fp32, than a run for each text without padding.
 """
 
 import functools
@@ -18,7 +18,7 @@ from perf.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD
 
 
 def open_sessions(encoders: EncoderFiles, precision: Precision, names: Iterable[str]) -> Screen:
-    """Load the named encoders; each call runs on one thread, on rows of the longest text's length."""
+    """Load the named encoders; each call runs on one thread and pads to the longest text."""
     repository = encoders.repository(precision)
     loaded = [(open_tokenizer(repository, name), open_session(repository, name)) for name in names]
 
@@ -36,7 +36,7 @@ def open_sessions(encoders: EncoderFiles, precision: Precision, names: Iterable[
 
 
 def raw_baselines(precision: Precision, suffix: str) -> tuple[LibraryBaseline, LibraryBaseline]:
-    """The references at `precision`; `suffix` ends their names."""
+    """The reference baselines at `precision`; their names end in `suffix`."""
     return (
         LibraryBaseline(
             name=f"raw{suffix}",

@@ -1,4 +1,4 @@
-"""What a baseline is, and the registry of all baselines in this package."""
+"""The interface of a baseline, and the registry of all baselines in this package."""
 
 import functools
 import importlib
@@ -14,16 +14,16 @@ from perf import baselines
 from perf.rounds import Load, Round
 
 Precision = Literal["fp32", "int8"]
-# Screens the workload under a load, in so many passes.
+# Screens the workload under a load, in a number of passes.
 RunRound = Callable[[Load, int], Round]
 
 
 @dataclass(frozen=True)
 class EncoderFiles:
-    """Where the encoders that a baseline screens with are.
+    """The folders of a baseline's encoders.
 
-    checkpoints: has a folder with the PyTorch weights of each encoder.
-    repositories: has a Triton model repository for each precision, with the ONNX file of each encoder.
+    checkpoints: folder with a subfolder of PyTorch weights for each encoder.
+    repositories: folder with a Triton model repository of the encoders' ONNX files for each precision.
     """
 
     checkpoints: Path
@@ -43,22 +43,22 @@ class Baseline(Protocol):
 
     @property
     def description(self) -> str:
-        """What the baseline runs, in a few words, for tables and plots."""
+        """A short description for tables and plots."""
 
     @property
     def loads(self) -> tuple[Load, ...]:
-        """The loads under which the baseline is compared with Tribunal."""
+        """The loads of its comparison with Tribunal."""
 
     @property
     def precision(self) -> Precision:
-        """Of its weights."""
+        """Precision of its weights."""
 
     @property
     def is_reference(self) -> bool:
-        """Whether the ratios under these loads and at this precision are ratios to this baseline."""
+        """Whether this baseline is the denominator of the ratios at its loads and precision."""
 
     def start(self, encoders: EncoderFiles) -> AbstractContextManager[RunRound]:
-        """Load and warm up; between the rounds of the context nothing may run."""
+        """Load and warm up; nothing may run between the rounds of the context."""
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def all_baselines() -> dict[str, Baseline]:
 
 
 def baselines_of(modules: Iterable[ModuleType]) -> dict[str, Baseline]:
-    """The baselines that the modules define, by name; raises ValueError where two have one name."""
+    """The baselines that the modules define, by name; raises ValueError for a duplicate name."""
     by_name: dict[str, Baseline] = {}
     for module in modules:
         for baseline in getattr(module, "BASELINES", ()):
@@ -84,13 +84,13 @@ def baselines_of(modules: Iterable[ModuleType]) -> dict[str, Baseline]:
 
 
 def baselines_at(load: Load) -> list[Baseline]:
-    """The baselines that are compared under a load, the references first."""
+    """The baselines for a load, the references first."""
     chosen = [baseline for baseline in all_baselines().values() if load in baseline.loads]
     return sorted(chosen, key=lambda baseline: not baseline.is_reference)
 
 
 def reference_at(load: Load, precision: Precision) -> Baseline:
-    """The baseline that ratios refer to under a load; raises ValueError unless there is one."""
+    """The reference baseline under a load; raises ValueError unless there is exactly one."""
     (reference,) = [
         baseline
         for baseline in baselines_at(load)

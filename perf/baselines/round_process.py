@@ -1,4 +1,4 @@
-"""A process that runs a round of a baseline on each request and is idle in between."""
+"""A process that runs a round of a baseline on request and is idle between rounds."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from launcher.repository.contract import CHECKOUT
 from perf.rounds import Load, Round
 
 STOP_TIMEOUT_S = 60.0
-# Libraries shall neither ask the Hugging Face hub for files nor start threads of their own.
+# Prevents libraries from asking the Hugging Face hub for files and from starting threads.
 LIBRARY_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 class RoundProcess:
-    """A process that answers each line of its standard input with a line that is a JSON object.
+    """A process that answers each line of its standard input with a JSON object on one line.
 
     Its first JSON object says that it is ready. Other lines of its standard output are ignored, because
     libraries write there too. The process leads its own process group, `process_group`.
@@ -40,7 +40,7 @@ class RoundProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The end of its standard input ends the process.
+        # Closing its standard input ends the process.
         self._process.communicate(timeout=STOP_TIMEOUT_S)
 
     def wait_until_ready(self) -> None:
@@ -55,7 +55,7 @@ class RoundProcess:
         return self._read_answer()
 
     def run_round(self, load: Load, passes: int) -> Round:
-        """Screen the workload in so many passes, in a process whose answers are rounds."""
+        """Screen the workload in `passes` passes; the process answers with a Round."""
         return Round(**self.ask(json.dumps([*load, passes])))
 
     def _read_answer(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A baseline that sends its requests to HTTP servers, which run in processes of their own."""
+"""A baseline that sends its requests to HTTP servers, each in its own process."""
 
 import contextlib
 import os
@@ -30,11 +30,11 @@ REQUEST_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class HttpServer:
-    """How to start a server, and what to send it.
+    """How to start a server, and its requests.
 
-    command: starts it on a port of loopback.
-    path: receives the requests.
-    bodies: the JSON of the requests that screen a text, sent one after the other.
+    command: starts the server on a port of loopback.
+    path: path of the requests.
+    bodies: JSON bodies of the requests that screen a text, sent one after the other.
     """
 
     command: Callable[[EncoderFiles, int], Sequence[str | Path]]
@@ -46,7 +46,7 @@ class HttpServer:
 class ServerBaseline:
     """Servers that screen a text together; `environment` adds to their environment variables.
 
-    They are stopped by a signal between the rounds: vLLM keeps a core busy for a while after its work.
+    SIGSTOP pauses them between the rounds, because vLLM keeps a core busy for a while after its work.
     """
 
     name: str
@@ -59,9 +59,9 @@ class ServerBaseline:
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:
-        """Start the servers and warm them up; yields what runs a round through them.
+        """Start the servers and warm them up; yields a function that runs a round through them.
 
-        Raises RuntimeError where one ends by itself or does not answer within START_TIMEOUT_S.
+        Raises RuntimeError if one exits or does not answer within START_TIMEOUT_S.
         """
         with contextlib.ExitStack() as stack:
             processes, urls = [], []
@@ -78,7 +78,7 @@ class ServerBaseline:
 
             def run_round(load: Load, passes: int) -> Round:
                 send_signal(processes, signal.SIGCONT)
-                # A server closes the connections of an earlier round, because they were idle for too long.
+                # New connections for each round, because servers close those that were idle for too long.
                 with requests.Session() as session:
                     round_ = send_workload(partial(screen, session), load.callers, passes, load.request_texts)
                 send_signal(processes, signal.SIGSTOP)
@@ -95,7 +95,7 @@ class ServerBaseline:
 def running(
     command: Sequence[str | Path], environment: Mapping[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server in a process group of its own, which ends with the context."""
+    """Run a server in its own process group, which ends with the context."""
     process = subprocess.Popen(
         command,
         cwd=CHECKOUT,
@@ -113,7 +113,7 @@ def running(
         try:
             process.wait(STOP_TIMEOUT_S)
         finally:
-            # What the server has left behind.
+            # Processes that the server has left behind.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -125,7 +125,7 @@ def send_signal(processes: Sequence["subprocess.Popen[bytes]"], number: signal.S
 
 
 def wait_until_ready(screen: Callable[[], object], processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """Wait until `screen` succeeds; raises RuntimeError where a process ends or after START_TIMEOUT_S."""
+    """Wait until `screen` succeeds; raises RuntimeError if a process exits or after START_TIMEOUT_S."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
@@ -144,5 +144,5 @@ def wait_until_ready(screen: Callable[[], object], processes: Sequence["subproce
 
 
 def module_command(module: str) -> Callable[[EncoderFiles, int], list[str | Path]]:
-    """Starts `python -m MODULE CHECKPOINTS PORT` in this environment."""
+    """The command `python -m MODULE CHECKPOINTS PORT` in this environment."""
     return lambda encoders, port: [sys.executable, "-m", module, encoders.checkpoints, str(port)]

@@ -1,4 +1,4 @@
-"""Baseline `transformers`: the pipelines of the encoders' model cards, one text after the other."""
+"""Baseline `transformers`: the pipelines of the encoders' model cards, one text at a time."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from perf.baselines.library_baseline import LibraryBaseline, Screen
 
 
 def pipeline_options(encoder: HubModel) -> dict[str, Any]:
-    """Options of a `transformers` pipeline that gives every label's score, as Tribunal does."""
+    """Options of a `transformers` pipeline that returns the scores of all labels, like Tribunal."""
     return {
         "truncation": True,
         "max_length": limits().max_tokens,
@@ -19,7 +19,7 @@ def pipeline_options(encoder: HubModel) -> dict[str, Any]:
 
 
 def load_pipelines(checkpoints: Path) -> Screen:
-    """Load a PyTorch pipeline for each encoder; returns what screens texts with all of them."""
+    """Load a PyTorch pipeline for each encoder; returns a function that screens texts with all."""
     from transformers import pipeline
 
     pipelines = [

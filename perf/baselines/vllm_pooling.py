@@ -1,8 +1,8 @@
 """Baseline `vllm`: vLLM's pooling runner in the judge's environment, a server for each encoder.
 
-A text is a request to /classify of each server. Each server has its share of the cores: vLLM leaves one core
-to its frontend by default, so on two cores both servers would compute on the same one. vLLM runs without
-torch.compile, as the judge of Tribunal does.
+Each text needs a request to /classify of each server. Each server has its own share of the cores, because
+vLLM leaves one core to its frontend by default, so on two cores both servers would compute on the same core.
+vLLM runs without torch.compile, like Tribunal's judge.
 """
 
 import functools
@@ -17,7 +17,7 @@ from perf.baselines.server_baseline import HttpServer, ServerBaseline
 
 
 def vllm_command(encoders: EncoderFiles, port: int, *, name: str) -> list[str | Path]:
-    """The command of vLLM's server of the encoder `name`; by default its weights would be fp16."""
+    """vLLM's command for the encoder `name`, with fp32 weights instead of vLLM's default fp16."""
     cores = sorted(os.sched_getaffinity(0))[list(ENCODERS).index(name) :: len(ENCODERS)]
     return [
         *("env", f"VLLM_CPU_OMP_THREADS_BIND={','.join(map(str, cores))}"),

@@ -1,1 +1,1 @@
-"""Scripts that run in other virtual environments, so nothing here may be imported from the project's own."""
+"""Scripts for other virtual environments; they cannot import Tribunal, and Tribunal cannot import them."""

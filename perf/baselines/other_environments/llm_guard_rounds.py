@@ -1,9 +1,9 @@
-"""Runs rounds of LLM Guard's NoRefusal scanner, in the environment that has LLM Guard.
+"""Runs rounds of LLM Guard's NoRefusal scanner, in LLM Guard's environment.
 
-`python llm_guard_rounds.py MODEL TEXTS_FILE WARM_UP_TEXTS`, then a line of standard input for each round. The
-script answers it with a line of JSON: the seconds that all texts of TEXTS_FILE took, one after the other, and
-the milliseconds of each. Before the first round it screens the first WARM_UP_TEXTS and writes an empty JSON
-object, which says that it is ready.
+`python llm_guard_rounds.py MODEL TEXTS_FILE WARM_UP_TEXTS` runs a round for each line of standard input. It
+answers with a line of JSON: the seconds for all texts of TEXTS_FILE, screened one at a time, and the
+milliseconds of each. Before the first round it screens the first WARM_UP_TEXTS and writes an empty JSON
+object when it is ready.
 """
 
 import json
@@ -15,13 +15,13 @@ from llm_guard.model import Model
 from llm_guard.output_scanners import NoRefusal
 from llm_guard.util import configure_logger
 
-# These are LLM Guard's defaults; only the path of the weights is not:
+# LLM Guard's defaults, except for the path of the weights:
 # https://github.com/protectai/llm-guard/blob/main/llm_guard/output_scanners/no_refusal.py
 PIPELINE_OPTIONS = {"return_token_type_ids": False, "max_length": 128, "truncation": True}
 
 
 def main() -> None:
-    """Run a round for each line of standard input, until that ends."""
+    """Run a round for each line of standard input, until its end."""
     model_folder, texts_file, warm_up_texts = sys.argv[1:]
     configure_logger("ERROR")
     model = Model(path=model_folder, onnx_path=model_folder, pipeline_kwargs=PIPELINE_OPTIONS)

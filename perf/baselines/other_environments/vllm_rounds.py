@@ -1,9 +1,9 @@
-"""Runs rounds of the judge's prompts by vLLM alone, in the environment that has vLLM.
+"""Runs rounds of the judge's prompts by vLLM alone, in vLLM's environment.
 
-`python vllm_rounds.py ENGINE_FILE`, then for each round a line of standard input: a JSON object with the
-`prompts`, how many `callers` ask at once, and the `sampling` parameters. The script answers it with a line of
-JSON: the seconds that all prompts took together, and their tokens. Before the first round it writes an empty
-JSON object, which says that the engine is ready.
+`python vllm_rounds.py ENGINE_FILE` runs a round for each line of standard input: a JSON object with the
+`prompts`, the number of concurrent `callers`, and the `sampling` parameters. It answers with a line of JSON:
+the seconds for all prompts, and their tokens. Before the first round it writes an empty JSON object when the
+engine is ready.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 async def run_round(
     engine: AsyncLLM, prompts: list[str], callers: int, sampling: dict[str, Any]
 ) -> dict[str, float]:
-    """Generate an answer to each prompt, and count the tokens; vLLM's prefix cache held the cached ones."""
+    """Generate an answer to each prompt, and count the tokens, also those from vLLM's prefix cache."""
     limit = asyncio.Semaphore(callers)
 
     async def generate(prompt: str) -> Any:
@@ -44,7 +44,7 @@ async def run_round(
 
 
 async def run_rounds(engine_arguments: dict[str, Any]) -> None:
-    """Start the engine and run a round for each line of standard input, until that ends."""
+    """Start the engine and run a round for each line of standard input, until its end."""
     engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments))
     print("{}", flush=True)  # noqa: T201
     while line := await asyncio.to_thread(sys.stdin.readline):
