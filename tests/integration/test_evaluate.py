@@ -136,7 +136,7 @@ def test_tables_and_a_report_with_a_text_that_the_server_refuses(
     assert "rejection, 2 texts" in ran.stdout
     assert "card: REJECTION" in ran.stdout
     assert 'key: "rejection_threshold"' in ran.stdout
-    assert "weights for demonstration" in ran.stdout
+    assert "demonstration weights" in ran.stdout
     document = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
     assert document["predictions"]["rows"] == [1, 3]
     assert [text["row"] for text in document["refused"]] == [2]
