@@ -1,9 +1,9 @@
-"""`python -m perf overhead`: CPU time that a text costs beside the encoders' own runs, by process.
+"""`python -m perf overhead`: CPU time of a text besides the encoders' own runs, by process.
 
-Eight callers send the workload to a server without the judge, one text in each request and sixteen. The
-sessions are the encoders alone: raw ONNX Runtime on the same batches, a thread for each core. What the
-server's processes take beyond them is the overhead. With `--against` the server of another checkout takes
-turns with this one's, so that other work on the machine changes both alike.
+Eight callers send the workload to a server without the judge, in requests of one text and of sixteen. The
+sessions are the encoders alone: raw ONNX Runtime on the same batches, one thread for each core. The overhead
+is the server's CPU time minus theirs. With `--against`, the server of another checkout takes turns with this
+one's, so that other work on the machine affects both alike.
 """
 
 import argparse
@@ -38,17 +38,17 @@ from perf.soak.launched_server import LaunchedServer
 REQUEST_TEXTS = (1, 16)
 HERE, AGAINST, SESSIONS = "here", "against", "sessions"
 CLIENT, TRITON = "client", "tritonserver"
-# Passes over the workload in each turn: some seconds of work.
+# Passes over the workload in each turn, which take some seconds.
 DEMO_PASSES, FULL_SIZE_PASSES = 20, 3
-# Milliseconds a text, by process.
+# Milliseconds for each text, by process.
 Costs = dict[str, float]
-# By who was measured and the texts of a request: the costs of each round.
+# The costs of each round, by `key`.
 Samples = dict[str, list[Costs]]
 console = Console()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of this benchmark alone."""
+    """Add this benchmark's own options."""
     parser.add_argument(
         "--full-size",
         choices=PRECISIONS,
@@ -70,7 +70,7 @@ def key(name: str, texts: int) -> str:
 
 @contextlib.contextmanager
 def served(checkout: Path, repository: Path, log_name: str) -> Iterator[LaunchedServer]:
-    """Run the launcher of `checkout`, with this one's environment, until the context ends."""
+    """Run the launcher of `checkout` in this checkout's environment, until the context ends."""
     log_file = OUTPUT_FOLDER / f"{log_name}.log"
     server = LaunchedServer(repository, free_ports(), log_file, "--without-judge", checkout=checkout)
     server.start()
@@ -82,7 +82,7 @@ def served(checkout: Path, repository: Path, log_name: str) -> Iterator[Launched
 
 
 def server_cpu_s(server: LaunchedServer) -> Costs:
-    """Seconds of CPU that each process of the server has used so far; those of one model count together."""
+    """CPU seconds that each process of the server has used so far; sums the processes of a model."""
     used: dict[str, float] = defaultdict(float)
     launcher = psutil.Process(server.pid)
     for process in [launcher, *launcher.children(recursive=True)]:
@@ -95,7 +95,7 @@ def server_cpu_s(server: LaunchedServer) -> Costs:
 
 
 def server_costs(server: LaunchedServer, client: Client, requests: Sequence[Sequence[str]]) -> Costs:
-    """Send the requests by THROUGHPUT_CALLERS; returns what the server's processes and the client took."""
+    """Send the requests by THROUGHPUT_CALLERS; returns the cost of the server's processes and the client."""
 
     def used() -> Costs:
         return {**server_cpu_s(server), CLIENT: used_s(psutil.Process())}
@@ -115,7 +115,7 @@ def server_costs(server: LaunchedServer, client: Client, requests: Sequence[Sequ
 
 
 def measure(rounds: int, full_size: str | None, against: Path | None) -> Samples:
-    """Rounds of the sessions, this checkout's server and, where there is one, the other's, in turns."""
+    """Rounds of the sessions, this checkout's server and, if given, the other's, in turns."""
     checkouts = {HERE: CHECKOUT, **({AGAINST: against.resolve()} if against else {})}
     repositories = {name: exported_in(checkout, full_size) for name, checkout in checkouts.items()}
     passes = FULL_SIZE_PASSES if full_size else DEMO_PASSES
@@ -133,14 +133,14 @@ def measure(rounds: int, full_size: str | None, against: Path | None) -> Samples
                 turn(batch[: len(batch) // passes])
         for number in track(range(rounds), "measuring", console=console):
             for texts, batch in requests.items():
-                # Who is first changes from round to round.
+                # The order alternates from round to round.
                 for name in sorted(turns, reverse=bool(number % 2)):
                     samples.setdefault(key(name, texts), []).append(turns[name](batch))
     return samples
 
 
 def overhead_ms(server: Mapping[str, float], sessions: Mapping[str, float]) -> float:
-    """Milliseconds a text that the server took beyond the sessions; the client does not count."""
+    """Milliseconds for each text that the server used beyond the sessions, without the client."""
     return sum(server.values()) - server[CLIENT] - sum(sessions.values())
 
 

@@ -1,9 +1,9 @@
-"""`python -m perf overload`: four times the load that the gateway can take, for minutes.
+"""`python -m perf overload`: minutes of load at four times the gateway's capacity.
 
 It serves the demonstration models behind the gateway, measures its capacity with many callers, and then
-sends requests at four times that rate. Goodput is what is answered with verdicts meanwhile. Latency at one
-caller is measured before, and ten seconds after. The exit status is 1 if a request hangs or fails in another
-way than by a refusal to try again later.
+sends requests at four times that rate. Goodput is the rate of verdicts meanwhile. Latency at one caller is
+measured before, and ten seconds after. The exit status is 1 if a request hangs, or fails other than by a
+response that tells the caller to try again later.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
 
-# So many texts in a request: what sends them then takes little of the cores that the server needs.
+# Batches, so that the load generator takes little of the cores that the server needs.
 TEXTS_IN_A_REQUEST = 8
 CAPACITY_CALLERS = 16
 WARM_UP_S, CAPACITY_S, LATENCY_S, PAUSE_S = 3.0, 20.0, 8.0, 10.0
@@ -42,7 +42,7 @@ console = Console()
 class Overload:
     """The samples of each phase, in the order of measurement; durations are in seconds.
 
-    cores: of each phase under load, the cores that the load's own process, the gateway and the server took.
+    cores: cores that the load generator, the gateway and the server used in each phase under load.
     """
 
     capacity: list[Sample]
@@ -56,7 +56,7 @@ class Overload:
 
 @dataclass(frozen=True)
 class OverloadFigures:
-    """What the samples come to; rates are of texts, and latencies of requests with verdicts."""
+    """The figures of the samples; rates count texts, latencies are those of requests with verdicts."""
 
     capacity_texts_per_s: float
     offered_texts_per_s: float
@@ -75,18 +75,18 @@ class OverloadFigures:
 
     @property
     def failed(self) -> int:
-        """Requests under overload that hang or end with another status than verdicts or a refusal."""
+        """Requests under overload that end with neither verdicts nor a refusal."""
         return sum(count for status, count in self.statuses.items() if status not in (OK, *REFUSED))
 
 
 def percentile_ms(samples: Sequence[Sample], statuses: Sequence[str], percent: float) -> float:
-    """A percentile of the latencies of those that ended with one of `statuses`; NaN where none did."""
+    """A percentile of the latencies of requests that ended with one of `statuses`; NaN if none did."""
     latencies_ms = [sample.latency_ms for sample in samples if sample.status in statuses]
     return float(np.percentile(latencies_ms, percent)) if latencies_ms else float("nan")
 
 
 def figures_of(measured: Overload) -> OverloadFigures:
-    """Summarise the samples. Goodput counts what was answered before the load's end."""
+    """Summarise the samples. Goodput counts requests that were answered before the load's end."""
     answered = [
         sample
         for sample in measured.overload
@@ -107,7 +107,7 @@ def figures_of(measured: Overload) -> OverloadFigures:
 
 
 def request_bodies(*, judge: bool) -> list[bytes]:
-    """Documents for `/v1/verdicts` of TEXTS_IN_A_REQUEST texts each; the judge gives labels alone."""
+    """Documents for `/v1/verdicts` of TEXTS_IN_A_REQUEST texts each; the judge gives no reasons."""
     texts = read_workload()
     options = {"judge": "always", "explain": False} if judge else {"judge": "never"}
     return [
@@ -129,7 +129,7 @@ async def measure(deployment: Deployment, duration_s: float, *, judge: bool) -> 
         await load.by_callers(CAPACITY_CALLERS, WARM_UP_S)
         with meter.during("capacity"):
             capacity = await load.by_callers(CAPACITY_CALLERS, CAPACITY_S)
-        # The last requests end after the time for which callers send.
+        # The last requests end after the callers stop sending.
         capacity_s = max(sample.started_s + sample.latency_ms / 1000 for sample in capacity)
         before = await load.by_callers(1, LATENCY_S)
         answered = sum(sample.status == OK for sample in capacity)
@@ -141,7 +141,7 @@ async def measure(deployment: Deployment, duration_s: float, *, judge: bool) -> 
 
 
 def overload_table(figures: OverloadFigures, cores: Mapping[str, Mapping[str, float]]) -> Table:
-    """The figures, one in a row, and the cores that each process took."""
+    """Print a row for each figure, and the cores that each process used."""
     table = Table("measured", "value", caption=f"requests of {TEXTS_IN_A_REQUEST} texts each")
     table.add_row("capacity", f"{figures.capacity_texts_per_s:.0f} texts/s")
     table.add_row("offered", f"{figures.offered_texts_per_s:.0f} texts/s")
@@ -161,7 +161,7 @@ def overload_table(figures: OverloadFigures, cores: Mapping[str, Mapping[str, fl
 
 
 def exit_status(figures: OverloadFigures) -> int:
-    """1 if a request hung or failed in another way than by a refusal, or none was answered; else 0."""
+    """1 if a request hung, or failed other than by a refusal, or none was answered; else 0."""
     return int(figures.failed > 0 or OK not in figures.statuses)
 
 

@@ -2,9 +2,9 @@
 
 from launcher.repository.contract import CHECKOUT
 
-# Samples, logs and exported models; nothing in it is tracked.
+# Samples, logs and exported models; git ignores it.
 OUTPUT_FOLDER = CHECKOUT / "build" / "perf"
-# Tools that are installed apart from the project's environment.
+# Tools that are installed outside the project's environment.
 TOOLS_FOLDER = CHECKOUT / "build" / "tools"
 # The demonstration models, as `python -m export_scripts --source demo` exports them for `make bench`.
 DEMO_REPOSITORY = CHECKOUT / "build" / "demo_repository"

@@ -1,4 +1,4 @@
-"""`python -m perf plot`: draws what the benchmarks have measured as PNG files, beside the samples."""
+"""`python -m perf plot`: plots the benchmarks' samples as PNG files, in the samples' folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ console = Console()
 
 
 def hardware_line(hardware: dict[str, Any]) -> str:
-    """What the figures were measured on, in one line."""
+    """Hardware and models of the measurement, in one line."""
     return f"{hardware['cores']} cores of {hardware['processor']}, full-size encoders, random weights"
 
 

@@ -1,4 +1,4 @@
-"""The limit that the processor sets: its matrix throughput, measured, over the operations of a text."""
+"""The processor's limit: its measured matrix throughput divided by the operations of a text."""
 
 import json
 import time
@@ -18,9 +18,9 @@ from launcher.repository.contract import limits
 from perf.encoder_sessions import open_tokenizer
 from perf.load.workload import SPECIAL_TOKENS, STRIDE_TOKENS, WINDOW_TOKENS
 
-# That of the exported encoders, whose module takes 12 s to import.
+# OPSET of export_scripts/encoders.py, whose import takes 12 s.
 OPSET = 18
-# Rows and columns of the factors. Larger ones fit no core's cache.
+# Rows and columns of the factors. Larger ones do not fit a core's cache.
 MATRIX_SIZE = 1024
 MEASURING_S = 1.0
 GIGA = 1e9
@@ -33,7 +33,7 @@ PRODUCTS = {
 
 @dataclass(frozen=True)
 class EncoderShape:
-    """The sizes of an encoder that decide how much it computes."""
+    """The dimensions of an encoder that determine its operations."""
 
     layers: int
     hidden_size: int
@@ -46,23 +46,23 @@ class EncoderShape:
         return cls(config["num_hidden_layers"], config["hidden_size"], config["intermediate_size"])
 
     def window_gflop(self, tokens: int) -> float:
-        """Billions of operations of the matrix products for one window, without those of the classifier.
+        """Billions of operations of the matrix products for one window, without the classifier.
 
-        Two for each weight and token, and two for each pair of tokens in each of the two products of the
-        attention: the appendix of https://arxiv.org/abs/2104.04473. The classifier's are less than 0.2 %.
+        Two for each weight and token, and two for each pair of tokens in each of the two products of
+        attention: the appendix of https://arxiv.org/abs/2104.04473. The classifier's share is below 0.2 %.
         """
         weights = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.feed_forward_size
         return self.layers * (2 * weights * tokens + 4 * self.hidden_size * tokens**2) / GIGA
 
 
 def text_gflop(shape: EncoderShape, tokens: int) -> float:
-    """Billions of operations of an encoder for a text of so many tokens, special ones not counted."""
+    """Billions of operations of an encoder for a text of a number of tokens, without special tokens."""
     windows = 1 + max(0, -(-(tokens - WINDOW_TOKENS) // STRIDE_TOKENS))
     return windows * shape.window_gflop(min(tokens + SPECIAL_TOKENS, limits().max_tokens))
 
 
 def mean_gflop(checkpoints: Path, repository: Path, texts: Sequence[str]) -> float:
-    """Billions of operations that one of `texts` takes in both encoders, on average."""
+    """Mean of billions of operations of both encoders for one of `texts`."""
     total_gflop = 0.0
     for name in ENCODERS:
         shape, tokenizer = EncoderShape.read(checkpoints / name), open_tokenizer(repository, name)
@@ -72,7 +72,7 @@ def mean_gflop(checkpoints: Path, repository: Path, texts: Sequence[str]) -> flo
 
 
 def product_session(precision: str) -> InferenceSession:
-    """A session of one thread that multiplies `factor` [MATRIX_SIZE, MATRIX_SIZE] by a constant matrix."""
+    """A session with one thread that multiplies `factor` [MATRIX_SIZE, MATRIX_SIZE] by a constant matrix."""
     operator, factor_type, weight_type, product_type = PRODUCTS[precision]
     shape = (MATRIX_SIZE, MATRIX_SIZE)
     weights = numpy_helper.from_array(np.ones(shape, weight_type), "weights")
@@ -96,9 +96,9 @@ def product_session(precision: str) -> InferenceSession:
 
 
 def core_gflop_per_s(precision: str, duration_s: float = MEASURING_S) -> float:
-    """Billions of operations that a core does in one second of its time, all cores multiplying at once.
+    """Billions of operations of a core in one second of CPU time, while all cores multiply.
 
-    It counts the threads' own time, so other work on the machine does not lower it much.
+    It counts the threads' CPU time, so other work on the machine lowers it little.
     """
     cores = available_cores()
     sessions = [product_session(precision) for _ in range(cores)]

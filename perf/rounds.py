@@ -1,4 +1,4 @@
-"""A round is one or several passes over the workload; figures summarise several rounds."""
+"""Rounds, which are one or several passes over the workload, and figures of several rounds."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# One caller shows the latency of a text, several show the throughput of a server.
+# One caller shows the latency of a text; several show the throughput of a server.
 LATENCY_CALLERS = 1
 THROUGHPUT_CALLERS = 8
 CALLERS_KEY, REQUEST_TEXTS_KEY = " callers=", " texts="
 
 
 class Load(NamedTuple):
-    """How many callers send at once, and how many texts each of their requests has."""
+    """Number of concurrent callers, and number of texts in each request."""
 
     callers: int
     request_texts: int = 1
@@ -58,7 +58,7 @@ class Figures:
 
     @classmethod
     def of(cls, rounds: Sequence[Round]) -> "Figures":
-        """Summarise the rounds of one way of screening at one number of callers."""
+        """Summarise the rounds of one server or baseline under one load."""
         latencies_ms = [latency_ms for round_ in rounds for latency_ms in round_.latencies_ms]
         return cls(
             texts_per_s=statistics.median(round_.texts_per_s for round_ in rounds),
@@ -69,13 +69,13 @@ class Figures:
 
 
 def sample_key(name: str, callers: int, request_texts: int = 1) -> str:
-    """The key under which samples hold the rounds of `name` at a number of callers and texts in a request."""
+    """The key of `name` and a load in the samples."""
     key = f"{name}{CALLERS_KEY}{callers}"
     return key if request_texts == 1 else f"{key}{REQUEST_TEXTS_KEY}{request_texts}"
 
 
 def encode_rounds(samples: Mapping[str, Sequence[Round]]) -> dict[str, list[dict[str, Any]]]:
-    """Rounds by key, as JSON holds them."""
+    """Rounds by key, for JSON."""
     return {key: [asdict(round_) for round_ in rounds] for key, rounds in samples.items()}
 
 
@@ -87,6 +87,6 @@ def decode_rounds(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[st
 def figures_at(
     samples: Mapping[str, Sequence[Round]], callers: int, request_texts: int = 1
 ) -> dict[str, Figures]:
-    """Figures of all that was measured at a number of callers and texts in a request, by name."""
+    """Figures of all servers and baselines under a load, by name."""
     ending = sample_key("", callers, request_texts)
     return {key.removesuffix(ending): Figures.of(samples[key]) for key in samples if key.endswith(ending)}

@@ -1,4 +1,4 @@
-"""The JSON file that a benchmark writes: its samples and the hardware that they were measured on."""
+"""The JSON file of a benchmark: its samples and the hardware."""
 
 import json
 import platform
@@ -14,7 +14,7 @@ console = Console()
 
 
 def write_samples(output: Path, measured: dict[str, Any]) -> None:
-    """Write what was measured, with the hardware, to the file `output`, and print its path."""
+    """Write the samples and the hardware to the file `output`, and print its path."""
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps({"hardware": describe_hardware(), **measured}), "utf-8")
     console.print(f"samples: {output}")
@@ -27,7 +27,7 @@ def read_samples(path: Path) -> dict[str, Any]:
 
 
 def describe_hardware() -> dict[str, str | int]:
-    """The processor, the cores that this process may use, the memory in GiB, and the operating system."""
+    """Processor, cores available to this process, memory in GiB, and operating system."""
     processor = next(
         line.split(":")[1].strip()
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()

@@ -1,7 +1,7 @@
-"""`python -m perf scaling`: how throughput and CPU time grow with length, batch, callers and instances.
+"""`python -m perf scaling`: throughput and CPU time by length, batch, callers and instances.
 
-Servers of the full-size encoders in fp32 and int8, where each instance has one thread, take turns. One
-quantity changes at a time. Beside each throughput stands the limit that the processor sets.
+Servers of the full-size encoders in fp32 and int8 take turns; each instance has one thread. One quantity
+changes at a time. The table compares each throughput with the processor's limit.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ console = Console()
 
 
 def send(server: TritonServer, client: Client, load: Load, texts: Sequence[str]) -> dict[str, float]:
-    """Send the texts; returns texts per second, the server's milliseconds of CPU a text, and p50 in ms."""
+    """Send the texts; returns texts per second, the server's CPU milliseconds for a text, and p50 in ms."""
 
     def request_ms(request: Sequence[str]) -> float:
         started_s = time.perf_counter()
@@ -52,7 +52,7 @@ def send(server: TritonServer, client: Client, load: Load, texts: Sequence[str])
 
 
 def measure(rounds: int) -> tuple[dict[str, list[float]], list[Sample]]:
-    """A core's GFLOP/s of each round by precision, and for each precision and load what its rounds gave."""
+    """A core's GFLOP/s in each round by precision, and the rounds of each precision and load."""
     core_gflop: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     samples: list[Sample] = [
         {

@@ -13,16 +13,16 @@ from perf.load.workload import (
 from perf.rounds import THROUGHPUT_CALLERS
 
 WORKLOAD_PASSES = 2
-# Of the texts of one length together; there are as many texts as callers at least.
+# Total tokens of the texts of one length; there are at least as many texts as callers.
 LENGTH_TOKENS = 6000
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent to which server.
+    """The texts and the server of one measurement.
 
-    tokens: of each text, special ones included; 0: those of the workload.
-    batch: texts in a request. callers: requests at once. instances: of each encoder.
+    tokens: length of each text with special tokens; 0 for the workload's texts.
+    batch: texts in a request. callers: concurrent requests. instances: of each encoder.
     """
 
     tokens: int = 0
@@ -39,7 +39,7 @@ class Load:
 
 
 BASE = Load()
-# The last three lengths are those of exactly 1, 2 and 4 windows.
+# The last three lengths fill exactly 1, 2 and 4 windows.
 WINDOWS_TOKENS = (WINDOW_TOKENS + SPECIAL_TOKENS + strides * STRIDE_TOKENS for strides in (0, 1, 3))
 VALUES: dict[str, tuple[int, ...]] = {
     "tokens": (10, 34, 130, *WINDOWS_TOKENS),
@@ -50,7 +50,7 @@ VALUES: dict[str, tuple[int, ...]] = {
 
 
 def loads() -> list[Load]:
-    """Every load once: BASE with another value of one quantity."""
+    """Every load once: BASE, and BASE with another value of one quantity."""
     return list(
         dict.fromkeys(replace(BASE, **{name: value}) for name, values in VALUES.items() for value in values)
     )

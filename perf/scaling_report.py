@@ -1,29 +1,29 @@
-"""What `python -m perf scaling` has measured, beside the limit that the processor sets."""
+"""Reports the samples of `python -m perf scaling` and compares them with the processor's limit."""
 
 import statistics
 from typing import Any
 
 from rich.table import Table
 
-# Of one load: `precision`, `load`, `gflop` a text, and in `rounds` what `perf.scaling.send` gave.
+# One load: `precision`, `load`, `gflop` of a text, and `rounds` with the results of `perf.scaling.send`.
 Sample = dict[str, Any]
 
 
 def limit_texts_per_s(document: dict[str, Any], sample: Sample) -> float:
-    """Texts per second that all cores would reach with nothing but the encoders' matrix products."""
+    """Texts per second if all cores computed only the encoders' matrix products."""
     core_gflop = statistics.median(document["core_gflop_per_s"][sample["precision"]])
     cores: int = document["hardware"]["cores"]
     return float(cores * core_gflop / sample["gflop"])
 
 
 def fastest_round(sample: Sample) -> dict[str, float]:
-    """The round of highest throughput: other work on the machine can only slow a round down."""
+    """The round of highest throughput, because other work on the machine can only slow a round down."""
     fastest: dict[str, float] = max(sample["rounds"], key=lambda measured: measured["texts_per_s"])
     return fastest
 
 
 def varied(document: dict[str, Any], precision: str, name: str) -> list[Sample]:
-    """The samples of `precision` in which only the quantity `name` differs from BASE, by its value."""
+    """The samples of `precision` that differ from BASE only in the quantity `name`, sorted by its value."""
     found = [
         sample
         for sample in document["samples"]

@@ -1,7 +1,7 @@
 """`python -m perf scan`: texts per second of `tribunal scan` and of NVIDIA's perf_analyzer.
 
-The two take turns on one server of the demonstration models, without the judge. perf_analyzer counts with its
-best load. The memory of the scanning process is read every second.
+The two take turns on one server of the demonstration models, without the judge. For perf_analyzer, the best
+load counts. The memory of the scanning process is read every second.
 """
 
 import json
@@ -26,18 +26,18 @@ from perf.samples import write_samples
 from perf.servers import benchmark_server
 
 TEXTS = 100_000
-# Callers, and texts in a request; the last pair is a scan's default.
+# Callers, and texts in a request; the last pair is the default of `tribunal scan`.
 LOADS = ((8, 1), (16, 1), (4, 32))
-# perf_analyzer measures on a sample of the texts, which fills so many requests.
+# Number of requests in perf_analyzer's sample of the texts.
 ANALYZED_REQUESTS = 3_000
 READING_INTERVAL_S = 1.0
 console = Console()
 
 
 def measure_scan(url: str, source: Path, output: Path) -> dict[str, Any]:
-    """Scan `source`; returns texts per second, the start of the process included, and its MiB by second.
+    """Scan `source`; returns texts per second, including the process's start, and its MiB by second.
 
-    Raises RuntimeError where the scan fails or `output` lacks records.
+    Raises RuntimeError if the scan fails or `output` lacks records.
     """
     command = [sys.executable, "-m", "tribunal", "scan", str(source), "-o", str(output), "--judge", "never"]
     started_s = time.perf_counter()
@@ -75,7 +75,7 @@ def measure_analyzer(analyzer: PerfAnalyzer, url: str, texts: Sequence[str]) -> 
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:
-    """A sample for each round, of the scan and of perf_analyzer."""
+    """A sample of the scan and of perf_analyzer for each round."""
     analyzer = install_perf_analyzer()
     texts = short_texts(TEXTS)
     samples: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The Tribunal servers that benchmarks start, and the memory that a server takes."""
+"""Starts Tribunal servers for benchmarks, and measures a server's memory."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ def benchmark_server(
     instances: int | None = None,
     cache_mib: int = 0,
 ) -> TritonServer:
-    """A server on free ports, to be entered as a context manager.
+    """A server on free ports, as a context manager.
 
     log_name: Triton's log is `build/perf/<log_name>.log`.
-    judge: serves the judge beside the encoders.
-    instances: number of instances of each encoder; None: one for each core.
-    cache_mib: size in MiB of the cache of the encoders' answers; 0: no cache.
+    judge: whether to serve the judge, too.
+    instances: number of instances of each encoder; None for one for each core.
+    cache_mib: size of the encoders' response cache in MiB; 0 for no cache.
     """
     return TritonServer(
         ServerOptions(
@@ -56,7 +56,7 @@ def warm_client(repository: Path, log_name: str, *, instances: int | None = None
 
 
 def memory_mib(pid: int) -> float:
-    """MiB that the process `pid` and all its descendants take; shared pages count once."""
+    """Memory in MiB of the process `pid` and all its descendants; shared pages count once."""
     root = psutil.Process(pid)
     total_bytes = 0
     for process in [root, *root.children(recursive=True)]:

@@ -1,7 +1,7 @@
-"""`python -m perf shapes`: what batches, long texts, repeated texts and many requests cost.
+"""`python -m perf shapes`: the cost of batches, long texts, repeated texts and many requests.
 
-Each ratio compares two measurements that take turns in one run. The full-size encoders give all ratios but
-the last: the demonstration encoders show whether the server's memory grows over 20,000 requests.
+Each ratio compares two measurements that take turns in one run. All ratios but the last are the full-size
+encoders'; the demonstration encoders show whether the server's memory grows over 20,000 requests.
 """
 
 import statistics
@@ -41,12 +41,12 @@ console = Console()
 
 @dataclass(frozen=True)
 class Shapes:
-    """What was measured, by the names that the samples have.
+    """The results, by their names in the samples.
 
-    ratios: by round, of a batch to its texts one by one, of a text of many windows to as many texts of one
-    window, and of the throughput with the cache to that without.
+    ratios: for each round, the time of a batch relative to its texts one by one, the time of a text of many
+    windows relative to as many texts of one window, and the throughput with the cache relative to none.
     served_mib, weights_mib: memory of the server of the full-size encoders, and size of their ONNX files.
-    demo_mib: memory of the server of the demonstration encoders before and while it answers REQUESTS.
+    demo_mib: memory of the server of the demonstration encoders before and during REQUESTS requests.
     """
 
     ratios: dict[str, list[float]]
@@ -63,7 +63,7 @@ def elapsed_s(work: Callable[[], object]) -> float:
 
 
 def one_by_one_s(client: Client, texts: Sequence[str]) -> float:
-    """Seconds that the texts take, each sent after the answer to the one before."""
+    """Seconds that the texts take, each sent after the answer to the previous one."""
     return elapsed_s(lambda: [client.moderate(text, judge="never") for text in texts])
 
 
@@ -74,7 +74,7 @@ def concurrently_s(client: Client, texts: Sequence[str]) -> float:
 
 
 def measure_ratios(client: Client, cached: Client, rounds: int) -> dict[str, list[float]]:
-    """Ratios by round; `cached` is a client of the server that has a cache."""
+    """Ratios by round; `cached` is a client of the server with a cache."""
     batch = read_workload()[:BATCH_TEXTS]
     window_texts = [text_of_tokens(WINDOW_TOKENS, seed) for seed in range(WINDOWS)]
     long_text = text_of_windows(WINDOWS, seed=WINDOWS)
@@ -87,7 +87,7 @@ def measure_ratios(client: Client, cached: Client, rounds: int) -> dict[str, lis
         ratios["batch"].append(batch_s / one_by_one_s(client, batch))
         long_s = elapsed_s(lambda: client.moderate(long_text, judge="never"))
         ratios["windows"].append(long_s / one_by_one_s(client, window_texts))
-        # The number makes every text of a round new to the cache.
+        # The number makes every text of a round a cache miss.
         repeated = with_repeats([f"{number} {text}" for text in read_workload()])
         uncached_s = concurrently_s(client, repeated)
         ratios["cache"].append(uncached_s / concurrently_s(cached, repeated))
@@ -95,7 +95,7 @@ def measure_ratios(client: Client, cached: Client, rounds: int) -> dict[str, lis
 
 
 def measure_full_size(rounds: int) -> tuple[dict[str, list[float]], float]:
-    """Ratios by round, and the MiB that the server without a cache takes after them."""
+    """Ratios by round, and then the memory in MiB of the server without a cache."""
     repository = full_size_repository("fp32")
     with (
         benchmark_server(repository, "shapes") as server,
@@ -104,15 +104,15 @@ def measure_full_size(rounds: int) -> tuple[dict[str, list[float]], float]:
         Client(cached.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as cached_client,
     ):
         ratios = measure_ratios(client, cached_client, rounds)
-        # The servers share the pages of the weights; with both running, only a part would count here.
+        # While both servers run, they share the pages of the weights, and only a part would count.
         cached.stop()
         return ratios, memory_mib(server.pid)
 
 
 def measure_memory_growth() -> list[float]:
-    """MiB of a server of the demonstration encoders, before and after each quarter of REQUESTS requests.
+    """Memory in MiB of a server of the demonstration encoders, before and after each quarter of REQUESTS.
 
-    The server has screened the whole workload before the first reading; the requests are of its shorter half.
+    The server screens the whole workload before the first reading; the requests send its shorter half.
     """
     with (
         benchmark_server(DEMO_REPOSITORY, "memory") as server,
@@ -131,7 +131,7 @@ def measure_memory_growth() -> list[float]:
 
 
 def shapes_table(shapes: Shapes) -> Table:
-    """Each ratio, its two sides named."""
+    """Each ratio with the names of its two sides."""
     median = {name: statistics.median(values) for name, values in shapes.ratios.items()}
     first_mib, last_mib = shapes.demo_mib[0], shapes.demo_mib[-1]
     table = Table("measured", "relative to", "ratio")

@@ -1,8 +1,8 @@
-"""`python -m perf spans`: harm hidden in harmless text or in odd characters, and what finding it costs.
+"""`python -m perf spans`: detection of harm hidden in harmless text or odd characters, and its cost.
 
-Held-out harmful sentences that the demonstration server flags alone are hidden in 50, 200 and 800 words, and
-behind tricks of Unicode and spacing. The words around them are of harmless held-out sentences that are not
-flagged alone. All are counted as they are, with spans, and with the tokenizer's normalization. A second part
+Harmful held-out sentences, which the demonstration server flags alone, are hidden in 50, 200 and 800 words of
+harmless held-out sentences, which it does not flag alone, and behind tricks of Unicode and spacing. The share
+of flagged texts is measured without spans, with spans, and with the tokenizer's normalization. A second part
 sends texts of ten sentences to full-size encoders of random weights with and without spans, in turns.
 """
 
@@ -61,7 +61,7 @@ def _fullwidth(text: str) -> str:
 
 
 def _swapped(text: str) -> str:
-    """The second and the third letter of each word of four and more, exchanged."""
+    """Swap the second and the third letter of each word of four letters or more."""
     return re.sub(r"\b(\w)(\w)(\w)(?=\w)", r"\1\3\2", text)
 
 
@@ -81,7 +81,7 @@ TRICKS: Mapping[str, Callable[[str], str]] = {
 
 
 def sentences() -> tuple[list[str], list[str]]:
-    """Held-out sentences that touch a category, and those that touch none, of every member's text."""
+    """Held-out sentences of the category model and the judge: harmful ones and harmless ones."""
     texts, targets = read_text(ENCODERS["aegis"], "heldout")
     harmful = [text for text, labels in zip(texts, targets, strict=True) if labels.any()]
     harmless = [text for text, labels in zip(texts, targets, strict=True) if not labels.any()]
@@ -90,7 +90,7 @@ def sentences() -> tuple[list[str], list[str]]:
 
 
 def passage(harmless: Sequence[str], words: int, rng: random.Random, *hidden: str) -> str:
-    """Harmless sentences of at least so many words together, with `hidden` somewhere between them."""
+    """Harmless sentences with at least `words` words in all, and `hidden` between two of them."""
     chosen: list[str] = []
     while sum(len(sentence.split()) for sentence in chosen) < words:
         chosen.append(rng.choice(harmless))
@@ -100,7 +100,7 @@ def passage(harmless: Sequence[str], words: int, rng: random.Random, *hidden: st
 
 
 def flagged_by(client: Client, *, spans: bool) -> Flagged:
-    """Says of texts whether the server's encoders flag them for a category."""
+    """For each text, whether the server's encoders flag it for a category."""
     return lambda texts: [
         bool(verdict.categories.flagged)
         for verdict in client.moderate_batch(texts, judge="never", spans=spans)
@@ -109,7 +109,7 @@ def flagged_by(client: Client, *, spans: bool) -> Flagged:
 
 @contextlib.contextmanager
 def demo_client(*, normalization: str) -> Iterator[Client]:
-    """A client of the demonstration encoders, whose tokenizer has this setting."""
+    """A client of a server of the demonstration encoders with this setting of the tokenizer."""
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "repository"
         shutil.copytree(DEMO_REPOSITORY, repository)
@@ -124,7 +124,7 @@ def demo_client(*, normalization: str) -> Iterator[Client]:
 class Corpus:
     """Held-out sentences.
 
-    harmful: those that are flagged alone. harmless: all that are. quiet: harmless and not flagged alone.
+    harmful: flagged alone. harmless: all harmless ones. quiet: harmless and not flagged alone.
     """
 
     harmful: Sequence[str]
@@ -133,7 +133,7 @@ class Corpus:
 
     @classmethod
     def by(cls, flagged: Flagged) -> "Corpus":
-        """Ask `flagged` about each held-out sentence alone."""
+        """Classify each held-out sentence alone by `flagged`."""
         harmful, harmless = sentences()
 
         def only(texts: Sequence[str], wanted: bool) -> list[str]:
@@ -145,7 +145,7 @@ class Corpus:
 
 
 def texts_of(corpus: Corpus) -> dict[str, list[str]]:
-    """The texts by what was done to them."""
+    """The texts by the way in which harm is hidden."""
     rng = random.Random(SEED)  # noqa: S311 - no secret
     texts = {f"alone, {trick}": [hide(text) for text in corpus.harmful] for trick, hide in TRICKS.items()}
     for words in HIDDEN_IN_WORDS:
@@ -175,7 +175,7 @@ def time_spans(rounds: int) -> dict[str, list[float]]:
 
 
 def main(rounds: int, output: Path) -> None:
-    """Count what is found, measure what it costs, print both and write the samples."""
+    """Measure detection and cost, print both and write the samples."""
     with demo_client(normalization="off") as plain, demo_client(normalization="on") as normalizing:
         flagged = {
             "as it is": flagged_by(plain, spans=False),

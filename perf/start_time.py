@@ -1,8 +1,7 @@
 """`python -m perf start`: seconds from launch until every demonstration model is ready.
 
-A cold start is the first one after an export: the server has made no files for this host yet, such as
-prepacked weights, and the system's file cache is dropped where this is permitted (as root). A warm start is
-any later one.
+A cold start is the first start after an export: there are no files for this host yet, such as prepacked
+weights, and the system's file cache is dropped if permitted (as root). A warm start is any later one.
 """
 
 import os
@@ -24,7 +23,7 @@ console = Console()
 
 
 def make_next_start_cold(repository: Path) -> bool:
-    """Remove the files that earlier starts made for this host; returns False if the file cache was kept."""
+    """Remove the host's files of earlier starts; returns False if the file cache could not be dropped."""
     for host_file in repository.rglob("local.*"):
         host_file.unlink()
     os.sync()

@@ -1,4 +1,4 @@
-"""`python -m perf summary`: one table of the ratios and times that the benchmarks have measured."""
+"""`python -m perf summary`: one table of the benchmarks' ratios and times."""
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the summary; `better` says which values are the better ones."""
+    """One row of the summary; `better` says whether higher or lower values are better."""
 
     measured: str
     relative_to: str
@@ -45,7 +45,7 @@ def compare_rows(document: dict[str, Any]) -> Iterator[Row]:
 
 
 def compared_with(precision: Precision, figures: Iterable[str]) -> list[str]:
-    """The baselines of `figures`, without the references of other precisions."""
+    """The baselines in `figures`, without the references at other precisions."""
     baselines = all_baselines()
     return [
         name
@@ -90,7 +90,7 @@ ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
 def main(folder: Path) -> None:
     """Print the rows of each benchmark whose samples are in `folder`.
 
-    A file such as `judge_wide.json` has samples of the variant `wide` of the benchmark `judge`.
+    A file such as `judge_wide.json` has the samples of the variant `wide` of the benchmark `judge`.
     """
     table = Table(
         "measured on Tribunal",

@@ -1,6 +1,6 @@
-"""`python -m perf sweep`: latency as the load rises, measured by NVIDIA's perf_analyzer.
+"""`python -m perf sweep`: latency under rising load, measured by NVIDIA's perf_analyzer.
 
-Sends the workload to the full-size encoders over gRPC and HTTP, at 2 and 8 callers and at 10, 14 and 18
+It sends the workload to the full-size encoders over gRPC and HTTP, at 2 and 8 callers and at 10, 14 and 18
 requests per second.
 """
 
@@ -16,7 +16,7 @@ from perf.load.workload import read_workload
 from perf.samples import write_samples
 from perf.servers import benchmark_server
 
-# Each range has its first value, its last and the step.
+# Each range is first value, last value and step.
 CALLERS = (2, 8, 6)
 RATES_PER_S = (10, 18, 4)
 LOADS = (

@@ -87,7 +87,7 @@ async def hold(held: Held, target: Target, hold_s: float = HOLD_S) -> HeldOutcom
 
 
 def abort(writer: asyncio.StreamWriter) -> None:
-    """Close a connection at once; takes the writer, because an unreferenced writer closes its connection."""
+    """Abort a connection. Callers must keep the writer: an unreferenced writer closes its connection."""
     writer.transport.abort()
 
 

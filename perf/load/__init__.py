@@ -1,1 +1,1 @@
-"""The load that benchmarks put on a server: the texts, and the callers that send them."""
+"""The benchmarks' load: the texts, and the callers that send them."""

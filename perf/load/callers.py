@@ -1,4 +1,4 @@
-"""Callers that send the workload to a server, several at once."""
+"""Concurrent callers that send the workload to a server."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from perf.rounds import Round
 def send_workload(
     screen: Callable[[Sequence[str]], object], callers: int, passes: int = 1, request_texts: int = 1
 ) -> Round:
-    """Screen the workload `passes` times, with so many callers at once, so many texts in each request.
+    """Screen the workload `passes` times, with `callers` concurrent callers and requests of `request_texts` texts.
 
-    screen: sends one request; its texts count as failed where it raises TribunalError or RequestException.
+    screen: sends one request; its texts count as failed if it raises TribunalError or RequestException.
     """
 
     def latencies_ms(texts: Sequence[str]) -> list[float | None]:
@@ -49,7 +49,7 @@ def screen_workload(client: Client, callers: int, passes: int = 1, request_texts
 
 
 def warm_up(client: Client) -> None:
-    """Send a few texts at once, so that every instance of the encoders has answered some."""
+    """Send a few texts concurrently, so that every instance of the encoders has answered some."""
     with ThreadPoolExecutor(WARM_UP_TEXTS) as pool:
         texts = 2 * read_workload()[:WARM_UP_TEXTS]
         list(pool.map(lambda text: client.moderate(text, judge="never"), texts))

@@ -1,4 +1,4 @@
-"""Requests over HTTP at a steady rate or by a number of callers, each with its latency and its end."""
+"""HTTP requests at a steady rate or by a number of callers, with the latency and status of each."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 HEADERS = {"Content-Type": "application/json"}
-# A request that has not ended after this time hangs: every server here ends it within 30 s.
+# A request without a response after this time hangs; every server here responds within 30 s.
 HANG_S = 60.0
 OK = "200"
 HANGS = "hangs"
@@ -18,9 +18,9 @@ HANGS = "hangs"
 
 @dataclass(frozen=True)
 class Sample:
-    """One request: when it was sent, on the load's clock, how long it took, and how it ended.
+    """One request: its start on the load's clock, its duration, and its status.
 
-    status: its HTTP status, `hangs`, or the name of the connection's error.
+    status: its HTTP status, `hangs`, or the name of the connection error.
     """
 
     started_s: float
@@ -31,7 +31,7 @@ class Sample:
 class HttpLoad:
     """Posts JSON documents to one address.
 
-    bodies: sent one after the other, and again from the first.
+    bodies: request bodies, sent in a cycle.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, bodies: Sequence[bytes]) -> None:
@@ -41,7 +41,7 @@ class HttpLoad:
         self._sent = 0
 
     async def by_callers(self, callers: int, duration_s: float) -> list[Sample]:
-        """Closed loop: each caller sends the next request once its last one has ended."""
+        """Closed loop: each caller sends the next request when its previous one has ended."""
         samples: list[Sample] = []
         begin_s = time.perf_counter()
 
@@ -55,7 +55,7 @@ class HttpLoad:
         return samples
 
     async def at_rate(self, requests_per_s: float, duration_s: float, seed: int) -> list[Sample]:
-        """Open loop: requests arrive at random moments, seeded, whether or not others have ended."""
+        """Open loop: requests start at random times (seeded), whether or not others have ended."""
         rng = random.Random(seed)  # noqa: S311 - no secret
         samples: list[Sample] = []
         begin_s = time.perf_counter()
@@ -88,7 +88,7 @@ class HttpLoad:
 
 @asynccontextmanager
 async def http_load(url: str, bodies: Sequence[bytes]) -> AsyncIterator[HttpLoad]:
-    """A load on `url`, with as many connections as it needs."""
+    """A load on `url`, with an unlimited number of connections."""
     timeout = aiohttp.ClientTimeout(total=HANG_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
         yield HttpLoad(session, url, bodies)

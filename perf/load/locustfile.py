@@ -1,4 +1,4 @@
-"""Load for Locust: what callers of a moderation service send, over gRPC and HTTP.
+"""Load for Locust: the traffic of a moderation service, over gRPC and HTTP.
 
 `make load` runs it against a server that it starts. Against another server:
 `locust -f perf/load/locustfile.py --grpc-url HOST:8001 --host http://HOST:8000`.
@@ -29,7 +29,7 @@ BATCH_TEXTS = 8
 TIMEOUT_S = 30
 
 grpc.experimental.gevent.init_gevent()
-# The answered requests, by whether their answer came within the limit.
+# Numbers of answered requests, by whether they were answered within the limit.
 answered_in_time: Counter[bool] = Counter()
 
 
@@ -59,7 +59,7 @@ def report_goodput(environment: Environment, **_: Any) -> None:
 
 
 def option(environment: Environment, name: str) -> Any:
-    """The value of a command-line option."""
+    """Value of a command-line option."""
     return getattr(environment.parsed_options, name)
 
 
@@ -80,7 +80,7 @@ class Caller(User):
         self.client.close()
 
     def report(self, name: str, call: Callable[[], object]) -> None:
-        """Make a call and report its latency to Locust, with its error where it fails."""
+        """Make a call and report its latency and any error to Locust."""
         error = None
         started_s = time.perf_counter()
         try:
@@ -118,7 +118,7 @@ class Caller(User):
 
     @task(4)
     def judged(self) -> None:
-        """Send one text that the judge judges too, if `--with-judge` was given."""
+        """Send one text to the judge, too, if `--with-judge` is given."""
         if option(self.environment, "with_judge"):
             text = random.choice(SHORT_TEXTS)  # noqa: S311 - no secret
             self.report("judged", lambda: self.client.moderate(text, judge="always"))

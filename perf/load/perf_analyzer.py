@@ -1,4 +1,4 @@
-"""NVIDIA's perf_analyzer: its installation, and one measurement with it."""
+"""Installs and runs NVIDIA's perf_analyzer."""
 
 import csv
 import json
@@ -13,9 +13,9 @@ from pathlib import Path
 from launcher.process.wheel import find_wheel
 from perf.paths import OUTPUT_FOLDER, TOOLS_FOLDER
 
-# The last wheel whose perf_analyzer runs on the C library of Debian 12.
+# The last wheel whose perf_analyzer runs with the glibc of Debian 12.
 PACKAGE = "tritonclient==2.51.0"
-# perf_analyzer measures in three windows at least.
+# perf_analyzer measures at least three windows.
 MEASUREMENT_WINDOWS = 3
 ERROR_CHARACTERS = 500
 
@@ -25,7 +25,7 @@ class PerfAnalyzer:
     """An installed perf_analyzer.
 
     binary: its executable.
-    libraries: the folder of the shared libraries that it needs.
+    libraries: the folder of its shared libraries.
     """
 
     binary: Path
@@ -34,10 +34,10 @@ class PerfAnalyzer:
     def measure(
         self, url: str, protocol: str, load: Sequence[str], texts: Sequence[str], batch: int = 1
     ) -> list[dict[str, float]]:
-        """Send the texts, `batch` of them in each request; raises RuntimeError where perf_analyzer fails.
+        """Send the texts, `batch` of them in each request; raises RuntimeError if perf_analyzer fails.
 
-        load: perf_analyzer's options of the callers or the request rate.
-        Returns the rows of its report, one for each step of the load, by its own column names.
+        load: perf_analyzer's options for the callers or the request rate.
+        Returns the rows of its report, one for each step of the load, by its column names.
         """
         texts_file = OUTPUT_FOLDER / "workload.json"
         report = OUTPUT_FOLDER / "perf_analyzer.csv"
@@ -51,7 +51,7 @@ class PerfAnalyzer:
             *(str(self.binary), "-m", "moderation", "-u", url, "-i", protocol),
             *("--input-data", str(texts_file), "-b", str(batch)),
             *("--measurement-mode", "count_windows", "--measurement-request-count", str(window_requests)),
-            # The latencies of texts of mixed lengths never count as stable by its default of 10 %.
+            # Latencies of texts of mixed lengths never meet its default stability limit of 10 %.
             *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),
         ]
         completed = subprocess.run(
@@ -68,7 +68,7 @@ class PerfAnalyzer:
 
 
 def read_report(report: Path) -> list[dict[str, float]]:
-    """Rows of a report as perf_analyzer writes it; empty cells are left out."""
+    """Rows of perf_analyzer's report without empty cells."""
     with report.open(encoding="utf-8") as lines:
         return [
             {column: float(value) for column, value in row.items() if value} for row in csv.DictReader(lines)
@@ -76,9 +76,9 @@ def read_report(report: Path) -> list[dict[str, float]]:
 
 
 def install_perf_analyzer() -> PerfAnalyzer:
-    """Install perf_analyzer unless that was done, in a folder where nothing imports its older tritonclient.
+    """Install perf_analyzer if missing, in a separate folder because of its older tritonclient.
 
-    Raises RuntimeError where the system lacks a library that it needs.
+    Raises RuntimeError if the system lacks a library that it needs.
     """
     if find_library("b64") is None:
         raise RuntimeError("perf_analyzer needs libb64: run `apt-get install libb64-0d` as root")
@@ -86,7 +86,7 @@ def install_perf_analyzer() -> PerfAnalyzer:
     if not binary.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         subprocess.run([*pip, "--target", str(TOOLS_FOLDER), PACKAGE], check=True)
-    # Triton's wheel has the CUDA runtime under another name than the one that perf_analyzer loads.
+    # perf_analyzer loads the CUDA runtime by another name than that in Triton's wheel.
     (cuda_runtime,) = find_wheel().library_folders[-1].glob("libcudart-*.so.12*")
     link = TOOLS_FOLDER / "lib" / "libcudart.so.12"
     link.parent.mkdir(exist_ok=True)

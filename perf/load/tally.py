@@ -1,4 +1,4 @@
-"""What became of the requests of a mixed load, and which verdicts count as right."""
+"""Counts the outcomes of a mixed load, and compares verdicts with the expected ones."""
 
 import math
 import threading
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 from tribunal import Verdict
 
-# Another batch or another padding changes the last digits of a score.
+# Batching and padding change the last digits of a score.
 SCORE_TOLERANCE = 1e-3
 
 
 @dataclass
 class Tally:
-    """Counts of requests by their outcome; the callers' threads share it and hold `lock` to change it.
+    """Counts of requests by outcome; the callers' threads share it and hold `lock` to change it.
 
     sent: all requests.
     answered: requests with verdicts, right or wrong.
     cancelled: requests that their caller cancelled.
-    refused: invalid requests that the server refused, as it must.
+    refused: invalid requests that the server refused.
     failed: requests that ended with a typed error, by its type.
     wrong: a line for each wrong answer.
     without_judge: verdicts that lack the judge's answer.
@@ -35,14 +35,14 @@ class Tally:
 
     @property
     def lost(self) -> int:
-        """Requests that ended in no other way: their caller waited for nothing."""
+        """Requests with no other outcome: their caller got no response."""
         return self.sent - self.answered - self.cancelled - self.refused - sum(self.failed.values())
 
 
 def agrees(verdict: Verdict, expected: Verdict) -> bool:
     """Whether a verdict has the expected scores and decision.
 
-    A judge that gave no answer may not let a text pass: the verdict is right if the text is flagged.
+    If the judge gave no answer, the verdict is right only if the text is flagged (fail closed).
     """
     scores = [verdict.refusal.score, *verdict.categories.scores.values()]
     expected_scores = [expected.refusal.score, *expected.categories.scores.values()]

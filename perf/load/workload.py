@@ -1,6 +1,6 @@
-"""The texts that the benchmarks send.
+"""The benchmarks' texts.
 
-`python -m perf.load.workload` writes `workload.jsonl` anew; the same seed gives the same file.
+`python -m perf.load.workload` rewrites `workload.jsonl`; the same seed gives the same file.
 """
 
 import json
@@ -14,13 +14,13 @@ from export_scripts.hub_models import ENCODERS
 
 WORKLOAD_FILE = Path(__file__).parent / "workload.jsonl"
 WORKLOAD_TEXTS = 80
-# So many texts of the workload's end are sorted, the longest first.
+# Number of texts at the workload's end that are sorted, the longest first.
 SORTED_TEXTS = 20
-# So many texts of the workload's beginning are screened before the first round.
+# Number of texts from the workload's start that are screened before the first round.
 WARM_UP_TEXTS = 8
-# Shares of the texts by their fewest and most sentences of about 15 tokens; every text fits one window.
+# Shares of the texts by minimum and maximum number of sentences of about 15 tokens; a text fits one window.
 SENTENCE_SHARES = ((0.5, 1, 1), (0.3, 2, 4), (0.15, 5, 12), (0.05, 13, 28))
-# Tokens of a window without its two special ones, and from the start of a window to the start of the next.
+# Tokens of a window without its two special tokens, and tokens from one window's start to the next's.
 SPECIAL_TOKENS = 2
 WINDOW_TOKENS, STRIDE_TOKENS = 510, 446
 REPEATED_SHARE = 0.3
@@ -36,12 +36,12 @@ def make_workload() -> list[str]:
         for _ in range(round(share * WORKLOAD_TEXTS)):
             texts.append(" ".join(rng.sample(sentences, rng.randint(fewest, most))))
     rng.shuffle(texts)
-    # A long last text would occupy one caller while the others have nothing left to send.
+    # With a long text at the end, one caller would work while the others are idle.
     return texts[:-SORTED_TEXTS] + sorted(texts[-SORTED_TEXTS:], key=len, reverse=True)
 
 
 def read_workload() -> list[str]:
-    """The workload as committed."""
+    """The committed workload."""
     return [json.loads(line)["text"] for line in WORKLOAD_FILE.read_text("utf-8").splitlines()]
 
 
@@ -51,7 +51,7 @@ def batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
 
 
 def heldout_sentences() -> list[str]:
-    """The sentences that no demonstration model was trained on."""
+    """The held-out sentences of all demonstration models."""
     sentences = [row["text"] for row in read_judgements("heldout")]
     for encoder in ENCODERS.values():
         sentences += read_text(encoder, "heldout")[0]
@@ -66,18 +66,18 @@ def short_texts(count: int) -> list[str]:
 
 
 def text_of_tokens(tokens: int, seed: int) -> str:
-    """A text of exactly so many tokens: each letter is a word of one token in both encoders' vocabularies."""
+    """A text of exactly `tokens` tokens: each letter is a word of one token in both vocabularies."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     return " ".join(rng.choices(string.ascii_lowercase, k=tokens))
 
 
 def text_of_windows(windows: int, seed: int) -> str:
-    """A text that fills so many windows."""
+    """A text that fills `windows` windows."""
     return text_of_tokens(WINDOW_TOKENS + (windows - 1) * STRIDE_TOKENS, seed)
 
 
 def with_repeats(texts: Sequence[str]) -> list[str]:
-    """As many texts, of which REPEATED_SHARE repeat an earlier one of the list."""
+    """As many texts as in the list; REPEATED_SHARE of them repeat an earlier text."""
     rng = random.Random(REPEAT_SEED)  # noqa: S311 - no secret
     drawn: list[str] = []
     for text in texts:

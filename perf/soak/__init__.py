@@ -1,1 +1,1 @@
-"""The soak: minutes of mixed load on one server, while faults are injected into it."""
+"""The soak test: minutes of mixed load on one server, with fault injection."""

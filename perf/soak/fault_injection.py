@@ -1,4 +1,4 @@
-"""The faults that the soak injects into a deployment under load: single ones, and two at once."""
+"""The faults of the soak test: single faults, and pairs of faults."""
 
 import signal
 import time
@@ -9,9 +9,9 @@ from launcher.recovery.processes import STUB, model_of
 from perf.deployment import Deployment
 from perf.load.mixed_load import MixedLoad
 
-# From one fault to the second of its pair: the first one is being repaired then.
+# Time between the two faults of a pair; the second strikes during the recovery from the first.
 BETWEEN_S = 0.3
-# A model's files are away for so long, which several attempts to load it see.
+# Time for which a model's files are missing, long enough for several attempts to load it.
 AWAY_S = 6.0
 OVERLOAD_S = 10.0
 
@@ -19,7 +19,7 @@ Injection = Callable[[], None]
 
 
 def is_model_process(model: str) -> Callable[[list[str]], bool]:
-    """What tells whether a command line is that of `model`'s Python process."""
+    """A function that returns whether a command line is that of `model`'s Python process."""
     return lambda command: bool(command) and command[0].endswith(STUB) and model_of(command[-2]) == model
 
 
@@ -34,7 +34,7 @@ def is_tritonserver(command: list[str]) -> bool:
 
 
 def single_faults(deployment: Deployment) -> dict[str, Injection]:
-    """What injects each single fault, by the fault's name in the report, in the order of injection."""
+    """Functions that inject the single faults, by name in the report, in the order of injection."""
     server, gateway = deployment.server, deployment.gateway
 
     def restart(stop_signal: int) -> None:
@@ -59,9 +59,9 @@ def single_faults(deployment: Deployment) -> dict[str, Injection]:
 
 
 def pairs_of_faults(deployment: Deployment, repository: Path, load: MixedLoad) -> dict[str, Injection]:
-    """What injects each pair of faults, by the pair's name in the report, in the order of injection.
+    """Functions that inject the pairs of faults, by name in the report, in the order of injection.
 
-    repository: the served one; a model's files are moved away from it and put back.
+    repository: the served one; a fault moves a model's files away and back.
     """
     server = deployment.server
 
@@ -86,7 +86,7 @@ def pairs_of_faults(deployment: Deployment, repository: Path, load: MixedLoad) -
 
     def stop_in_recovery(model: str) -> None:
         server.kill(is_model_process(model))
-        # The supervisor has noticed the death by then.
+        # By then, the supervisor has noticed the death.
         time.sleep(BETWEEN_S + 1.0)
         server.stop(signal.SIGTERM)
         server.start()

@@ -1,4 +1,4 @@
-"""A server started by `python -m launcher`, as a user starts it, that can be killed and started again."""
+"""A server of `python -m launcher` that a test can kill and restart."""
 
 import contextlib
 import os
@@ -21,11 +21,11 @@ PROCESS_POLL_INTERVAL_S = 0.2
 
 
 class LaunchedServer:
-    """The launcher process and every process that it starts.
+    """The launcher process and all its descendants.
 
-    log_file: receives the launcher's standard error, of all its starts; Triton's log is beside it.
-    options: more options of the launcher.
-    checkout: whose launcher it is.
+    log_file: receives the launcher's standard error of all starts; Triton's log is in the same folder.
+    options: further options of the launcher.
+    checkout: checkout whose launcher runs.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class LaunchedServer:
 
     @property
     def restarts(self) -> int:
-        """How often the launcher has started tritonserver again after it had died."""
+        """Number of the launcher's restarts of tritonserver after a crash."""
         return self._log_file.read_text("utf-8").count("starting it again")
 
     def model_processes(self) -> Counter[str]:
-        """Number of living processes of each model that has its own; empty where tritonserver is gone."""
+        """Number of living processes of each model with its own processes; empty if tritonserver is dead."""
         found: Counter[str] = Counter()
         triton = self._tritonserver()
         for process in triton.children(recursive=True) if triton else []:
@@ -69,8 +69,8 @@ class LaunchedServer:
             self._process = subprocess.Popen(self._command, cwd=self._checkout, stderr=log)
 
     def stop(self, stop_signal: int = signal.SIGTERM) -> None:
-        """Send the launcher a signal and wait for its end; after SIGKILL, kill what it had started, too."""
-        # A stopped launcher starts no further tritonserver while this looks for the present one.
+        """Send the launcher a signal and wait for its exit; after SIGKILL, kill its descendants, too."""
+        # A paused launcher does not restart tritonserver while this looks for the running one.
         if stop_signal == signal.SIGKILL:
             self._process.send_signal(signal.SIGSTOP)
         triton = self._tritonserver()
@@ -81,9 +81,9 @@ class LaunchedServer:
             triton.wait()
 
     def kill(self, matches: Callable[[list[str]], bool]) -> None:
-        """Kill tritonserver or one of its descendants by SIGKILL: the first whose command line matches.
+        """Send SIGKILL to tritonserver or one of its descendants: the first whose command line matches.
 
-        Waits until there is one; raises RuntimeError after PROCESS_TIMEOUT_S.
+        Waits for such a process; raises RuntimeError after PROCESS_TIMEOUT_S.
         """
         deadline_s = time.monotonic() + PROCESS_TIMEOUT_S
         while time.monotonic() < deadline_s:

@@ -1,7 +1,7 @@
-"""`python -m perf soak`: minutes of mixed load while faults are injected, one alone or two at once.
+"""`python -m perf soak`: minutes of mixed load with injected faults, alone or in pairs.
 
 `python -m launcher` serves a copy of the demonstration models behind the gateway. Every answer is compared
-with the one given before the first fault. A request is lost if it gets neither an answer nor a typed error.
+with the answer before the first fault. A request is lost if it gets neither an answer nor a typed error.
 The server has recovered once every model has all its processes and verdicts are complete. The exit status is
 1 if a request was lost, an answer was wrong, or the server did not recover from a fault.
 """
@@ -31,7 +31,7 @@ from perf.servers import memory_mib
 from perf.soak.fault_injection import fault_injections
 
 RECOVERY_TIMEOUT_S = 240.0
-# The server has recovered after so many verdicts in a row that have the judge's answer.
+# The server has recovered after this many consecutive verdicts with the judge's answer.
 COMPLETE_VERDICTS = 5
 PROBE_TEXT = "How to make a birthday cake without eggs?"
 PROBE_TIMEOUT_S = 5.0
@@ -41,11 +41,11 @@ console = Console()
 
 @dataclass(frozen=True)
 class Observations:
-    """What was observed beside the load.
+    """Observations of the server.
 
-    recoveries_s: seconds from each fault to the recovery; None: the server did not recover in time.
+    recoveries_s: seconds from each fault to the recovery; None if the server did not recover in time.
     memory_mib: memory of the server before each fault and at the end.
-    restarts: how often the launcher started tritonserver again.
+    restarts: number of restarts of tritonserver by the launcher.
     """
 
     recoveries_s: Mapping[str, float | None]
@@ -56,8 +56,8 @@ class Observations:
 def recovery_s(client: Client, deployment: Deployment, processes: Counter[str]) -> float | None:
     """Seconds until every model has its `processes` and verdicts are complete; None after RECOVERY_TIMEOUT_S.
 
-    An encoder with one of its two processes dead still answers half of the requests, so verdicts alone do
-    not show that it is back.
+    If one of an encoder's two processes is dead, the other still answers half of the requests, so verdicts
+    alone do not prove a recovery.
     """
     started_s = time.monotonic()
     complete = 0
@@ -99,12 +99,12 @@ def inject_faults(
 
 
 def served_mib(deployment: Deployment) -> float:
-    """MiB that the server and the gateway take."""
+    """Memory in MiB of the server and the gateway."""
     return memory_mib(deployment.server.pid) + memory_mib(deployment.gateway.pid)
 
 
 def soak(duration_s: float, kinds: str) -> tuple[Tally, Observations]:
-    """Run the load and inject the faults of `kinds`; raises RuntimeError if the server does not get ready."""
+    """Run the load and inject the faults of `kinds`; raises RuntimeError if the server does not start."""
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         repository = Path(folder) / "repository"
@@ -122,7 +122,7 @@ def soak(duration_s: float, kinds: str) -> tuple[Tally, Observations]:
 
 
 def describe(tally: Tally, observations: Observations) -> dict[str, Any]:
-    """What the report holds of the load and the server; the keys are what the printed table names."""
+    """The report's counts of the load and the server, by their names in the printed table."""
     return {
         "sent": tally.sent,
         "answered": tally.answered,
@@ -139,7 +139,7 @@ def describe(tally: Tally, observations: Observations) -> dict[str, Any]:
 
 
 def soak_table(tally: Tally, observations: Observations) -> Table:
-    """Requests by their outcome, the seconds to each recovery, and the memory."""
+    """Print the requests by outcome, the seconds to each recovery, and the memory."""
     described = describe(tally, observations)
     recoveries_s = described.pop("recoveries_s")
     memory_readings_mib = described.pop("memory_mib")
