@@ -14,7 +14,7 @@ from perf.rounds import Round
 def send_workload(
     screen: Callable[[Sequence[str]], object], callers: int, passes: int = 1, request_texts: int = 1
 ) -> Round:
-    """Screen the workload `passes` times, with `callers` concurrent callers and requests of `request_texts` texts.
+    """Screen the workload `passes` times; each concurrent caller sends requests of `request_texts` texts.
 
     screen: sends one request; its texts count as failed if it raises TribunalError or RequestException.
     """

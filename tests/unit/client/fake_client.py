@@ -1,4 +1,4 @@
-"""A client without a server, for what the command line does with its answers."""
+"""A client without a server, for tests of the command line."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ REASON = "The text threatens a person with violence, and names the weapon that i
 
 
 def verdict_on(text: str) -> Verdict:
-    """Flags what speaks of a bomb; the judge finds it toxic, and everything else not."""
+    """A verdict that flags texts about a bomb; the judge finds them toxic, and all others non-toxic."""
     is_bad = "bomb" in text
     score = 0.875 if is_bad else 0.125
     return Verdict(
@@ -39,7 +39,7 @@ def verdict_on(text: str) -> Verdict:
 
 
 def with_spans(text: str) -> Verdict:
-    """That verdict, and the sentences that speak of a bomb; those that say `sorry` are refusals too."""
+    """That verdict with the sentences about a bomb; sentences with `sorry` are also refusals."""
     verdict = verdict_on(text)
     spans = [
         Span(
@@ -55,9 +55,9 @@ def with_spans(text: str) -> Verdict:
 
 @dataclass
 class FakeClient:
-    """Has the methods of `Client`, and refuses texts that say `refuse`.
+    """Has the methods of `Client`, and refuses texts that contain `refuse`.
 
-    knows_spans: False for the client of a server that has no such input.
+    knows_spans: False for the client of a server without the input `spans`.
     """
 
     batches: list[list[str]] = field(default_factory=list)
@@ -65,7 +65,7 @@ class FakeClient:
     knows_spans: bool = True
 
     def __call__(self, *_: object, **__: object) -> "FakeClient":
-        """Stands for the class too."""
+        """Return itself, because it also replaces the class."""
         return self
 
     def __enter__(self) -> "FakeClient":

@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as a test tells it: with a verdict, with a status, or not at all."""
+"""A real HTTP server that answers with a verdict, with a status, or not at all, as a test chooses."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ VERDICT = {
 
 @dataclass
 class Reply:
-    """What a request gets instead of a verdict."""
+    """A response other than a verdict."""
 
     status: int
     body: bytes = b'{"error": "told so"}'
@@ -31,10 +31,10 @@ class Reply:
 
 @dataclass
 class HttpServer:
-    """What came, and what the next requests get.
+    """Received requests, and the responses to the next ones.
 
-    paths: of each request. replies: what the next requests get. ignore_bodies: requests are not read, and not
-    answered, until `released`.
+    paths: paths of the requests. replies: responses to the next requests. ignore_bodies: the server neither
+    reads nor answers requests until `released`.
     """
 
     url: str = ""
@@ -46,7 +46,7 @@ class HttpServer:
 
 @contextlib.contextmanager
 def http_server() -> Iterator[HttpServer]:
-    """Serve on a free port; every request of `moderation` is one of a single text."""
+    """Serve on a free port; treats every request of `moderation` as one of a single text."""
     made = HttpServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,7 +72,7 @@ def http_server() -> Iterator[HttpServer]:
             self.wfile.write(reply.body)
 
         def log_message(self, *_: object) -> None:
-            """Write nothing to standard error."""
+            """Log nothing."""
 
     serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     serving.daemon_threads = True

@@ -1,4 +1,4 @@
-"""A real gRPC server of KServe's protocol that gives verdicts, and misbehaves as a test tells it."""
+"""A real gRPC server of KServe's protocol that gives verdicts, and misbehaves as a test chooses."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ Answer = service_pb2.ModelStreamInferResponse
 
 @dataclass
 class Failure:
-    """A status that a request gets instead of an answer."""
+    """An error status as the response to a request."""
 
     status: grpc.StatusCode
     details: str
@@ -37,14 +37,14 @@ class Failure:
 
 @dataclass
 class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
-    """What came, and what is to happen to what comes next.
+    """Received requests, and the behaviour for the next ones.
 
-    It refuses a text of more than LONGEST_BYTES, a request of more than MOST_WINDOWS windows (each word
-    `window` is one), and fails a request with the text `poison`.
+    It refuses a text of more than LONGEST_BYTES and a request of more than MOST_WINDOWS windows (each word
+    `window` counts as one), and fails a request with the text `poison`.
 
-    requests: texts of each request. inputs: names of the inputs of each. failures: what the next get.
-    hold: requests wait while it is set. held_text: requests that have it wait too.
-    judge_status: of every verdict. stream: the answers of a stream. cancelled: requests given up.
+    requests: texts of each request. inputs: input names of each request. failures: errors for the next ones.
+    hold: requests wait while it is set. held_text: requests with this text wait, too.
+    judge_status: of every verdict. stream: the responses of a stream. cancelled: cancelled requests.
     """
 
     url: str = ""
@@ -61,7 +61,7 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ModelInfer(self, request: Any, context: Any) -> Any:
-        """Verdicts that name their text as the judge's reason."""
+        """Verdicts with the text as the judge's reason."""
         texts = [text.decode() for text in deserialize_bytes_tensor(request.raw_input_contents[0])]
         with self.lock:
             self.requests.append(texts)
@@ -85,7 +85,7 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
                 self.in_flight -= 1
 
     def ModelStreamInfer(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # noqa: ARG002
-        """What the test says."""
+        """Answer as the test says."""
         next(request_iterator)
         yield from self.stream()
 
@@ -122,7 +122,7 @@ def _refusal(texts: list[str]) -> Failure | None:
 
 
 def piece(text: str | None, *, is_final: bool = False) -> Any:
-    """One answer of a stream; without `text` only a mark."""
+    """One response of a stream; without `text`, only the final mark."""
     answer = Answer()
     response = answer.infer_response
     if text is not None:

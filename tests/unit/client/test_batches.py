@@ -1,4 +1,4 @@
-"""What a client sends of many texts, and what comes of those that the server refuses."""
+"""Batches: how a client splits many texts, and the results of texts that the server refuses."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ def server() -> Iterator[KserveServer]:
 
 
 def reasons(outcomes: list[Verdict | TribunalError]) -> list[str | None]:
-    """The text that each verdict is of; the server names it as the reason."""
+    """The text of each verdict, which the server returns as the reason."""
     return [outcome.toxicity.reason if isinstance(outcome, Verdict) else None for outcome in outcomes]
 
 

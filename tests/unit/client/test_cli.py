@@ -53,7 +53,7 @@ def test_the_help_of_every_option_shows_its_default(command: tuple[str, ...]) ->
     entries = re.split(r"^  (?=-)", options, flags=re.MULTILINE)[1:]
     assert entries
     for entry in entries:
-        # These do not set anything.
+        # These variables do not set an option.
         if re.search(r"--(help|install-completion|show-completion)\b", entry):
             continue
         assert re.search(r"\[(.*; )?default: |\[required", " ".join(entry.split())), entry
@@ -191,7 +191,7 @@ def test_the_shell_completes_commands_values_and_options(words: str, expected: s
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and says nothing."""
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         yield listener
@@ -209,7 +209,7 @@ def test_ctrl_c_is_status_130_without_a_traceback(
         asked, _ = silent.accept()
         with asked:
             assert asked.recv(1)
-            # Ctrl-C comes while it waits for the answer.
+            # Ctrl-C arrives while it waits for the answer.
             while psutil.Process(running.pid).status() != psutil.STATUS_SLEEPING:
                 pass
             running.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The client's values and what it refuses before it asks a server."""
+"""The client's types, and inputs that it refuses without asking a server."""
 
 import copy
 import dataclasses

@@ -1,4 +1,4 @@
-"""Options of a connection: what is refused before anything is sent, and what is never shown."""
+"""Options of a connection: invalid values, and values that are never shown."""
 
 from pathlib import Path
 from typing import Any

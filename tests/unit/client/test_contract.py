@@ -1,4 +1,4 @@
-"""What the client knows by name is what the tracked configs of the model repository state."""
+"""The client's names of models and tensors equal those in the tracked configs."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""Labelled texts from files of all kinds, and what is said of those that are wrong."""
+"""Labelled texts from files of all formats, and messages about invalid files."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""Figures of an evaluation, against figures worked out by hand."""
+"""Figures of an evaluation, compared with figures computed by hand."""
 
 import dataclasses
 
@@ -37,9 +37,9 @@ def test_the_figures_of_a_yes_or_no_question(binary: Measures) -> None:
     assert counts == (2, 4, 1, 1)
     assert yes.accuracy == 6 / 8
     assert yes.precision == yes.recall == yes.f1 == pytest.approx(2 / 3)
-    # Of the 15 pairs of a positive and a negative, 5 + 4 + 2 are in order.
+    # 5 + 4 + 2 of the 15 pairs of a positive and a negative are in order.
     assert yes.roc_auc == pytest.approx(11 / 15)
-    # Positives stand at ranks 1, 3 and 6.
+    # The positives have the ranks 1, 3 and 6.
     assert yes.average_precision == pytest.approx((1 / 1 + 2 / 3 + 3 / 6) / 3)
     squares = [(score - label) ** 2 for score, label in zip(SCORES, LABELS, strict=True)]
     assert yes.brier == pytest.approx(sum(squares) / 8)
@@ -60,7 +60,7 @@ def test_the_curves(binary: Measures) -> None:
     assert (highest.precision, highest.recall, highest.flagged) == (None, 0, 0)
     assert (2 / 3, 2 / 3) in curves.precision_recall
     assert (1 / 5, 2 / 3) in curves.roc
-    # The bin from 0.2 to 0.3 holds one positive; that from 0.3 to 0.4 one negative.
+    # The bin from 0.2 to 0.3 has one positive, and the bin from 0.3 to 0.4 one negative.
     assert (0.2, 1.0) in curves.calibration
     assert (0.3, 0.0) in curves.calibration
 
@@ -81,7 +81,7 @@ def test_the_figures_of_many_labels() -> None:
     assert micro.accuracy == 6 / 9
     assert micro.precision == 0.5
     assert micro.recall == pytest.approx(2 / 3)
-    # What the data leave undefined is no 0, and is in no mean.
+    # A figure that the data leave undefined is not 0, and means exclude it.
     assert (absent.precision, absent.recall, absent.f1, absent.roc_auc) == (None, None, None, None)
     assert measures.macro.precision == 0.5
     assert measures.macro.recall == 0.75

@@ -33,7 +33,7 @@ def parse(config: str) -> dict[str, str]:
 
 
 def scored(names: tuple[str, ...], texts: int = 200) -> Scored:
-    """Texts whose scores lean towards their labels, with the 6 digits that a verdict has."""
+    """Texts whose scores correlate with their labels, with 6 digits as in a verdict."""
     labels = SEEDED.random((texts, len(names))) < 0.3
     scores = np.round(SEEDED.beta(1 + 3 * labels, 4 - 3 * labels), 6)
     highest = np.round(SEEDED.beta(1 + 2 * labels.any(axis=1), 4), 6)
@@ -196,7 +196,7 @@ def test_thresholds_from_few_texts_are_warned_of() -> None:
     data.labels[:SMALL_SUPPORT, 0] = True
     data.labels[: SMALL_SUPPORT - 1, 1] = True
     few = recommend(data, Target.aegis, Goal(recall=0.9))
-    # Hate, which no text has, gets no threshold that could do worse.
+    # No text has the label Hate, so its threshold stays.
     assert few.uncertain == ("Violence",)
     assert few.warning == (
         "fewer than 30 texts have the label Violence: on other texts these thresholds may do much worse"

@@ -1,4 +1,4 @@
-"""The report of an evaluation, and what it counts apart."""
+"""The report of an evaluation, and its separate counts."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Reading rows: what is a row, what is a row that cannot be read, and what is no input at all."""
+"""Reading rows: valid rows, unreadable rows, and unreadable files."""
 
 from pathlib import Path
 

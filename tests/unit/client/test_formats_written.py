@@ -1,4 +1,4 @@
-"""Files that `scan` writes, from records with and without verdicts."""
+"""Output files of `scan`, for records with and without verdicts."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def verdict(score: float) -> dict[str, Any]:
 
 
 def again(records: list[dict[str, Any]]) -> Records:
-    """`records` as a work file gives them."""
+    """`records` as iterators, like a work file's."""
     return lambda: map(json.loads, map(json.dumps, records))
 
 
@@ -152,7 +152,7 @@ def test_a_table_gives_its_verdicts_back_for_a_retry(tmp_path: Path, format_: Fo
 
 
 def with_spans(record: dict[str, Any]) -> dict[str, Any]:
-    """`record` with two sentences in its verdict, and after them none."""
+    """`record` with two sentences in its verdict, and then with none."""
     if record["verdict"] is None:
         return record
     parts = {name: record["verdict"][name] for name in ("refusal", "categories")}
@@ -169,7 +169,7 @@ def test_parquet_nests_the_spans(tmp_path: Path) -> None:
         write_parquet(again(records), tmp_path / f"{name}.parquet", FILLED_WITH_SPANS)
         written = pyarrow.parquet.read_table(tmp_path / f"{name}.parquet")
         assert written["verdict"].to_pylist() == [record["verdict"] for record in records]
-        # Whether a sentence was found or not, the type is the same.
+        # The type is the same with and without sentences.
         spans = written.schema.field("verdict").type.field("spans").type
         verdict_type = written.schema.field("verdict").type
         assert pyarrow.types.is_list(spans)

@@ -1,4 +1,4 @@
-"""Single calls of the asyncio client: sent at once while the server is free, and gathered where they wait."""
+"""Single calls of the asyncio client: sent at once while the server is idle, and batched while they wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,7 +29,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def busy(server: KserveServer, client: AsyncClient) -> AsyncIterator[list[asyncio.Task[Verdict]]]:
-    """As many calls under way as are sent at once; they are answered at the end."""
+    """The maximum number of calls in flight, which the server answers at the end of the block."""
     server.hold = True
     first = [
         asyncio.create_task(client.moderate(f"first {number}", judge="never"))

@@ -1,4 +1,4 @@
-"""gRPC: which status is which error, and how long the client waits before it asks again."""
+"""gRPC: the error for each status, and the pause before a retry."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""HTTP: deadlines that hold while sending, and answers that are not Triton's."""
+"""HTTP: deadlines that cover the sending, and responses that are not Triton's."""
 
 import asyncio
 import subprocess
@@ -22,7 +22,7 @@ from tribunal import (
 
 from tests.unit.client.http_server import HttpServer, Reply, http_server
 
-# More than the sockets' buffers hold, so that sending it waits for the server to read.
+# More than the socket buffers hold, so that sending waits until the server reads.
 LARGE = "a" * 2**25
 OUTPUT = (
     b'{"outputs": [{"name": "verdict", "datatype": "BYTES", "shape": [1, 1], '
@@ -34,7 +34,7 @@ NO_RETRIES = Connection(retries=0)
 def moderate(
     url: str, texts: list[str], timeout_s: float, connection: Connection
 ) -> list[Verdict | TribunalError]:
-    """The outcome of each text, one after the other."""
+    """The result of each text, sent one after the other."""
     with Client(url, timeout_s=timeout_s, connection=connection) as client:
         return [client.moderate_batch([text], judge="never", return_errors=True)[0] for text in texts]
 
@@ -66,7 +66,7 @@ def test_a_deadline_that_passes_while_sending_leaves_the_client_usable(server: H
     server.ignore_bodies = True
 
     class Texts(list[str]):
-        """Ends the server's silence before the last text."""
+        """Release the server before the last text."""
 
         def __iter__(self) -> Iterator[str]:
             yield from [LARGE, LARGE]
@@ -81,7 +81,7 @@ def test_a_deadline_that_passes_while_sending_leaves_the_client_usable(server: H
 
 
 def _truncated(document: bytes) -> Reply:
-    """An answer whose one tensor says that it has 9 bytes, and has 2."""
+    """A response with a tensor that declares 9 bytes and has 2."""
     return Reply(200, document + b"\x09\0\0\0ab", {"inference-header-content-length": str(len(document))})
 
 
@@ -157,7 +157,7 @@ def test_neither_client_brings_another_event_loop_into_the_process(server: HttpS
         "tribunal.Client('localhost:1')\n"
         "assert not {'gevent', 'aiohttp'} & set(sys.modules)\n"
     )
-    # The clients are not closed: that must not keep the process from ending.
+    # The clients are not closed; the process must exit nevertheless.
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 

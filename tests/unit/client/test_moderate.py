@@ -1,4 +1,4 @@
-"""What `tribunal moderate` prints, with a client that needs no server."""
+"""Output of `tribunal moderate`, with a client without a server."""
 
 import json
 import os
@@ -22,7 +22,7 @@ WARNING = "weights for demonstration only: aegis, judge\n"
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
-    """The client that the command gets."""
+    """The client that the command uses."""
     fake = FakeClient()
     monkeypatch.setattr("tribunal.moderation.command.Client", fake)
     return fake
@@ -46,12 +46,12 @@ def test_the_table_is_readable_at_this_width(
     assert head == ["text", "flagged", "refusal", "judge"]
     assert bad[1:] == ["yes", "0.25", "toxic 0.88"]
     assert good[1:] == ["no", "0.25", "non-toxic 0.12"]
-    # Enough of the text to know it by.
+    # The beginning of the text, which identifies it.
     assert len(bad[0]) >= 24
     assert bad[0].endswith("…")
     assert BAD.startswith(bad[0].removesuffix("…"))
     assert good[0].startswith("The bread is [red]fresh")
-    # A line of its own for the categories and the reason, and no word broken.
+    # The categories and the reason have their own lines, and no word is broken.
     details = " ".join(line.strip() for line in lines if line.startswith(" "))
     named = ", ".join(f"{name} 0.88" for name in CATEGORIES)
     assert details == f"categories: {named} reason: {REASON} reason: {REASON}"
@@ -92,7 +92,7 @@ def test_the_table_shows_the_sentences_that_cross_a_threshold_at_this_width(
     )
     begins = [len(line) - len(line.lstrip()) for line in lines[first + 1 : second] if ": " in line]
     assert begins == [4, 8, 4, 8, 8, 4, 4]
-    # Nothing of the harmless text crosses a threshold.
+    # No score of the harmless text crosses a threshold.
     assert not [line for line in lines[second:] if "sentence" in line]
     assert "sentence" not in _table(capsys, SPANS_TEXT)
 
@@ -198,7 +198,7 @@ def test_answers_are_printed_before_the_next_texts_are_asked_about(
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Where to write what standard input is to read."""
+    """A writer for the text of standard input."""
     read_end, write_end = os.pipe()
     with os.fdopen(read_end) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)

@@ -1,4 +1,4 @@
-"""The wheel is the thin client and nothing else."""
+"""The wheel has only the client."""
 
 import re
 import subprocess

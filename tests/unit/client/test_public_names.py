@@ -1,4 +1,4 @@
-"""What the client promises: documented names, and signatures of plain Python types."""
+"""The client's public API: documented names, and signatures of plain Python types."""
 
 import dataclasses
 import inspect
@@ -17,7 +17,7 @@ README = (CHECKOUT / "client" / "README.md").read_text("utf-8")
 PUBLIC = {name: getattr(tribunal, name) for name in tribunal.__all__}
 CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-# numpy and tritonclient carry the tensors; nobody who calls the client needs to know.
+# numpy and tritonclient are internal; no signature may expose them.
 HIDDEN = ("numpy", "tritonclient", "grpc", "httpx", "tenacity")
 UNITS = {"_s": "seconds", "_ms": "ms", "_bytes": "maximum"}
 
@@ -108,7 +108,7 @@ def test_the_reference_has_every_method_with_its_options_and_defaults(
 
 
 def section(command: str) -> str:
-    """The part of the reference about `command`."""
+    """The section of the reference about `command`."""
     part = re.search(rf"^### `tribunal {command}\b.*?(?=^##)", README, re.MULTILINE | re.DOTALL)
     assert part, command
     return part[0]

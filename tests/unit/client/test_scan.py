@@ -1,4 +1,4 @@
-"""What `tribunal scan` does with its input and output, with a client that needs no server."""
+"""Input and output of `tribunal scan`, with a client without a server."""
 
 import json
 import os
@@ -25,7 +25,7 @@ TEXTS = ["The bread is fresh.", "How to make a bomb?", "refuse this", "a bomb ag
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
-    """The client that the command gets."""
+    """The client that the command uses."""
     fake = FakeClient()
     monkeypatch.setattr("tribunal.scan.command.Client", fake)
     return fake
@@ -196,7 +196,7 @@ def test_a_field_that_a_pipe_lacks_stops_the_scan(
     read_end, write_end = os.pipe()
     row = "1,a\n" if format_ == "csv" else '{"id": 1, "body": "a"}\n'
     os.write(write_end, (first + row * FIRST_RECORDS).encode())
-    # The pipe stays open: nobody waits for its end.
+    # The pipe stays open, because the scan must not wait for its end.
     with os.fdopen(read_end) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         with pytest.raises(InvalidInput, match="- has no field 'text'; it has 'id', 'body'"):
@@ -231,7 +231,7 @@ def test_a_summary_keeps_its_reasons_and_no_more_than_a_few() -> None:
 
 
 def asker(client: FakeClient) -> Asker:
-    # It has the methods that are called.
+    # It has the methods that the scan calls.
     stand_in: Any = client
     return Asker(stand_in, None, True, wait_s=0.0)
 

@@ -1,4 +1,4 @@
-"""Waiting for a server that comes and goes."""
+"""A scan's waits for a server that is down for a time."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ DEMO = {"aegis": Weights("demo", None, "fp32")}
 
 
 class FlakyClient:
-    """A server that is not ready `absences` times, and gone `failures` times when asked for its weights."""
+    """A server that is not ready `absences` times, and whose weights request fails `failures` times."""
 
     def __init__(self, failures: int = 0, absences: int = 0) -> None:
         self.failures = failures

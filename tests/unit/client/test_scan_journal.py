@@ -1,4 +1,4 @@
-"""The work file: every place where a scan may have been cut off."""
+"""The work file: recovery from an interruption at any byte."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A stream that does not end as it should: no hang, and no half answer that looks whole."""
+"""Streams that end abnormally: they must not hang, nor return a partial answer as complete."""
 
 import asyncio
 import threading

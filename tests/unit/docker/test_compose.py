@@ -1,4 +1,4 @@
-"""`docker/compose.yaml` against the Compose specification, and against the files that it names."""
+"""`docker/compose.yaml`: its validity by the Compose specification, and the files that it names."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,9 @@ VARIABLE = re.compile(
 
 
 def load(text: str, *variables: str) -> dict[str, Any]:
-    """The services with each of `variables` set, and others at their default; ValueError for no Compose.
+    """The services with each of `variables` set, and others at their default.
 
-    A variable that has to be set is `given`.
+    Required variables have the value `given`. Raises ValueError if the file is invalid.
     """
 
     def content(variable: re.Match[str]) -> str:
@@ -80,7 +80,7 @@ def test_only_the_gateway_and_prometheus_reach_the_servers() -> None:
         assert networks[name] == {"triton"}
         assert "ports" not in services[name]
     assert yaml.safe_load(TEXT)["networks"]["triton"] == {"internal": True}
-    # Its metrics are Prometheus's alone.
+    # Only Prometheus reaches its metrics.
     assert services["gateway"]["ports"] == ["127.0.0.1:8080:8080", "127.0.0.1:8081:8081"]
 
 

@@ -1,4 +1,4 @@
-"""The files that Grafana is provisioned with."""
+"""Grafana's provisioning files."""
 
 import json
 

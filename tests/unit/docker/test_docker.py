@@ -1,4 +1,4 @@
-"""The images' files: what a linter says of them, and that nothing in them comes from where it may change."""
+"""The images' files: a linter's findings, and pinned versions of all that they install."""
 
 import json
 import re

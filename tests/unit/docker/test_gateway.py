@@ -1,4 +1,4 @@
-"""How the gateway is run in containers: its options, files and ports agree wherever they are named."""
+"""The gateway in containers: its options, files and ports agree in all files."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def entry_point() -> list[str]:
 
 
 def options(*arguments: str) -> dict[str, Any]:
-    """What `tribunal gateway` reads of the image's entry point with `arguments` behind it."""
+    """The options that `tribunal gateway` parses from the image's entry point and `arguments`."""
     program, command, *own = entry_point()
     assert program == "tribunal"
     commands: Any = get_command(app)

@@ -1,4 +1,4 @@
-"""The manifests against the schemas of Kubernetes and KEDA, and what they promise."""
+"""The manifests: validity by the schemas of Kubernetes and KEDA, and their settings."""
 
 import shutil
 import subprocess
@@ -31,7 +31,7 @@ def documents(text: str) -> list[Document]:
 
 @cache
 def rendered(overlay: str) -> dict[str, Document]:
-    """What `kustomize build` makes of the overlay, by kind and name."""
+    """The output of `kustomize build` for the overlay, by kind and name."""
     if shutil.which("kustomize"):
         command = ["kustomize", "build"]
     elif shutil.which("kubectl"):
@@ -45,9 +45,9 @@ def rendered(overlay: str) -> dict[str, Document]:
 
 
 def validate(document: Document) -> None:
-    """Raise where the document has a field or value that its schema has not."""
+    """Raise if the document has a field or value that its schema does not allow."""
     if document["kind"] == "ScaledObject":
-        # The model, made from KEDA's own schema, drops what it does not know.
+        # The model, generated from KEDA's schema, drops unknown fields.
         known = ScaledObject.model_validate(document)
         assert known.model_dump(by_alias=True, exclude_unset=True, mode="json") == document
     else:
@@ -174,7 +174,7 @@ def test_gateways_ask_the_pods_of_the_server(made: dict[str, Document]) -> None:
     service = made["Service/tribunal-pods"]
     (port,) = service["spec"]["ports"]
     assert url == {"name": "TRIBUNAL_URL", "value": f"{service['metadata']['name']}:{port['port']}"}
-    # Otherwise each gateway would be bound to the pod that it reached first.
+    # Otherwise each gateway would use only the pod that it reached first.
     assert service["spec"]["clusterIP"] == "None"
 
 

@@ -1,4 +1,4 @@
-"""Every link from one file of the checkout to another leads to a file, and to a heading that it has."""
+"""Every link between files of the checkout leads to an existing file and heading."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ TARGET = re.compile(r"^\((.*)\)=$", re.MULTILINE)
 
 
 def markdown_files() -> list[Path]:
-    """Every Markdown file that git tracks or would track."""
+    """Every Markdown file that git tracks or does not ignore."""
     listed = subprocess.run(
         [str(GIT), "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
         cwd=CHECKOUT,
@@ -34,7 +34,7 @@ FILES = markdown_files()
 
 
 def anchors(file: Path) -> set[str]:
-    """Names of the headings and targets of `file`, as links give them."""
+    """Anchors of the headings and targets of `file`."""
     text = FENCED.sub("", file.read_text("utf-8"))
     headings = {
         re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-")
@@ -44,7 +44,7 @@ def anchors(file: Path) -> set[str]:
 
 
 def links(file: Path) -> list[str]:
-    """Links and images of `file` that name no other host."""
+    """Links and images of `file` without a host."""
     text = FENCED.sub("", file.read_text("utf-8"))
     found = [*LINK.findall(text), *SOURCE.findall(text)]
     return [link for link in found if not re.match(r"[a-z]+:", link)]
@@ -61,7 +61,7 @@ def test_links_resolve(file: Path) -> None:
         target = (file.parent / name).resolve() if name else file
         assert target.exists(), f"{link}: no such file"
         if anchor and target.suffix == ".md":
-            # These pages take their headings from the client's README.
+            # These pages include headings of the client's README.
             included = CHECKOUT / "client" / "README.md"
             known = anchors(target) | (anchors(included) if target.parent.name == "reference" else set())
             assert anchor in known, f"{link}: no such heading"

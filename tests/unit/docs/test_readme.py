@@ -1,4 +1,4 @@
-"""The README stays one page, and shows how to begin at its top."""
+"""The README fits one page, and starts with the first commands."""
 
 from launcher.repository.contract import CHECKOUT
 

@@ -1,4 +1,4 @@
-"""The reference has every metric, every parameter and every field of a policy that the code has."""
+"""The reference documents every metric, every parameter and every field of a policy."""
 
 import re
 
@@ -34,14 +34,14 @@ def parameters() -> list[tuple[str, str, str]]:
 
 
 def metric_names() -> set[str]:
-    """Names of metrics as Prometheus reads them."""
+    """Names of metrics as in Prometheus."""
     names = {
         name
         for folder in REPORTING
         for file in (CHECKOUT / folder).rglob("*.py")
         for name in METRIC_NAME.findall(file.read_text("utf-8"))
     }
-    # The library of the gateway adds `_total` to the names of counters.
+    # The gateway's library appends `_total` to the names of counters.
     counters = {family.name for family in Metrics().registry.collect() if family.type == "counter"}
     return {f"{name}_total" if name in counters else name for name in names}
 

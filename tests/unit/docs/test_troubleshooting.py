@@ -1,4 +1,4 @@
-"""Every message that a user may read stands on the page that says what to do about it."""
+"""The troubleshooting page has every message that a user may read."""
 
 import ast
 import re
@@ -22,9 +22,9 @@ ERRORS = {
     "TooManyWindows",
     "InvalidMode",
 }
-# Shorter pieces of a message say nothing by themselves.
+# Shorter parts of a message do not identify it.
 LEAST_CHARACTERS = 10
-# A protocol's own faults have a code that stands on the page, and a message that names the field.
+# For a protocol's own errors, the page has the code; their messages name the field.
 BY_CODE = CHECKOUT / "client" / "tribunal" / "gateway"
 
 
@@ -34,7 +34,7 @@ def python_files() -> Iterator[Path]:
 
 
 def pieces(message: ast.expr) -> list[str]:
-    """The parts of a message that do not vary."""
+    """The constant parts of a message."""
     match message:
         case ast.Constant(value=str(text)):
             return [text]
@@ -54,7 +54,7 @@ def calls(names: set[str]) -> Iterator[tuple[Path, ast.Call]]:
 
 
 def messages() -> list[str]:
-    """The first piece of each message that does not vary."""
+    """The first constant part of each message."""
     found = set()
     for file, call in calls(ERRORS):
         if file.is_relative_to(BY_CODE):
@@ -81,7 +81,7 @@ def test_there_are_messages() -> None:
 
 @pytest.mark.parametrize("message", messages())
 def test_every_message_has_its_cure(message: str) -> None:
-    # A long message may stand there by its beginning.
+    # The page may have only the beginning of a long message.
     assert message[:60].rstrip() in PAGE
 
 

@@ -1,4 +1,4 @@
-"""ONNX encoders against PyTorch, on random weights of both architectures."""
+"""ONNX encoders compared with PyTorch, on random weights of both architectures."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How vLLM is told to run the judge: dtype, memory and quantization."""
+"""vLLM's arguments for the judge: dtype, memory and quantization."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from export_scripts.judge_weights import Dtype
 from export_scripts.sources import DEMO_WEIGHTS
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 
-# The shape of microsoft/Phi-3-mini-4k-instruct, in its config.json and that of the judge.
+# The shape of microsoft/Phi-3-mini-4k-instruct, from its config.json and the judge's.
 PHI3 = Phi3Config(
     vocab_size=32064,
     hidden_size=3072,
@@ -127,7 +127,7 @@ print(json.dumps([model.quantization, str(model.dtype), model.max_model_len, uti
 
 
 def test_vllm_itself_takes_the_arguments() -> None:
-    """Its classes check names and values; no engine is started."""
+    """vLLM's config classes check names and values, without starting an engine."""
     options = EngineOptions("gpu", quantization="fp8")
     arguments = engine_arguments(DEMO_WEIGHTS / "judge", PHI3, "float16", options, memory(options))
     arguments["max_model_len"] = 1024

@@ -1,4 +1,4 @@
-"""Exporting the judge: merged or with an adapter, for each target."""
+"""Exports of the judge: a merged checkpoint or an adapter, for each target."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The judge's tokenizer: its own, its base model's, or one that was named."""
+"""The judge's tokenizer: its own, its base model's, or another one."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ TEXTS = ("I could strangle him", "", " two  lines\n\nand a tab\t", "<b>naïve</b
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """What was asked of the hub, which has Phi-3's tokenizer."""
+    """The requests to a hub that has Phi-3's tokenizer."""
     names: list[str] = []
     phi3 = Source(write_phi3_tokenizer(tmp_path / "phi3"), "hub:base", "0" * 40)
 
@@ -63,7 +63,7 @@ def test_a_named_one_comes_before_the_checkpoints(asked: list[str]) -> None:
 
 
 def test_prompt_ids_are_those_of_the_chat_template_of_the_original(tmp_path: Path) -> None:
-    """Against transformers itself, on the tokenizer before anything was changed in it."""
+    """The prompt equals that of transformers with the unchanged tokenizer."""
     folder = write_phi3_tokenizer(tmp_path / "phi3")
     reference = AutoTokenizer.from_pretrained(folder)
     assert reference("a")["input_ids"][0] == reference.bos_token_id
@@ -113,7 +113,7 @@ def test_the_code_of_a_tokenizer_is_not_executed(tmp_path: Path) -> None:
 
 
 def test_texts_are_cut_by_what_the_judge_reads(tmp_path: Path) -> None:
-    """`</s>` is one token as it stands, and several once the prompt has made it harmless."""
+    """`</s>` is one token, and several tokens after the prompt has neutralised it."""
     served = verbatim_tokenizer(
         load_tokenizer(Source(write_phi3_tokenizer(tmp_path / "phi3"), "dir"), CONFIG)
     )

@@ -1,4 +1,4 @@
-"""The judge's weights: every layout is read, cast to the served dtype, and written in little memory."""
+"""The judge's weights: reading of every layout, cast to the served dtype, and little memory."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_every_layout_is_cast(
         assert torch.equal(tensor, REFERENCE[name].to(getattr(torch, dtype)))
     index = json.loads((written / "model.safetensors.index.json").read_text("utf-8"))
     assert index["weight_map"].keys() == REFERENCE.keys()
-    # transformers itself reads what was written.
+    # transformers can read the written files.
     shutil.copy(DEMO / "config.json", written)
     _, report = Phi3ForCausalLM.from_pretrained(written, dtype="auto", output_loading_info=True)
     assert not report["missing_keys"]
@@ -174,14 +174,14 @@ weights.write(Path(sys.argv[2]), "bfloat16", max_shard_bytes=int(sys.argv[3]))
 
 
 def anonymous_bytes(process: "subprocess.Popen[str]") -> int:
-    """Memory of a process that no file backs; the mapped checkpoint can be dropped at any time."""
+    """Anonymous memory of a process; the kernel can drop the mapped checkpoint at any time."""
     status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
     found = re.search(r"RssAnon:\s+(\d+) kB", status)
     return int(found[1]) * 1024 if found else 0
 
 
 def test_memory_is_bounded_by_the_shard_and_not_by_the_checkpoint(tmp_path: Path) -> None:
-    """320 MB in fp32 are cast to shards of 20 MB; a little more than one of them is in memory at a time."""
+    """Casting 320 MB in fp32 to shards of 20 MB takes little more memory than one shard."""
     tensor_bytes, tensors, shard_bytes = 10_000_000, 32, 20_000_000
     names = [f"layer{number}" for number in range(tensors)]
     save_file({name: torch.ones(tensor_bytes // 4) for name in names}, tmp_path / "model.safetensors")

@@ -1,4 +1,4 @@
-"""The export's parity check, and the demo encoders by its measure."""
+"""The export's parity check, and its results for the demo encoders."""
 
 import pytest
 from onnx import numpy_helper

@@ -1,4 +1,4 @@
-"""Filling a repository: all of it, or nothing."""
+"""Filling a repository is atomic."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be used say which and why."""
+"""Errors name the unusable checkpoint and the reason."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def test_a_folder_needs_one_folder_for_each_model(tmp_path: Path) -> None:
     [
         ("OWNER/MODEL", "OWNER/MODEL", "main"),
         ("OWNER/MODEL@v1", "OWNER/MODEL", "v1"),
-        # The base of the judge as it was when the judge was tuned, unless another is asked for.
+        # By default, the revision of the judge's base model at the time of the tuning.
         (BASE_MODEL, BASE_MODEL, BASE_REVISION),
         (f"{BASE_MODEL}@main", BASE_MODEL, "main"),
     ],

@@ -1,4 +1,4 @@
-"""The commands that build TensorRT engines, the shapes that these take, and the configs that serve them."""
+"""The commands that build TensorRT engines, the engines' shapes, and the configs that serve them."""
 
 import itertools
 import json
@@ -28,9 +28,9 @@ from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY, limits
 from launcher.repository.manifest import MANIFEST
 from model_repository.tokenizer.logic.windows import FORMS, TooManyWindows, WindowLimits, pad_batch
 
-# Options for a build that trtexec takes in TensorRT 10.13 and in 11: read in samples/common/sampleOptions.cpp
-# of https://github.com/NVIDIA/TensorRT at the tags v10.13.0, v11.0 and v11.1. Version 11 has no --fp16,
-# --bf16 or --best.
+# trtexec's build options in TensorRT 10.13 and 11, from samples/common/sampleOptions.cpp of
+# https://github.com/NVIDIA/TensorRT at the tags v10.13.0, v11.0 and v11.1. Version 11 has no --fp16, --bf16
+# or --best.
 TRTEXEC_OPTIONS = {
     "--builderOptimizationLevel",
     "--device",
@@ -62,7 +62,7 @@ WINDOW_LIMITS = WindowLimits(PARAMETERS["max_request_windows"], PARAMETERS["max_
 
 
 def exported(repository: Path, **changed: object) -> Path:
-    """A repository with the configs of the checkout, and a manifest that names what TensorRT can read."""
+    """A repository with the checkout's configs, and a manifest of models that TensorRT can read."""
     for path in MODEL_REPOSITORY.glob(f"*/{CONFIG}"):
         copy = repository / path.relative_to(MODEL_REPOSITORY)
         copy.parent.mkdir(parents=True)
@@ -74,7 +74,7 @@ def exported(repository: Path, **changed: object) -> Path:
 
 
 def holding(shape: tuple[int, ...]) -> list[Profile]:
-    """The profiles that hold a shape, as TensorRT compares them: axis by axis."""
+    """The profiles that contain a shape, compared axis by axis like TensorRT."""
     return [
         profile
         for profile in PROFILES
@@ -171,7 +171,7 @@ def test_the_config_of_an_engine_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_requests_to_an_engine_are_not_joined(name: str) -> None:
-    # Joined, two requests of 8 texts of 32 windows would be 16 of 32, which no profile holds.
+    # Two requests of 8 texts of 32 windows would join to 16 of 32, which no profile contains.
     assert not holding((32, 32, 512))
     batching = read_config(MODEL_REPOSITORY / name / CONFIG).dynamic_batching
     assert list(batching.preferred_batch_size) == [1]

@@ -1,4 +1,4 @@
-"""Which windows run, beside which others, and how long: told by an encoder that reports its own runs."""
+"""Which windows share a run, and the run's length, by an encoder that reports its runs."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from onnxruntime import InferenceSession
 from export_scripts.window_loop import RunLimits, add_window_loop
 
 Ids = npt.NDArray[np.int64]
-# Its logits are, for each row: the sum of the ids that the mask shows, the rows and the tokens of its run.
+# Its logits for each row: the sum of the unmasked ids, and the numbers of rows and tokens of its run.
 REPORTER = parser.parse_model(
     """<ir_version: 10, opset_import: ["" : 18]>
     reporter (int64[rows, tokens] input_ids, int64[rows, tokens] attention_mask) => (float[rows, 3] logits) {
@@ -38,7 +38,7 @@ ALONE, SHARED = session(1, 0), session(12, 2)
 
 
 def batch(*texts: list[list[int]]) -> dict[str, Ids]:
-    """Windows of token ids as the tokenizer lays them out: padded, the last window of a text repeated."""
+    """Windows of token ids in the tokenizer's layout: padded, with the last window of a text repeated."""
     windows = max(len(text) for text in texts)
     tokens = max(len(window) for text in texts for window in text)
     ids = np.zeros((len(texts), windows, tokens), np.int64)
@@ -67,7 +67,7 @@ def test_a_window_runs_without_its_padding_and_keeps_its_place() -> None:
 
 def test_windows_of_about_one_length_share_a_run_within_its_tokens() -> None:
     logits = run(SHARED, batch([[1] * 5], [[2] * 4], [[3] * 3], [[4]]))
-    # 5 tokens admit 2 rows in a run of 12; then 3 and 1 differ by no more than 2.
+    # A run of 12 tokens fits 2 rows of 5; then 3 and 1 differ by no more than 2.
     assert logits[:, 0, 1:].tolist() == [[2, 5], [2, 5], [2, 3], [2, 3]]
     assert run(SHARED, batch([[1] * 5], [[2] * 2]))[:, 0, 1:].tolist() == [[1, 5], [1, 2]]
 
@@ -77,7 +77,7 @@ def test_a_window_beyond_the_tokens_of_a_run_runs_alone() -> None:
 
 
 def test_repeated_windows_are_not_run() -> None:
-    # Were the repeated windows of the short texts run, a run would have more than 3 rows.
+    # If the repeated windows of the short texts were run, a run would have more than 3 rows.
     logits = run(SHARED, batch([[1], [2], [3]], [[4]], [[5]]))
     assert sorted(set(logits[:, :, 1].ravel().tolist())) == [5]
     assert logits[:, :, 0].tolist() == [[1, 2, 3], [4, 4, 4], [5, 5, 5]]

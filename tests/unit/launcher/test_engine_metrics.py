@@ -1,4 +1,4 @@
-"""What vLLM counts, under the names of NVIDIA's backend."""
+"""vLLM's counts, under the metric names of NVIDIA's backend."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ from launcher.backends.vllm.logic.engine_metrics import COUNTERS, HISTOGRAMS, Ta
 
 
 def step(*, finished: int) -> SimpleNamespace:
-    """Statistics of one step of vLLM's engine, in which as many questions finished."""
+    """Statistics of one step of vLLM's engine in which `finished` questions finished."""
     done = SimpleNamespace(e2e_latency=0.5, num_prompt_tokens=9, num_generation_tokens=4)
     return SimpleNamespace(
         num_prompt_tokens=9,

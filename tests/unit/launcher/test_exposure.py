@@ -1,4 +1,4 @@
-"""Where a server may listen."""
+"""The addresses on which a server may listen."""
 
 from ipaddress import IPv4Address
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What vLLM generated, in the tensors of NVIDIA's backend."""
+"""vLLM's output in the tensors of NVIDIA's backend."""
 
 import json
 import math

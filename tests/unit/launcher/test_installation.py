@@ -1,4 +1,4 @@
-"""Finding Triton and libpython, and saying what is missing."""
+"""Finding Triton and libpython, and messages about missing parts."""
 
 import sys
 import sysconfig

@@ -1,4 +1,4 @@
-"""What LLM Guard's scanners make of a verdict."""
+"""LLM Guard's scanners: their results for a verdict."""
 
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -26,7 +26,7 @@ SKIPPED = replace(CLEAN, toxicity=Toxicity("skipped", None, None, None))
 
 @dataclass
 class OneVerdict:
-    """A client that has one verdict for every text, or one error; notes how it was asked."""
+    """A client with one verdict for every text, or one error; it records its calls."""
 
     verdict: Verdict | ServerUnavailable
     asked: tuple[str, Any] = ("", None)

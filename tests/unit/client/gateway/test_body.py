@@ -1,4 +1,4 @@
-"""Bodies: limits, compression, and callers that go."""
+"""Request bodies: limits, compression, and callers that disconnect."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def asked(chunks: Sequence[bytes], headers: dict[str, str] | None = None) -> bytes:
-    """What `echo` answers behind the middleware."""
+    """The answer of `echo` behind the middleware."""
     sent: list[Message] = []
     arriving: list[Message] = [
         {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}

@@ -1,4 +1,4 @@
-"""What flags a text under a policy."""
+"""Decisions of a policy about texts."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What callers are told of the policies."""
+"""Descriptions of the policies for callers."""
 
 from tribunal.gateway.categories import CATEGORIES
 from tribunal.gateway.dialects.description import policy_answer

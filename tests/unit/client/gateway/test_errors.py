@@ -1,4 +1,4 @@
-"""What callers of the gateway see of faults."""
+"""Errors of the gateway as callers see them."""
 
 import json
 

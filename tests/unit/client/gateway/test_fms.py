@@ -1,4 +1,4 @@
-"""What the detectors of the FMS dialect report of a decision."""
+"""Detections of the FMS detectors API for a decision."""
 
 from typing import Any
 

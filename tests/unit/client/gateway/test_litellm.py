@@ -1,4 +1,4 @@
-"""LiteLLM's dialect: what is judged, and why a request is blocked."""
+"""LiteLLM's API: which texts are judged, and the reasons for blocking a request."""
 
 import json
 

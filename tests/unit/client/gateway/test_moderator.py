@@ -1,4 +1,4 @@
-"""How the texts of a request are admitted and asked, with a client that answers without a server."""
+"""Admission and moderation of a request's texts, with a client without a server."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ NEVER = Options(ServerPolicy(), "never")
 
 @dataclass
 class Client:
-    """Notes what it is asked, and what is in flight meanwhile. held: answers only once it is set."""
+    """Records its calls and the texts in flight. held: it answers only when this is set."""
 
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     moderator: Moderator | None = None
@@ -60,7 +60,7 @@ def test_an_openai_request_of_more_than_64_texts_is_answered_whole() -> None:
 
 def test_an_openai_request_without_room_for_all_of_it_is_refused_before_its_first_text() -> None:
     client = Client()
-    # 64 of these have room, and all together have not.
+    # 64 of these fit into the limit; all together do not.
     texts = texts_of(["x" * (BYTES_OF_COST * MAX_WAITING_COST // 512)] * MAX_INPUTS)
 
     async def ask_while_busy() -> None:

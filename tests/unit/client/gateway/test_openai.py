@@ -1,4 +1,4 @@
-"""OpenAI's dialect: its inputs, the policies that its models mean, and the form of its errors."""
+"""OpenAI's API: its inputs, models as names of policies, and its error format."""
 
 import pytest
 from tribunal.gateway.decision import decide

@@ -1,4 +1,4 @@
-"""OpenAI's categories from ours."""
+"""The mapping from Tribunal's categories to OpenAI's."""
 
 from openai.types.moderation import Categories
 from tribunal.gateway.categories import CATEGORIES

@@ -1,4 +1,4 @@
-"""The files of the page: how they are served, and that they load nothing from elsewhere."""
+"""The files of the page: how the gateway serves them, and that they load nothing from other hosts."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def client() -> TestClient:
 def test_every_file_is_guarded(client: TestClient, path: str) -> None:
     answer = client.get(f"/{path}")
     assert answer.status_code == 200
-    # Older systems call JavaScript by its former name.
+    # Older systems use the former MIME type of JavaScript.
     media_type = answer.headers["content-type"].partition(";")[0].replace("application/j", "text/j")
     assert media_type == MEDIA_TYPES[path]
     assert answer.headers["content-security-policy"] == POLICY

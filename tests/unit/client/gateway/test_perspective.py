@@ -1,4 +1,4 @@
-"""What Perspective's dialect takes, and what it answers."""
+"""Perspective's API: requests and responses."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def spans_of(attribute: str, of: Verdict) -> list[Any]:
         ("INSULT", [(3, 8, 0.625)]),
         ("THREAT", [(9, 22, 0.75)]),
         ("TOXICITY", [(3, 8, 0.625), (9, 22, 0.75)]),
-        # No sentence explains it: the whole comment, with the score of the comment.
+        # If no sentence crosses the threshold, the span is the whole comment, with its score.
         ("PROFANITY", [(0, 29, 0.5)]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Policy files, and the line that each fault is on."""
+"""Policy files, and the line of each error."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The order in which callers are served, and what is refused."""
+"""The order in which the scheduler serves callers, and its refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ def make(max_in_flight: int = 1, max_wait_s: float = 10.0, max_waiting: int = 10
 
 
 class Work:
-    """Work that holds its turn until it is told to end, and notes when it starts."""
+    """Work that runs until the test ends it, and records its start."""
 
     def __init__(self, scheduler: Scheduler, started: list[str]) -> None:
         self.scheduler = scheduler
@@ -198,7 +198,7 @@ def test_how_long_work_waits_is_measured(monkeypatch: pytest.MonkeyPatch) -> Non
         for index in range(80):
             work.begin(str(index))
         await settle()
-        # Four pieces of work a second, where one was assumed.
+        # The scheduler assumed one piece of work a second, but there are four.
         for index in range(40):
             now_s += 0.25
             await work.end(str(index))

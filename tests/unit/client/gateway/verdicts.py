@@ -1,4 +1,4 @@
-"""Verdicts for tests of what the gateway makes of them."""
+"""Verdicts for tests of the gateway."""
 
 from tribunal.gateway.categories import CATEGORIES
 from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
@@ -16,7 +16,7 @@ def verdict(
     truncated: bool = False,
     spans: tuple[Span, ...] | None = None,
 ) -> Verdict:
-    """The n-th category has the score n/16, so that each differs and is exact in binary."""
+    """The n-th category has the score n/16, so that all scores differ and are exact in binary."""
     scores: dict[str, float] = {name: index / 16 for index, name in enumerate(CATEGORIES)}
     return Verdict(
         flagged=flagged,
@@ -30,7 +30,7 @@ def verdict(
 
 
 def span(start: int, end: int, refusal: float = 0.0, **scores: float) -> Span:
-    """A sentence in which the server detects what is at or above 0.5; categories without a score have 0."""
+    """A sentence with detections at scores of 0.5 or more; the default score of a category is 0."""
     all_scores = {str(name): scores.get(str(name), 0.0) for name in CATEGORIES}
     flagged = tuple(name for name, score in all_scores.items() if score >= 0.5)
     return Span(start, end, Refusal(refusal >= 0.5, refusal), Categories(flagged, all_scores))

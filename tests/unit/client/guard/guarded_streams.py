@@ -1,4 +1,4 @@
-"""Streams for the guard's tests, and a checker that flags what contains a phrase."""
+"""Streams for the guard's tests, and a checker that flags texts with a phrase."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ TEXT = f"The bread is fresh. It was baked today. {HARMFUL} The oven is hot. Come
 
 
 class Source:
-    """The chunks of a text, which count how many were read and note that they were closed."""
+    """The chunks of a text; it counts the chunks that were read and records its closing."""
 
     def __init__(self, chunks: Sequence[object], error: Exception | None = None) -> None:
         self.chunks = chunks
@@ -38,7 +38,7 @@ class Source:
 
 
 class AsyncSource(Source):
-    """Is closed as an asynchronous generator is."""
+    """Close it like an asynchronous generator."""
 
     async def aclose(self) -> None:
         await asyncio.sleep(0)
@@ -73,7 +73,7 @@ def verdict(flagged: bool) -> Verdict:
 
 
 class PhraseChecker:
-    """Flags the texts that contain `phrase`, and keeps what it was asked."""
+    """Flags the texts that contain `phrase`, and records the texts."""
 
     def __init__(self, phrase: str) -> None:
         self.phrase = phrase

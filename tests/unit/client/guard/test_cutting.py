@@ -1,4 +1,4 @@
-"""What is released has been checked, however the text is cut into chunks and however slow the checks are."""
+"""The guard releases only checked text, for any chunks and for any duration of the checks."""
 
 import random
 
@@ -11,7 +11,7 @@ from export_scripts.demo.text import read_judgements
 from tests.unit.client.guard.guarded_streams import options
 
 SENTENCES = [row["text"] for row in read_judgements("heldout")]
-# One sentence each, no longer than the overlap.
+# Single sentences that are no longer than the overlap.
 FLAGGED = [text for text in SENTENCES if len(text) <= 200 and not set(".!?…") & set(text[:-1])]
 TEXTS = st.text(st.sampled_from("aB .!?\n。é"), max_size=1200)
 
@@ -21,7 +21,7 @@ def seeded(seed: int) -> random.Random:
 
 
 def guard(text: str, cuts: random.Random, chosen: GuardOptions, phrase: str | None) -> tuple[str, list[str]]:
-    """Run the stream to its end or to a flag; returns what was released, and the texts that passed."""
+    """Run the stream to its end or to a flag; returns the released text and the texts that passed."""
     stream, released, at = GuardedText(chosen), "", 0
     passed: list[str] = []
     check = None

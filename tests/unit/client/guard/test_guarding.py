@@ -1,4 +1,4 @@
-"""Both guards around streams of chunks: what they release, what ends a stream, options that are refused."""
+"""Both guards around streams of chunks: released text, the stream's end, and invalid options."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ RELEASED = TEXT.index(HARMFUL)
 def run(
     kind: str, ask: PhraseChecker, source: Source, chosen: GuardOptions
 ) -> tuple[str, BaseException | None]:
-    """What a guard gives of `source`, and what it ends with."""
+    """The chunks that a guard releases of `source`, and the error that ends it."""
     given: list[str] = []
 
     async def ask_async(texts: Sequence[str], judge: JudgeMode | None) -> list[Verdict]:
@@ -92,7 +92,7 @@ def test_an_error_of_the_source_releases_nothing_unchecked(kind: str, source_typ
 
 
 class UnavailableServer(PhraseChecker):
-    """Never gives a verdict."""
+    """A checker that never gives a verdict."""
 
     def __call__(self, *_: object) -> list[Verdict]:
         raise ServerUnavailable("gone")

@@ -1,4 +1,4 @@
-"""Where sentences end, and where an end is in doubt."""
+"""Ends of sentences, and doubtful ends."""
 
 import itertools
 
