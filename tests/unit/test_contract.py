@@ -1,4 +1,4 @@
-"""What several parts state by themselves, because they run alone, is the same everywhere."""
+"""Constants that several parts repeat, because they run separately, are equal."""
 
 import json
 from typing import get_args

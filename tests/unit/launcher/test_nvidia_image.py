@@ -60,6 +60,6 @@ def test_configs_are_fitted_to_a_cpu_alone(
     local = read_config(tracked_copy / "aegis" / "configs" / "local.pbtxt")
     assert local.instance_group[0].count == 3
     assert local.parameters["intra_op_thread_count"].string_value == "1"
-    # The packed weights are those of another release of ONNX Runtime.
+    # The packed weights belong to another release of ONNX Runtime.
     assert not local.default_model_filename
     assert not (tracked_copy / "phi3" / "configs" / "local.pbtxt").exists()

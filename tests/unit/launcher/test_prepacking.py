@@ -1,4 +1,4 @@
-"""Weights laid out for this machine."""
+"""Prepacked weights for this machine."""
 
 from collections.abc import Callable
 from pathlib import Path

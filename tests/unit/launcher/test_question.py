@@ -1,4 +1,4 @@
-"""Requests of the vLLM backend: what they say, and which are refused."""
+"""Requests to the vLLM backend: parsing and refusals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which models the vLLM backend loads, and how they are warmed up."""
+"""The vLLM backend's requirements of a model, and its warm-up."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""A server that has served is started again without end, one that never served is given up."""
+"""Restarts: without limit after the server was ready, and none if it never was."""
 
 from launcher.recovery.restarts import MOST_FAILED_STARTS, STABLE_S, Restarts
 

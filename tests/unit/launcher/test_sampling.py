@@ -7,7 +7,7 @@ import pytest
 from launcher.backends.vllm.logic.sampling import require_settable
 from model_repository.judge_prompt.logic.prompting import sampling_parameters
 
-# Of vllm.SamplingParams, in part.
+# Some fields of vllm.SamplingParams.
 TYPES = {
     "n": int,
     "temperature": float,

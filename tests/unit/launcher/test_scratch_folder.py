@@ -1,4 +1,4 @@
-"""A run removes what runs before it have left, and nothing of those that go on."""
+"""A run removes folders of earlier runs, but not of running ones."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_only_a_run_that_has_ended_is_removed(tmp_path: Path) -> None:
     second = ScratchFolder(tmp_path)
     assert folder.exists()
     assert region.exists()
-    # The lock goes with its last file descriptor, as it does with the last process of a killed run.
+    # Closing the last file descriptor releases the lock, like the death of a killed run's last process.
     del first
     third = ScratchFolder(tmp_path)
     assert not folder.exists()
@@ -36,7 +36,7 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_lock_of_somebody_else_is_no_run(tmp_path: Path) -> None:
-    """A foreign folder with an unheld lock, one whose lock is a FIFO, one whose lock is a link to ours."""
+    """Other folders stay: one with an unheld lock, one with a FIFO as lock, one with a link to our lock."""
     kept = [tmp_path / f"tribunal-{name}" for name in ("foreign", "fifo", "link")]
     for folder in kept:
         folder.mkdir()

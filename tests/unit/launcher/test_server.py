@@ -1,4 +1,4 @@
-"""What a server says of a start that failed."""
+"""Messages about a failed start."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is restored, when, and in which order, on a Triton and processes of the test's own."""
+"""Restoring models after crashes, with a simulated Triton and simulated processes."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ SERVED = ("aegis", "judge", "moderation", "phi3", "tokenizer")
 
 
 class FakeServer:
-    """Triton and its processes: two stubs for each model, and loads that fail or are slow as a test says."""
+    """A simulated Triton with two stubs for each model; a test can make loads fail or slow."""
 
     def __init__(self) -> None:
         self.models = SERVED
@@ -38,7 +38,7 @@ class FakeServer:
         return {hash(name): model for name, model in self.alive.items()}
 
     def kill(self, model: str) -> None:
-        """End one stub; Triton goes on to call the model READY."""
+        """End one stub; Triton still reports the model as READY."""
         del self.alive[f"{model}0"]
 
     def load(self, model: str) -> None:

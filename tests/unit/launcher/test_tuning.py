@@ -1,4 +1,4 @@
-"""Configs fitted to a host."""
+"""Configs adapted to a host."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Configs against graphs, as NVIDIA's ONNX Runtime backend compares them."""
+"""Validation of configs against graphs, with the rules of NVIDIA's ONNX Runtime backend."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ OUTPUTS = [GraphTensor("logits", "tensor(float)", (-1, -1, 2))]
 
 def config(**changed: Any) -> dict[str, Any]:
     def tensor(name: str, data_type: str, *dims: int) -> dict[str, Any]:
-        # Triton writes numbers of 64 bits as strings.
+        # Triton writes 64-bit numbers as strings.
         return {"name": name, "data_type": data_type, "dims": [str(dim) for dim in dims]}
 
     return {

@@ -1,4 +1,4 @@
-"""A repository against the checksums of its manifest."""
+"""Verification of a repository by the checksums of its manifest."""
 
 import os
 import subprocess
@@ -90,7 +90,7 @@ def change_unseen(file: Path) -> None:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were hashed since the fixture was made."""
+    """Names of the files that were hashed since the start of the test."""
     names: list[str] = []
 
     def sha256_noted(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Serving a repository that cannot be written."""
+"""Serving a read-only repository."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reading the judge's answer."""
+"""Parsing of the judge's answer."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Whether the judge is asked, and about which pieces of a text."""
+"""When the judge is asked, and about which pieces of a text."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What verdicts add to the counters."""
+"""Counters of verdicts."""
 
 import json
 from collections import Counter
@@ -76,7 +76,7 @@ def test_every_series_is_known_beforehand_and_their_number_is_bounded() -> None:
 
 
 class Counting:
-    """A counter of Triton's; one that is broken raises."""
+    """A counter like Triton's; a broken one raises."""
 
     def __init__(self, *, broken: bool = False) -> None:
         self.count = 0

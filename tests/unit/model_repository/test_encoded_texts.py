@@ -1,4 +1,4 @@
-"""What the encoders say, as verdict documents."""
+"""The encoders' results as verdict documents."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ POLICY = Policy(("Threat", "Violence"), 0.5, (0.5, 0.5), 0.5, flags_judge_failur
 
 
 def encoded(*, labels: int = 2) -> EncodedTexts:
-    """Two texts of two windows; the second is harmless, and its spans were not asked for."""
+    """Two texts of two windows; the second is harmless and does not request spans."""
     rejection = np.array([[[4, -4], [-4, 4]], [[4, -4], [4, -4]]], dtype=np.float32)
     aegis = np.full((2, 2, labels), -5, dtype=np.float32)
     aegis[0, 0, 1] = 3

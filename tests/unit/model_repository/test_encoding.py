@@ -1,4 +1,4 @@
-"""The tokenizer model's text handling, against transformers' own tokenizers."""
+"""The tokenizer model's encoding, compared with transformers' tokenizers."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_any_text_has_the_ids_of_transformers(checkpoint: Checkpoint) -> None:
 
 def test_a_special_token_in_a_text_is_ordinary_characters(checkpoint: Checkpoint) -> None:
     tokenizer = checkpoint.tokenizer
-    # A vocabulary without a character such as `[` gives the unknown token for it, as for any other.
+    # A vocabulary without a character such as `[` gives the unknown token for it.
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     one = encoder(checkpoint, max_tokens=10_000)
     for text in texts_with_special_tokens(checkpoint.tokenizer.all_special_tokens):

@@ -1,4 +1,4 @@
-"""Who gets the next call of the judge."""
+"""Fair scheduling of the judge's calls."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

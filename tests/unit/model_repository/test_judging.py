@@ -1,4 +1,4 @@
-"""What counts of pieces that answer, that are late and that fail, and how requests share the judge."""
+"""Judgements from pieces that are answered, late or failed, and sharing of the judge between requests."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class FakeJudge:
-    """Answers pieces by their names: kind, toxic, unparsed, broken (raises), late (waits for `release`)."""
+    """Answers pieces by name: kind, toxic, unparsed, broken (raises), late (waits for `release`)."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -44,7 +44,7 @@ class FakeJudge:
 
 
 class Fixture:
-    """A judge, and what it was told to observe and to log."""
+    """A judge, with its recorded observations and log messages."""
 
     def __init__(self, calls: int = MANY, calls_of_request: int = MANY, timeout_s: float = TIMEOUT_S) -> None:
         self.judge = FakeJudge()
@@ -63,7 +63,7 @@ class Fixture:
 
 
 def run(steps: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """What `steps` returns, which must never hang."""
+    """The result of `steps`, which must never hang."""
 
     async def bounded() -> Result:
         return await asyncio.wait_for(steps(), 10)
@@ -204,7 +204,7 @@ def test_the_next_free_call_goes_to_the_request_that_has_the_fewest() -> None:
         assert "toxic" not in fixture.judge.asked
         fixture.judge.release.set()
         assert await small == [TOXIC]
-        # Two of the large requests have no call either, and came earlier.
+        # Two of the large requests came earlier and have no call, either.
         assert fixture.judge.asked.index("toxic") == 4 + 2
         assert await asyncio.gather(*large) == [[KIND]] * 4
 
@@ -221,7 +221,7 @@ def test_what_others_ask_takes_nothing_from_the_time_of_a_request() -> None:
         fixture.judge.release.set()
         assert await slow == [KIND]
         fixture.judge.release.clear()
-        # 0.5 s after it was asked, and 0.3 s after its first call.
+        # 0.5 s after the request, and 0.3 s after its first call.
         asyncio.get_running_loop().call_later(0.3, fixture.judge.release.set)
         assert await waiting == [KIND]
 

@@ -1,4 +1,4 @@
-"""Hidden words in plain letters."""
+"""Normalization of obfuscated words."""
 
 import pytest
 from hypothesis import given

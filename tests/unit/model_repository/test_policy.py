@@ -1,4 +1,4 @@
-"""Scores to decisions."""
+"""Decisions from scores."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The judge's prompt: the card's words, and no special token but the template's own."""
+"""The judge's prompt: the card's words, and no special tokens except the template's."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What the encoders read of a text: its windows, its sentences, and its normalized form."""
+"""The encoders' input for a text: its windows, its sentences, and its normalized form."""
 
 from collections.abc import Callable
 

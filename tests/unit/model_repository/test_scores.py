@@ -1,4 +1,4 @@
-"""Logits to probabilities, against PyTorch."""
+"""Probabilities from logits, compared with PyTorch."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where sentences lie in a text, and how long ones are cut."""
+"""Positions of sentences in a text, and splitting of long ones."""
 
 import pytest
 from hypothesis import given

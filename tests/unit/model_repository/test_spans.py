@@ -1,4 +1,4 @@
-"""Which sentences cross a threshold."""
+"""Spans: the sentences that cross a threshold."""
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ def test_spans_are_of_the_texts_that_ask() -> None:
 def test_only_what_crosses_a_threshold_is_a_span() -> None:
     spans = spans_of(
         places((0, 5), (6, 9), (10, 12), NONE),
-        # Behind the three sentences stands the window of the whole text.
+        # The window of the whole text follows the three sentences.
         floats(0.1, 0.5, 0.2, 0.9),
         floats((0.1, 0.8), (0.0, 0.0), (0.75, 0.0), (1.0, 1.0)),
         POLICY,

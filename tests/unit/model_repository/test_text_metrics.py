@@ -1,4 +1,4 @@
-"""What texts add to the histograms of their lengths."""
+"""Histograms of the texts' lengths."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

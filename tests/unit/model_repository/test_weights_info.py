@@ -1,4 +1,4 @@
-"""The weights that a server has, and their sources as labels."""
+"""The server's weights, and their sources as metric labels."""
 
 from model_repository.manifest.logic.weights_info import served_part, weights_labels
 

@@ -1,4 +1,4 @@
-"""How a text is cut into windows, and how windows become a batch."""
+"""Splitting of texts into windows, and batches of windows."""
 
 import itertools
 

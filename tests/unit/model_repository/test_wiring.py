@@ -1,4 +1,4 @@
-"""The tracked configs, checked against each other without a server."""
+"""Consistency of the tracked configs, without a server."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from launcher.host.tuning import tune
 from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY, category_labels, limits
 
-# The vLLM backend adds its own tensors to the config of phi3, as tuning does here.
+# The vLLM backend adds its tensors to the config of phi3; here tuning does it.
 CONFIGS = {
     path.parent.name: tune(config, instances=2) if (config := read_config(path)).backend == "vllm" else config
     for path in sorted(MODEL_REPOSITORY.glob("*/config.pbtxt"))

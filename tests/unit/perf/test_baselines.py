@@ -37,7 +37,7 @@ ECHO = (
 
 @dataclass(frozen=True)
 class InstantBaseline:
-    """Screens no text at all."""
+    """A baseline that screens no text."""
 
     name: str = "instant"
     description: str = "nothing"
@@ -47,7 +47,7 @@ class InstantBaseline:
 
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:  # noqa: ARG002
-        """Yield what counts the texts."""
+        """Yield a function that counts the texts."""
         yield lambda load, passes: send_workload(len, load.callers, passes)
 
 
@@ -131,7 +131,7 @@ def test_a_latency_counts_the_waiting_for_the_workers() -> None:
     baseline = LibraryBaseline("slow", "slow", lambda _: screen, max_threads=2)
     with baseline.load(NO_FILES) as run_round:
         round_ = run_round(THROUGHPUT_LOAD, 2)
-    # More texts were under way, on average, than workers; their work alone comes to two.
+    # With the wait, a mean of more than three texts are in flight; without it, two, one for each worker.
     assert sum(round_.latencies_ms) / 1000 > 3 * round_.elapsed_s
 
 

@@ -1,4 +1,4 @@
-"""The order of two faults, and that a soak leaves the model's files where they were."""
+"""The order of two faults, and the restored files of a model."""
 
 import time
 from collections import Counter
@@ -21,7 +21,7 @@ STUBS = {
 
 
 class RecordedServer:
-    """Notes what is done to it instead of doing it."""
+    """Records the faults instead of injecting them."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

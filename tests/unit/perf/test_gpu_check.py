@@ -1,4 +1,4 @@
-"""The GPU check: what it refuses, and what its report holds."""
+"""The GPU check: its refusals and its report."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The rounds of the judge's benchmark: what is asked, and the figures of what was measured."""
+"""The rounds of the judge's benchmark: its texts and figures."""
 
 import itertools
 import json
@@ -36,7 +36,7 @@ SAMPLES = [
 def test_no_text_is_asked_twice() -> None:
     texts = list(itertools.islice(new_texts(), 1000))
     assert len(set(texts)) == len(texts)
-    # A prefix cache holds whole blocks, so one that the beginnings of two texts share would be reused.
+    # A prefix cache holds whole blocks, so it would reuse a block that the beginnings of two texts share.
     assert len({text.split(".")[0] for text in texts}) == len(texts)
 
 

@@ -1,4 +1,4 @@
-"""The simulated batcher joins what Triton's does, and the tracked config has the bucket that it favours."""
+"""The simulated batcher batches like Triton's, and the tracked config has the bucket that it favours."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The CPU time that a text costs beside the encoders' runs."""
+"""The CPU time of a text besides the encoders' runs."""
 
 from pathlib import Path
 

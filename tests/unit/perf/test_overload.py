@@ -1,4 +1,4 @@
-"""Figures of an overload, the loads that send it, and the comparison of the gateway with Triton."""
+"""Figures of an overload, its loads, and the comparison of the gateway with Triton."""
 
 import asyncio
 import json
@@ -93,7 +93,7 @@ def test_the_gateway_is_compared_at_each_number_of_callers() -> None:
 
 
 def run_load(answer: bytes | None, send: Callable[[HttpLoad], Awaitable[list[Sample]]]) -> list[Sample]:
-    """What a load measures on a server that gives `answer` to each request, or none."""
+    """The measurements of a load on a server that gives `answer` to each request, or no answer."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65_536):

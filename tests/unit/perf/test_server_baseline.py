@@ -1,4 +1,4 @@
-"""Baselines that are HTTP servers, with small servers in place of the real ones."""
+"""Baselines that are HTTP servers, tested with small servers."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from perf.load.workload import WORKLOAD_TEXTS
 from perf.rounds import BATCH_LOAD, THROUGHPUT_LOAD
 
 NO_FILES = EncoderFiles(Path(), Path())
-# Answers 404 to each body that does not end with its second argument, and the first of all bodies with 503.
+# Answers 503 to the first request, and 404 to a body that does not end with the second argument.
 SERVER = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Which answers the soak counts as wrong, and which requests as lost."""
+"""Answers that the soak test counts as wrong, and requests that it counts as lost."""
 
 from dataclasses import replace
 

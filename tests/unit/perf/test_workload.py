@@ -1,4 +1,4 @@
-"""The texts that the benchmarks send."""
+"""The benchmarks' texts."""
 
 from perf.load.workload import (
     WORKLOAD_TEXTS,

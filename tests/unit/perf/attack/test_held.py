@@ -1,4 +1,4 @@
-"""Held connections are counted, and other callers are asked for meanwhile."""
+"""Held connections are counted, and other callers send requests meanwhile."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Deaths of processes are noted with what was under way."""
+"""The observer records deaths of processes with the requests in flight."""
 
 import os
 import subprocess

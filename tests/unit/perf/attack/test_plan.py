@@ -1,4 +1,4 @@
-"""The attacks are what they say, and the same for the same seed."""
+"""The attacks match their names, and are the same for the same seed."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""How an attack ended is told apart, on servers that answer, that close, and that keep silent."""
+"""The recorded results of attacks on servers that answer, close the connection, or do not answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
