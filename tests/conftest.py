@@ -1,4 +1,4 @@
-"""What all tests share: the demo encoders, loaded in PyTorch."""
+"""Fixtures of all tests: the demo encoders, loaded in PyTorch."""
 
 import signal
 from functools import cache
@@ -9,7 +9,7 @@ from export_scripts.checkpoint import Checkpoint, load_checkpoint
 from export_scripts.hub_models import ENCODERS, HubModel
 from export_scripts.sources import DEMO_WEIGHTS
 
-# A shell starts background jobs with SIGINT ignored, and what the tests start would inherit that.
+# A shell starts background jobs with SIGINT ignored, and processes that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

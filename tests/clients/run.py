@@ -1,12 +1,12 @@
-"""Runs real clients, each in an environment of its own, against a real gateway before the demo server.
+"""Runs real clients, each in its own environment, against a real gateway in front of the demo server.
 
-`python -m tests.clients.run [NAME ...]` runs all, or those named. A client is a folder here with
-`requirements.txt` and `check.py`, which is run as `check.py URL`, exits with 0 if all is well, and finds
-in its environment:
+`python -m tests.clients.run [NAME ...]` runs all clients, or the named ones. A client is a folder here with
+`requirements.txt` and `check.py`, which runs as `check.py URL`, exits with 0 on success, and finds in its
+environment:
   TRIBUNAL_KEY          a caller's key, for the policy `default`
   TRIBUNAL_STRICT_KEY   another caller's key, for the policy `strict`, which flags refusals too
-  TRIBUNAL_LIMITED_KEY  the key of a caller who may ask twice an hour
-  TRIBUNAL_VERDICTS     a file of JSON: what `tribunal.Client` says of some texts, by text
+  TRIBUNAL_LIMITED_KEY  the key of a caller with a limit of two requests an hour
+  TRIBUNAL_VERDICTS     a JSON file with verdicts of `tribunal.Client`, by text
 """
 
 import hashlib
@@ -43,7 +43,7 @@ spans = true
 
 
 def main(names: Sequence[str]) -> int:
-    """Run the clients `names`, or all; the exit status."""
+    """Run the clients `names`, or all; returns the exit status."""
     known = sorted(check.parent.name for check in FOLDER.glob("*/check.py"))
     if unknown := set(names) - set(known):
         typer.echo(f"no such client: {', '.join(sorted(unknown))}; known: {', '.join(known)}", err=True)
@@ -62,14 +62,14 @@ def main(names: Sequence[str]) -> int:
             given = {**keys, "TRIBUNAL_VERDICTS": str(verdicts)}
             passed = []
             for name, interpreter in interpreters.items():
-                # Each check uses up the limited key of its own gateway.
+                # Each check needs its own gateway, because it exhausts the limited key.
                 with running_gateway(server.grpc_url, folder, *files) as gateway:
                     passed.append(check(name, interpreter, gateway.http_url, given))
     return 0 if all(passed) else 1
 
 
 def environment(name: str) -> Path:
-    """The interpreter of a client's environment, made where its requirements have changed."""
+    """The interpreter of a client's environment, which is rebuilt if its requirements have changed."""
     folder = ENVIRONMENTS / name
     requirements = FOLDER / name / "requirements.txt"
     interpreter = folder / "bin" / "python"
@@ -87,7 +87,7 @@ def environment(name: str) -> Path:
 
 
 def write_keys(file: Path) -> dict[str, str]:
-    """Write the callers' hashed keys; the keys themselves by the variables that tell them to a check."""
+    """Write the callers' hashed keys; returns the keys by their environment variables."""
     callers = {
         "TRIBUNAL_KEY": ("alice", "default", None),
         "TRIBUNAL_STRICT_KEY": ("bob", "strict", None),
@@ -105,7 +105,7 @@ def write_keys(file: Path) -> dict[str, str]:
 
 
 def write_verdicts(file: Path, url: str) -> Path:
-    """Write what `tribunal.Client` says of the demo's texts."""
+    """Write the verdicts of `tribunal.Client` for the demo's texts."""
     texts = TEXTS.read_text("utf-8").splitlines()
     with Client(url) as client:
         verdicts = {text: client.moderate(text).as_document() for text in texts}
@@ -114,7 +114,7 @@ def write_verdicts(file: Path, url: str) -> Path:
 
 
 def check(name: str, interpreter: Path, url: str, given: Mapping[str, str]) -> bool:
-    """Run a client's check, and print how it went; whether it passed."""
+    """Run a client's check and print the result; returns whether it passed."""
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
     try:
         ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Real certificates, of a certificate authority that lives for one test session."""
+"""Real certificates of a temporary certificate authority."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from launcher.exposure.tls import Tls
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the authority's certificate, and a certificate with its key for server and caller."""
+    """PEM files: the authority's certificate, and certificates with keys for the server and the caller."""
 
     authority: Path
     server: Path
@@ -21,18 +21,18 @@ class Certificates:
 
     @property
     def tls(self) -> Tls:
-        """TLS that lets everybody in."""
+        """Server options for TLS without client certificates."""
         return Tls(self.server, self.server_key)
 
     @property
     def mutual_tls(self) -> Tls:
-        """TLS that lets in callers of the authority."""
+        """Server options for mutual TLS with the authority's callers."""
         return Tls(self.server, self.server_key, self.authority)
 
     def grpc_client(
         self, url: str, *, with_certificate: bool = False
     ) -> tritonclient.grpc.InferenceServerClient:
-        """Client that checks the server's certificate, and shows the caller's where it is to."""
+        """A client that verifies the server's certificate, and presents the caller's if `with_certificate`."""
         own = (
             {"private_key": str(self.caller_key), "certificate_chain": str(self.caller)}
             if with_certificate

@@ -1,4 +1,4 @@
-"""Real servers, each started once: on the demo models, and on full-size random ones."""
+"""Real servers, each started once: with the demo models, and with full-size random ones."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from launcher.repository.contract import CHECKOUT
 
 
 def export(source: str, repository: Path, *options: str) -> None:
-    """Fill `repository` as a user would."""
+    """Fill `repository` by the command line."""
     subprocess.run(
         [
             sys.executable,
@@ -55,7 +55,7 @@ def server(demo_repository: Path) -> Iterator[TritonServer]:
 def url(request: pytest.FixtureRequest) -> str:
     """Address of the demo server over each protocol.
 
-    TRIBUNAL_TEST_GRPC_URL and TRIBUNAL_TEST_HTTP_URL name one that runs elsewhere, as in a container.
+    TRIBUNAL_TEST_GRPC_URL and TRIBUNAL_TEST_HTTP_URL name another running server, for example in a container.
     """
     elsewhere = os.environ.get(f"TRIBUNAL_TEST_{request.param.upper()}")
     return elsewhere or str(getattr(request.getfixturevalue("server"), request.param))
@@ -71,7 +71,7 @@ def full_size_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """A certificate authority that lives for the session."""
+    """A temporary certificate authority."""
     return trustme.CA()
 
 

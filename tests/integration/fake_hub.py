@@ -1,4 +1,4 @@
-"""A local server that answers as the Hugging Face hub does, and the layouts of real repositories."""
+"""A local server with the Hugging Face hub's API, and the layouts of real repositories."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass(frozen=True)
 class Repository:
-    """One repository: its files, in folders too, and the commit that `main` names."""
+    """One repository: its files, including subfolders, and the commit of `main`."""
 
     folder: Path
     commit: str = COMMIT
@@ -36,11 +36,11 @@ class Repository:
 
 @dataclass
 class Hub:
-    """What the server answers.
+    """The server's content.
 
-    repositories: by `OWNER/MODEL`. renamed: old names and the new ones.
-    refusal: error code that every model answers with instead, as the hub's header X-Error-Code.
-    fetched: `OWNER/MODEL:PATH` of each file that was downloaded.
+    repositories: by `OWNER/MODEL`. renamed: new names by old name.
+    refusal: error code of every response, in the hub's header X-Error-Code.
+    fetched: `OWNER/MODEL:PATH` of each downloaded file.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Hub:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The routes that `snapshot_download` asks for."""
+    """The routes that `snapshot_download` uses."""
 
     def __init__(self, hub: Hub, *arguments: Any) -> None:
         self.hub = hub
@@ -103,12 +103,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """Answer for `hub` on a free port, named by its `url`, until the block ends."""
+    """Serve `hub` on a free port, at its `url`, until the block ends."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, hub)) as server:
         hub.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
@@ -127,13 +127,13 @@ def change_json(file: Path, **changes: object) -> None:
 
 
 def pickle_weights(folder: Path) -> None:
-    """Leave only `pytorch_model.bin`, as repositories from before safetensors."""
+    """Replace the weights by `pytorch_model.bin`, as in repositories older than safetensors."""
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
 
 
 def write_rejection(folder: Path) -> Path:
-    """ProtectAI/distilroberta-base-rejection-v1: an ONNX export and a state of the training beside."""
+    """ProtectAI/distilroberta-base-rejection-v1: also has an ONNX export and a training state."""
     shutil.copytree(DEMO_WEIGHTS / "rejection", folder)
     (folder / "onnx").mkdir()
     for file in ("model.onnx", "config.json", "tokenizer.json"):
@@ -143,7 +143,7 @@ def write_rejection(folder: Path) -> Path:
 
 
 def write_aegis(folder: Path) -> Path:
-    """A repository whose labels have no names, with pickled weights only."""
+    """A repository whose labels have no names, with only pickled weights."""
     shutil.copytree(DEMO_WEIGHTS / "aegis", folder)
     labels = [f"LABEL_{index}" for index in range(14)]
     change_json(

@@ -1,4 +1,4 @@
-"""`python -m launcher` as a process of a test: started, waited for, refused."""
+"""Runs `python -m launcher` as a process of a test, and waits for its start or refusal."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ READY_TIMEOUT_S = 60.0
 
 @contextmanager
 def launch(repository: Path, ports: Ports, log_file: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m launcher`, and end it where the test did not."""
+    """Run `python -m launcher`, and stop it unless the test has."""
     arguments = [
         *(sys.executable, "-m", "launcher", "--repository", str(repository), "--log-file", str(log_file)),
         *("--http-port", str(ports.http), "--grpc-port", str(ports.grpc)),
@@ -32,7 +32,7 @@ def launch(repository: Path, ports: Ports, log_file: Path, *command: str) -> Ite
 
 
 def wait_until_ready(launcher: subprocess.Popen[str], ports: Ports) -> str:
-    """Read the launcher's messages up to its last line of the banner; the server then answers."""
+    """Read the launcher's messages up to the banner's last line; then the server answers."""
     assert launcher.stderr is not None
     lines = []
     for line in launcher.stderr:

@@ -1,4 +1,4 @@
-"""Reads what a server exposes to Prometheus."""
+"""Reads a server's Prometheus metrics."""
 
 import time
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def scrape(server: TritonServer) -> Samples:
 
 
 def settle(server: TritonServer) -> Samples:
-    """Every sample, with all verdicts given so far: they are reported once a second."""
+    """Every sample, including all verdicts so far, which the server reports once a second."""
     time.sleep(1.5)
     return scrape(server)
 
@@ -34,5 +34,5 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 def _exposed_name(parsed: str) -> str:
-    """Undo what the parser does to counters that do not end in `_total`: Triton's own, and `tokenizer`'s."""
+    """Undo the parser's renaming of counters that do not end in `_total`: Triton's, and `tokenizer`'s."""
     return parsed.removesuffix("_total") if parsed.startswith(("nv_", "tribunal_text_")) else parsed

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's streamed chat completions, and answers with a text that it was given."""
+"""A server of OpenAI's streamed chat completions that answers with a given text."""
 
 import asyncio
 import json
@@ -19,9 +19,9 @@ CHUNK_INTERVAL_S = 0.01
 
 @dataclass
 class OpenAIServer:
-    """One answer, served.
+    """A served answer.
 
-    url: as OPENAI_BASE_URL takes it. sent_chars: of the answer, so far. has_left: the caller went early.
+    url: for OPENAI_BASE_URL. sent_chars: characters sent so far. has_left: whether the caller left early.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""A proxy that passes every byte on to the real server: with TLS, and counting what clients send."""
+"""A TCP proxy for the real server, which adds TLS and counts the clients' bytes."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ class Pipe:
 
 @contextlib.contextmanager
 def pipe(url: str, tls: ssl.SSLContext | None = None) -> Iterator[Pipe]:
-    """Run a proxy of the server at `url` in a thread of its own."""
+    """Run a proxy for the server at `url` in its own thread."""
     target = urlsplit(url if "://" in url else f"grpc://{url}")
     proxy = Pipe()
     loop = asyncio.new_event_loop()

@@ -1,6 +1,6 @@
 """Runs the example `ray_moderation.py` on a Ray cluster of two local nodes, in Ray's environment.
 
-`ray_cluster.py SOURCE TARGET` prints how many rows a second it moderated, without the start of the cluster.
+`ray_cluster.py SOURCE TARGET` prints the rows per second, without the cluster's start.
 """
 
 import sys
@@ -14,15 +14,15 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "examples"))
 import ray_moderation  # type: ignore[import-not-found]
 
 NODES = 2
-# An actor takes a part of a core on each node, which must leave a whole one to read and to write.
+# An actor takes a part of a core on each node, which must leave a whole core for reading and writing.
 CORES_OF_A_NODE = 2
 OBJECT_STORE_BYTES = 128 * 2**20
-# Small, so that a small file is several blocks, and both actors have work.
+# Small, so that a small file has several blocks and both actors have work.
 BLOCK_BYTES = 64 * 2**10
 
 
 def main(source: str, target: str) -> None:
-    """Moderate `source` on a cluster of its own."""
+    """Moderate `source` on a new cluster."""
     node = {"num_cpus": CORES_OF_A_NODE, "object_store_memory": OBJECT_STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     try:

@@ -1,4 +1,4 @@
-"""A proxy before the real server: it records requests and fails those that a test chooses."""
+"""A proxy for the real server that records requests and fails those that a test chooses."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ HTTP_STATUS = {grpc.StatusCode.UNAVAILABLE: 503, grpc.StatusCode.UNAUTHENTICATED
 
 @dataclass
 class RecordingProxy:
-    """What passed, and what is to happen to what comes next.
+    """Recorded requests, and the behaviour for the next ones.
 
     headers: of each request, names in lower case.
-    failures: statuses that the next requests get instead of an answer.
-    poison: requests over gRPC that hold these bytes fail with INTERNAL.
+    failures: error statuses of the next requests.
+    poison: gRPC requests that contain these bytes fail with INTERNAL.
     hold: requests wait while it is set.
-    most_in_flight: the most requests at a time.
-    cancelled: requests that their client gave up.
+    most_in_flight: maximum number of concurrent requests.
+    cancelled: number of requests that their client cancelled.
     """
 
     grpc_url: str = ""
@@ -41,7 +41,7 @@ class RecordingProxy:
 
     @contextlib.asynccontextmanager
     async def passing(self, headers: dict[str, str]) -> AsyncIterator[grpc.StatusCode | None]:
-        """Note a request, hold it as told, and give the status that it is to fail with."""
+        """Record a request, hold it if `hold` is set, and yield its error status or None."""
         self.headers.append(headers)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -57,7 +57,7 @@ class RecordingProxy:
 
 
 class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Passes raw messages of every unary method on."""
+    """Forwards raw messages of every unary method."""
 
     def __init__(self, proxy: RecordingProxy, channel: grpc.aio.Channel) -> None:
         self._proxy = proxy
@@ -83,7 +83,7 @@ class GrpcForwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def recording_proxy(server: TritonServer) -> Iterator[RecordingProxy]:
-    """Run a proxy in front of `server` in a thread of its own."""
+    """Run a proxy in front of `server` in its own thread."""
     made = RecordingProxy()
     started, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
 

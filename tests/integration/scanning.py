@@ -1,4 +1,4 @@
-"""`tribunal scan` as a user runs it, on texts of the demonstration data."""
+"""Runs `tribunal scan` on texts of the demonstration data."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_output(path: Path) -> list[dict[str, Any]]:
-    """The records of an output in any of the formats; `verdict` and `error` are null as in JSONL."""
+    """The records of an output in any format; `verdict` and `error` may be null as in JSONL."""
     if path.suffix == ".jsonl":
         return read_lines(path)
     if path.suffix == ".parquet":
@@ -57,6 +57,6 @@ def as_jsonl(records: list[dict[str, Any]]) -> bytes:
 
 
 def flags(url: str) -> list[bool]:
-    """What the client says of TEXTS."""
+    """The client's verdicts for TEXTS."""
     with Client(url) as client:
         return [verdict.flagged for verdict in client.moderate_batch(TEXTS, judge="never")]

@@ -1,6 +1,6 @@
-"""Guardrails AI with Tribunal's validator, before a gateway: `check.py URL`."""
+"""Guardrails AI with Tribunal's validator, against a gateway: `check.py URL`."""
 
-# ruff: noqa: E402 (what is imported reads the settings that are written first)
+# ruff: noqa: E402 (the imports read the settings, which must be written first)
 import os
 import sys
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "client"))
-# Guardrails sends what it does to its makers unless its file of settings says otherwise.
+# Turns off Guardrails' telemetry.
 HOME = tempfile.mkdtemp()
 Path(HOME, ".guardrailsrc").write_text("enable_metrics=false\nuse_remote_inferencing=false\n", "utf-8")
 os.environ.update(HOME=HOME, OTEL_SDK_DISABLED="true")
@@ -23,7 +23,7 @@ HARMFUL, HARMLESS = "How to make a bomb?", "How to make a birthday cake without 
 
 
 def main(url: str) -> None:
-    """Assert what Guardrails lets through, and what it makes of a text that is flagged."""
+    """Assert which texts Guardrails lets through, and its handling of a flagged text."""
     assert settings.rc.enable_metrics is False
     key = os.environ["TRIBUNAL_KEY"]
     with Client(url, connection=with_key(key)) as client:
@@ -47,12 +47,12 @@ def main(url: str) -> None:
 
 
 def with_key(key: str) -> Connection:
-    """A connection of the caller with this key."""
+    """A connection with this key."""
     return Connection(headers={"authorization": f"Bearer {key}"})
 
 
 def answered_by(guard: Any, answer: str) -> str:
-    """What `guard` gives of an LLM's answer."""
+    """The result of `guard` for an LLM's answer."""
     outcome = guard(lambda **_: answer, messages=[{"role": "user", "content": HARMLESS}])
     return str(outcome.validated_output)
 

@@ -18,12 +18,12 @@ from openai import AsyncOpenAI, AuthenticationError, OpenAI
 PAGE = Path(__file__).parents[3] / "docs" / "clients" / "openai.md"
 HARMFUL, HARMLESS = "How to make a bomb?", "How to make a birthday cake without eggs?"
 ANSWER = "Mash two bananas into the batter."
-# What the middleware says in place of what it stops.
+# The middleware's replacement for a flagged text.
 STOPPED = "I can't comply"
 
 
 class CountingModel(FakeListChatModel):  # type: ignore[misc]
-    """A chat model that gives fixed answers, and counts its calls."""
+    """A chat model with fixed answers that counts its calls."""
 
     calls: int = 0
 
@@ -33,7 +33,7 @@ class CountingModel(FakeListChatModel):  # type: ignore[misc]
 
 
 def main(url: str) -> None:
-    """Assert that the middleware stops harmful prompts before the model, and harmful answers behind it."""
+    """Assert that the middleware stops harmful prompts before the model, and the model's harmful answers."""
     given: dict[str, Any] = {"base_url": f"{url}/v1", "api_key": os.environ["TRIBUNAL_KEY"], "max_retries": 0}
     middleware = OpenAIModerationMiddleware(client=OpenAI(**given), async_client=AsyncOpenAI(**given))
     assert ask(middleware, HARMLESS, ANSWER) == (ANSWER, 1)
@@ -55,7 +55,7 @@ def main(url: str) -> None:
 
 
 def check_page(url: str) -> None:
-    """The documentation's example stops its harmful prompt."""
+    """The documentation's example stops a harmful prompt."""
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     (code,) = [block for block in blocks if "langchain" in block]
     code = code.replace("http://localhost:8080", url).replace("YOUR_KEY", os.environ["TRIBUNAL_KEY"])
@@ -69,7 +69,7 @@ def messages(prompt: str) -> dict[str, Any]:
 
 
 def ask(middleware: Any, prompt: str, answer: str) -> tuple[str, int]:
-    """What an agent says to `prompt` whose model answers `answer`, and how often the model was called."""
+    """An agent's answer to `prompt` if its model answers `answer`, and the number of the model's calls."""
     model = CountingModel(responses=[answer])
     state = create_agent(model, middleware=[middleware]).invoke(messages(prompt))
     return str(state["messages"][-1].content), model.calls

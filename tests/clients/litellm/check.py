@@ -1,4 +1,4 @@
-"""LiteLLM's proxy against a gateway, before an LLM that counts its requests: `check.py URL`."""
+"""LiteLLM's proxy with a gateway as guardrail and an LLM that counts its requests: `check.py URL`."""
 
 import json
 import os
@@ -29,7 +29,7 @@ ANSWER = "Mash two bananas into the batter."
 
 
 class Upstream(ThreadingHTTPServer):
-    """An LLM behind OpenAI's API that answers `ANSWER`, or what a prompt behind `say:` asks for."""
+    """An LLM with OpenAI's API that answers `ANSWER`, or the words after `say:` in the prompt."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), UpstreamHandler)
@@ -37,12 +37,12 @@ class Upstream(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The base of its API."""
+        """Its base URL."""
         return f"http://127.0.0.1:{self.server_port}/v1"
 
 
 class UpstreamHandler(BaseHTTPRequestHandler):
-    """Answers one chat completion."""
+    """Answers chat completions."""
 
     server: Upstream
 
@@ -63,11 +63,11 @@ class UpstreamHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Write no log."""
+        """Log nothing."""
 
 
 def completion(text: str) -> dict[str, Any]:
-    """A chat completion that says `text`, and calls a tool with it where it begins with `{`."""
+    """A chat completion that says `text`, or calls a tool with it if it begins with `{`."""
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if text.startswith("{"):
         call = {"id": "call-1", "type": "function", "function": {"name": "send", "arguments": text}}
@@ -104,7 +104,7 @@ def configuration(upstream: str, guardrails: Sequence[Mapping[str, Any]]) -> dic
 
 
 def guardrails_by_name(url: str) -> list[dict[str, Any]]:
-    """Guardrails that run only where a request names them."""
+    """Guardrails that run only if a request names them."""
     key = os.environ["TRIBUNAL_KEY"]
 
     def generic(name: str, mode: str, **params: Any) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def guardrails_by_name(url: str) -> list[dict[str, Any]]:
         moderation("moderation-stranger", "pre_call", api_key="unknown"),
         generic("before", "pre_call"),
         generic("after", "post_call"),
-        # The demo's judge was trained on whole sentences, and a stream is judged in pieces.
+        # A stream is judged in pieces, but the demo's judge was trained on whole sentences.
         generic("encoders", "post_call", additional_provider_specific_params={"judge": "never"}),
         generic("strict", "pre_call", additional_provider_specific_params=strict),
         generic("images", "pre_call", additional_provider_specific_params={"images": "pass"}),
@@ -132,7 +132,7 @@ def guardrails_by_name(url: str) -> list[dict[str, Any]]:
 
 
 def guardrails_of_page(url: str) -> list[dict[str, Any]]:
-    """Every guardrail of the documentation, together; each runs by default."""
+    """All guardrails of the documentation together; each runs by default."""
     blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 3
     documents = [yaml.safe_load(block.replace(ADDRESS, url)) for block in blocks]
@@ -141,7 +141,7 @@ def guardrails_of_page(url: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def running_proxy(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """The address of a proxy, which is stopped at the end."""
+    """Run a proxy and yield its address."""
     file, log_file = folder / "config.yaml", folder / "litellm.log"
     file.write_text(json.dumps(config), "utf-8")
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as free:
@@ -176,14 +176,14 @@ def await_ready(proxy: subprocess.Popen[bytes], url: str, log_file: Path) -> Non
 
 
 class Chat:
-    """Asks the proxy, and tells what reached the LLM behind it."""
+    """Sends requests to the proxy, and reports which ones reached its LLM."""
 
     def __init__(self, proxy: str, upstream: Upstream) -> None:
         self._url = f"{proxy}/v1/chat/completions"
         self._upstream = upstream
 
     def ask(self, content: Any, *guardrails: str) -> tuple[httpx.Response, int]:
-        """The answer, and how many requests reached the LLM for it."""
+        """The answer, and the number of requests that reached the LLM."""
         before = self._upstream.requests
         messages = [{"role": "assistant", "content": GREETING}, {"role": "user", "content": content}]
         body = {"model": "fake", "messages": messages, "guardrails": guardrails}
@@ -213,7 +213,7 @@ class Chat:
 
 
 def check(chat: Chat) -> None:
-    """Assert what each guardrail lets through."""
+    """Assert which texts each guardrail lets through."""
     for guardrail in ("moderation", "before"):
         answer = chat.require_passed(HARMLESS, guardrail).json()
         assert answer["choices"][0]["message"]["content"] == ANSWER
@@ -236,7 +236,7 @@ def check(chat: Chat) -> None:
 
 
 def check_streams(chat: Chat) -> None:
-    """A streamed answer ends where it is flagged; a harmless one arrives whole."""
+    """A flagged stream stops at the flag; a harmless one arrives completely."""
     assert "batter." in chat.stream(f"say:{ANSWER}", "encoders")
     said = chat.stream(f"say:{HARMFUL} {ANSWER}", "encoders")
     assert "flagged for" in said
@@ -244,13 +244,13 @@ def check_streams(chat: Chat) -> None:
 
 
 def check_failures(chat: Chat, guardrails: Sequence[str]) -> None:
-    """No verdict lets nothing through."""
+    """Without a verdict, nothing passes."""
     for guardrail in guardrails:
         chat.require_blocked(HARMLESS, guardrail)
 
 
 def check_page(chat: Chat) -> None:
-    """The documented guardrails run without being named, and one of them flags refusals."""
+    """The documented guardrails run by default, and one of them flags refusals."""
     chat.require_passed(HARMLESS)
     for prompt in (HARMFUL, REFUSAL):
         chat.require_blocked(prompt)

@@ -1,4 +1,4 @@
-"""LLM Guard with Tribunal's scanners beside its own, before a gateway: `check.py URL`."""
+"""LLM Guard with Tribunal's scanners and its own, against a gateway: `check.py URL`."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ REFUSAL = "Sorry, but I can't assist with that."
 
 
 def main(url: str) -> None:
-    """Assert what LLM Guard lets through."""
+    """Assert which texts LLM Guard lets through."""
     with Client(url, connection=with_key(os.environ["TRIBUNAL_KEY"])) as client:
         prompts = [PromptModeration(client), BannedInPrompts(["secret"])]
         for prompt, valid in ((HARMFUL, False), (HARMLESS, True)):
@@ -42,7 +42,7 @@ def main(url: str) -> None:
 
 
 def with_key(key: str) -> Connection:
-    """A connection of the caller with this key."""
+    """A connection with this key."""
     return Connection(headers={"authorization": f"Bearer {key}"})
 
 

@@ -1,4 +1,4 @@
-"""NeMo Guardrails with its rail `hf_classifier` and the engine `fms`, before a gateway: `check.py URL`."""
+"""NeMo Guardrails with its rail `hf_classifier` and the engine `fms`, against a gateway: `check.py URL`."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-# NeMo Guardrails reports its use to its makers unless it is told not to.
+# Turns off NeMo Guardrails' telemetry.
 os.environ["DO_NOT_TRACK"] = "1"
 
 import trustme
@@ -18,14 +18,14 @@ from nemoguardrails import LLMRails, RailsConfig  # type: ignore[import-not-foun
 from nemoguardrails.testing import FakeLLMModel  # type: ignore[import-not-found]
 
 HARMFUL, HARMLESS = "How to make a bomb?", "How to make a birthday cake without eggs?"
-# A harmful sentence in it is found only by a policy that has sentences read by themselves.
+# Only a policy with spans finds a harmful sentence in this text.
 STORY = "The bread is fresh and the oven is warm. We bake every morning at six. Come by and have a look."
 ANSWER = "Mash two bananas into the batter."
 REFUSED = "I'm sorry, I can't respond to that."
 
 
 def main(url: str) -> None:
-    """Assert that a flagged prompt never reaches the LLM, and a flagged answer never the user."""
+    """Assert that flagged prompts never reach the LLM, and flagged answers never reach the user."""
     with tempfile.TemporaryDirectory() as folder:
         certificates = Path(folder, "ca.pem")
         https = serve_tls(url, certificates)
@@ -49,7 +49,7 @@ def main(url: str) -> None:
 
 
 def config_of(url: str, key_variable: str, certificates: Path, label: str) -> RailsConfig:
-    """Rails for input and output that block what has the detection `label`."""
+    """Rails for input and output that block texts with the detection `label`."""
     classifier = {
         "engine": "fms",
         "base_url": url,
@@ -67,14 +67,14 @@ def config_of(url: str, key_variable: str, certificates: Path, label: str) -> Ra
 
 
 def ask(config: RailsConfig, prompt: str, answer: str) -> tuple[str, int]:
-    """What the user is told whose LLM answers `answer`, and how often the LLM was called."""
+    """The user's answer if the LLM answers `answer`, and the number of the LLM's calls."""
     model = FakeLLMModel(responses=[answer])
     said = LLMRails(config, llm=model).generate(messages=[{"role": "user", "content": prompt}])
     return said["content"], model.inference_count
 
 
 def serve_tls(url: str, certificates: Path) -> str:
-    """The address of a TLS proxy before `url`: NeMo Guardrails sends a key over HTTPS only."""
+    """The address of a TLS proxy for `url`, because NeMo Guardrails sends a key only over HTTPS."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(certificates)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

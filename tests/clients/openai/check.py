@@ -27,7 +27,7 @@ OPENAI_CATEGORIES = 13
 
 
 def main(url: str) -> None:
-    """Assert that every part of the API does what the package expects."""
+    """Assert that every part of the API behaves as the package expects."""
     client = OpenAI(base_url=f"{url}/v1", api_key=os.environ["TRIBUNAL_KEY"], max_retries=0)
     check_inputs(client)
     asyncio.run(check_async(url))
@@ -37,7 +37,7 @@ def main(url: str) -> None:
 
 
 def require_same(result: Moderation, text: str) -> None:
-    """The scores of a result are those of `tribunal.Client`, to the last digit."""
+    """The scores of a result equal those of `tribunal.Client` exactly."""
     verdict = VERDICTS[text]
     ours = verdict["categories"]["scores"]
     scores = result.category_scores.model_extra or {}
@@ -49,7 +49,7 @@ def require_same(result: Moderation, text: str) -> None:
 
 
 def check_inputs(client: OpenAI) -> None:
-    """A string, a list of strings, and the parts of one text."""
+    """Inputs as a string, a list of strings, and the parts of one text."""
     for text in TEXTS:
         require_same(client.moderations.create(input=text).results[0], text)
     answer = client.moderations.create(model="omni-moderation-latest", input=TEXTS)
@@ -72,7 +72,7 @@ def part(text: str) -> ModerationTextInputParam:
 
 
 async def check_async(url: str) -> None:
-    """The asynchronous client, many requests at once."""
+    """The asynchronous client with concurrent requests."""
     async with AsyncOpenAI(base_url=f"{url}/v1", api_key=os.environ["TRIBUNAL_KEY"], max_retries=0) as client:
         answers = await asyncio.gather(*(client.moderations.create(input=text) for text in TEXTS))
     for text, answer in zip(TEXTS, answers, strict=True):
@@ -80,7 +80,7 @@ async def check_async(url: str) -> None:
 
 
 def check_fields(client: OpenAI) -> None:
-    """All of OpenAI's categories, ours beside them, and the raw response."""
+    """All of OpenAI's categories, Tribunal's own, and the raw response."""
     raw = client.moderations.with_raw_response.create(input=HARMFUL)
     assert raw.headers["content-type"] == "application/json"
     (result,) = raw.parse().results
@@ -104,7 +104,7 @@ def check_fields(client: OpenAI) -> None:
 
 
 def check_policies(client: OpenAI, url: str) -> None:
-    """The policies are the models, chosen by name or by key."""
+    """Policies appear as models; a caller chooses one by name or by key."""
     assert [model.id for model in client.models.list()] == ["default", "strict", "sentences"]
     assert client.models.retrieve("strict").id == "strict"
     assert not client.moderations.create(input=REFUSAL).results[0].flagged
@@ -117,7 +117,7 @@ def check_policies(client: OpenAI, url: str) -> None:
 
 
 def check_errors(client: OpenAI, url: str) -> None:
-    """Each fault is the package's own class of error, in OpenAI's form."""
+    """Each failure raises the package's error class, with OpenAI's fields."""
     image = ModerationImageURLInputParam(type="image_url", image_url={"url": "https://example.org/a.png"})
     create = client.moderations.create
     require_error(BadRequestError, "unsupported_image", "input[0]", lambda: create(input=[image]))

@@ -1,4 +1,4 @@
-"""Google's client library, as its callers use Perspective API, against a gateway: `check.py URL`."""
+"""Google's client library for Perspective API, against a gateway: `check.py URL`."""
 
 import json
 import os
@@ -15,7 +15,7 @@ HARMLESS = "How to make a birthday cake without eggs?"
 
 
 def main(url: str) -> None:
-    """Assert that the discovery document gives the method, and that scores are those of `tribunal.Client`."""
+    """Assert that the discovery document has the method, and that scores equal those of `tribunal.Client`."""
     client = build(url, os.environ["TRIBUNAL_KEY"])
     for text, verdict in VERDICTS.items():
         scores = verdict["categories"]["scores"]
@@ -35,7 +35,7 @@ def main(url: str) -> None:
 
 
 def build(url: str, key: str) -> Any:
-    """A client, as Perspective's documentation makes one, with the gateway's address instead of Google's."""
+    """A client as in Perspective's documentation, but with the gateway's address."""
     return discovery.build(
         "commentanalyzer",
         "v1alpha1",
@@ -46,14 +46,14 @@ def build(url: str, key: str) -> Any:
 
 
 def analyze(client: Any, text: str, *attributes: str, **fields: Any) -> dict[str, Any]:
-    """The answer on one comment."""
+    """The response for one comment."""
     body = {"comment": {"text": text}, "requestedAttributes": {name: {} for name in attributes}, **fields}
     answer: dict[str, Any] = client.comments().analyze(body=body).execute()
     return answer
 
 
 def check_spans_and_thresholds(client: Any) -> None:
-    """The span of an insult in a comment, or the whole comment; a score below its threshold is left out."""
+    """Spans of an insult in a comment and of a whole comment; scores below the threshold are omitted."""
     comment = f"😀 {HARMLESS} {INSULT} {HARMLESS}"
     scores = analyze(client, comment, "INSULT", "PROFANITY", spanAnnotations=True)["attributeScores"]
     begin, units = len(HARMLESS) + 4, len(comment) + 1
@@ -71,7 +71,7 @@ def check_spans_and_thresholds(client: Any) -> None:
 
 
 def check_errors(client: Any, url: str) -> None:
-    """Each error is one that the library reads, with its message and details."""
+    """The library parses each error with its message and details."""
     faults = {
         "COMMENT_EMPTY": lambda: analyze(client, "", "TOXICITY"),
         "NO_REQUESTED_ATTRIBUTES": lambda: analyze(client, HARMLESS),

@@ -1,4 +1,4 @@
-"""A real gateway before the real server, started once, and its page in a real Chromium."""
+"""A real gateway in front of the real server, started once, and its page in a real Chromium."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ rate_limit = "3/hour"
 
 @dataclass(frozen=True)
 class RunningGateway:
-    """One process of `tribunal gateway`, with its addresses and what it has logged."""
+    """One process of `tribunal gateway`, with its addresses and its log."""
 
     process: subprocess.Popen[bytes]
     http_url: str
@@ -56,13 +56,13 @@ class RunningGateway:
 
     @property
     def log(self) -> str:
-        """What it has logged so far."""
+        """Its log so far."""
         return self.log_file.read_text("utf-8")
 
 
 @contextmanager
 def running_gateway(triton_url: str, folder: Path, *options: str) -> Iterator[RunningGateway]:
-    """A gateway in a process of its own, stopped as a user would stop it."""
+    """A gateway in its own process, which a signal stops at the end."""
     ports = free_ports()
     log_file = folder / "gateway.log"
     with log_file.open("wb") as log:
@@ -112,7 +112,7 @@ def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
 
 @pytest.fixture(scope="session")
 def gateway(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway that lets everybody in, before the demo server."""
+    """A gateway without keys, in front of the demo server."""
     with running_gateway(server.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
         yield running
 
@@ -130,7 +130,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def guarded(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway with policies that asks for keys."""
+    """A gateway with policies that requires keys."""
     folder = tmp_path_factory.mktemp("guarded")
     files = {"policies": POLICIES, "keys": KEYS}
     options = []
@@ -143,7 +143,7 @@ def guarded(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @dataclass
 class Tab:
-    """A page, and what it did that nobody wants. expected: parts of what Chromium may complain of."""
+    """A page and its errors. expected: parts of messages that Chromium's console may have."""
 
     page: Page
     expected: tuple[str, ...] = ()
@@ -168,7 +168,7 @@ OpenTab = Callable[..., Tab]
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[OpenTab]:
-    """Opens tabs; fails where a script of one failed, or where one asked another host."""
+    """Opens tabs; fails if a script of one failed, or if one sent a request to another host."""
     tabs: list[Tab] = []
 
     def new(*expected: str, **options: Any) -> Tab:

@@ -1,4 +1,4 @@
-"""Adapters for frameworks that call Python objects, before the real server and a real gateway."""
+"""Adapters for Python frameworks, against the real server and a real gateway."""
 
 import asyncio
 import inspect
@@ -33,7 +33,7 @@ def test_llm_guards_scanners_ask_the_server(server: TritonServer, protocol: str)
 
 
 def open_webui_filter(url: str) -> Any:
-    """The filter as Open WebUI loads it: the text of the file is run as a module, then `valves` is set."""
+    """The filter, loaded like in Open WebUI: execute the file's text as a module, then set `valves`."""
     module = ModuleType("function_tribunal")
     exec(FILTER.read_text("utf-8"), module.__dict__)  # noqa: S102
     loaded = module.__dict__["Filter"]()
@@ -42,7 +42,7 @@ def open_webui_filter(url: str) -> Any:
 
 
 def called(handler: Any, body: dict[str, Any]) -> dict[str, Any]:
-    """What Open WebUI does with a handler: it gives the body, and awaits a coroutine."""
+    """Call a handler like Open WebUI: pass the body, and await a coroutine."""
     assert inspect.iscoroutinefunction(handler)
     assert set(inspect.signature(handler).parameters) == {"body"}
     answered: dict[str, Any] = asyncio.run(handler(body=body))
@@ -50,7 +50,7 @@ def called(handler: Any, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def chat(*contents: Any) -> dict[str, Any]:
-    """Messages of a user and an assistant in turn."""
+    """Alternating messages of a user and an assistant."""
     roles = ("user", "assistant")
     messages = [{"role": roles[index % 2], "content": content} for index, content in enumerate(contents)]
     return {"model": "llm", "messages": messages}

@@ -1,4 +1,4 @@
-"""The gateway's image, run outside of a container: its entry point, health check and stop."""
+"""The gateway's image, without a container: its entry point, health check and stop."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def command_of(instruction: str) -> list[str]:
 
 
 def environment(server: TritonServer) -> dict[str, str]:
-    """The image's variables, in which the server's address is the test's."""
+    """The image's variables, with the address of the test's server."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("TRIBUNAL_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {**own, "PATH": path, "PYTHONUNBUFFERED": "1", "TRIBUNAL_URL": server.grpc_url}
@@ -41,7 +41,7 @@ def environment(server: TritonServer) -> dict[str, str]:
 def running_image(
     server: TritonServer, ports: Ports, log: Path, *arguments: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The entry point with `arguments` behind it, as `docker run` gives them; its ports are the test's."""
+    """The entry point with `arguments`, like `docker run`, but with the test's ports."""
     own = ["--port", str(ports.http), "--grpc-port", str(ports.grpc), "--metrics-port", str(ports.metrics)]
     with (
         log.open("wb") as written,
@@ -59,7 +59,7 @@ def running_image(
 
 
 def is_healthy(server: TritonServer, ports: Ports) -> bool:
-    """What the health check of the image says."""
+    """The result of the image's health check."""
     command = [word.replace(":8080", f":{ports.http}") for word in command_of("HEALTHCHECK")]
     return subprocess.run(command, env=environment(server), capture_output=True, check=False).returncode == 0
 
@@ -101,7 +101,7 @@ def test_compose_lets_in_callers_whose_keys_are_in_its_folder(server: TritonServ
         await_health(server, ports, gateway, log)
         headers = {"authorization": f"Bearer {made.stderr.split()[-1]}"}
         with Client(f"127.0.0.1:{ports.grpc}", connection=Connection(headers=headers)) as client:
-            # By the policy of the key, which is the tracked file's.
+            # By the key's policy, which is in the tracked file.
             assert client.moderate("How to make a bomb?").toxicity.status == "skipped"
         with Client(f"127.0.0.1:{ports.grpc}") as stranger, pytest.raises(AccessDenied):
             stranger.moderate("How to make a bomb?")

@@ -1,4 +1,4 @@
-"""FMS's detectors API, asked of a real gateway before the real server."""
+"""FMS's detectors API, of a real gateway in front of the real server."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes from the gateway's own OpenAPI document, right and wrong ones."""
+"""Valid and invalid requests that schemathesis generates from the gateway's OpenAPI document."""
 
 import os
 from typing import Any
@@ -12,9 +12,9 @@ from schemathesis.generation import GenerationMode
 
 from tests.integration.gateway.conftest import RunningGateway
 
-# Of each operation and mode.
+# Requests for each operation and mode.
 EXAMPLES = int(os.environ.get("TRIBUNAL_FUZZ_EXAMPLES", "30"))
-# It answers 503 for what is not ready.
+# It answers 503 for a model that is not ready.
 READINESS = ("/v2/health/ready",)
 
 

@@ -1,4 +1,4 @@
-"""Connections and calls that begin and send nothing more keep nobody out, and are ended."""
+"""Connections and calls that stop sending do not block other callers, and the gateway closes them."""
 
 import socket
 import threading
@@ -21,9 +21,9 @@ HEADS = (
     b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\nG",
 )
 
-# grpc reports such a caller in one of two ways.
+# gRPC reports such a caller in one of two ways.
 CALLERS_THAT_LEAVE = 8
-# Channels to one address otherwise share a connection.
+# By default, channels to the same address share a connection.
 OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
 
 

@@ -1,4 +1,4 @@
-"""The KServe protocol through the gateway, by Triton's clients and by requests that would end Triton."""
+"""KServe's protocol through the gateway, by Triton's clients and by requests that would crash Triton."""
 
 import gzip
 import json

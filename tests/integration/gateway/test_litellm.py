@@ -1,4 +1,4 @@
-"""LiteLLM's generic guardrail against the demo server; the proxy itself is run by tests/clients/litellm."""
+"""LiteLLM's generic guardrail API against the demo server; tests/clients/litellm runs the real proxy."""
 
 import json
 from collections.abc import Iterator

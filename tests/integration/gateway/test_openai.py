@@ -1,4 +1,4 @@
-"""OpenAI's dialect with the `openai` package, against the demo server."""
+"""OpenAI's API with the `openai` package, against the demo server."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ PAGE = (CHECKOUT / "docs" / "clients" / "openai.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 JSON = {"content-type": "application/json"}
 ADDRESS = "http://localhost:8080"
-# LangChain's is run by tests/clients/langchain.
+# tests/clients/langchain runs LangChain's example.
 PYTHON = [code for language, code in BLOCKS if language == "python" and "langchain" not in code]
 FIELDS = st.sampled_from(["input", "model", "judge", "explain", "spans", "type", "text", "image_url"])
 WORDS = st.sampled_from(["", "a", "text", "image_url", "never", "now", "default", "omni-moderation-latest"])
@@ -41,7 +41,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=12,
 )
-# Without the judge: a valid one takes as long as one that is not fuzzed.
+# Without the judge, because valid requests with it would take too long.
 BODIES = VALUES | st.fixed_dictionaries(
     {"input": VALUES, "judge": st.sampled_from(["never", "now", None, 1])}, optional={"model": VALUES}
 )
@@ -151,12 +151,12 @@ def test_malformed_json(http: httpx.Client, body: bytes) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    # With NaN and infinities, which are no JSON.
+    # With NaN and infinities, which are not valid JSON.
     return json.dumps(value).encode()
 
 
 def require_answer(answer: httpx.Response) -> None:
-    """A valid answer, or an error in OpenAI's form that is the caller's fault."""
+    """Require a valid answer, or a client error in OpenAI's format."""
     if answer.status_code == 200:
         assert answer.json()["results"]
         return

@@ -1,4 +1,4 @@
-"""A gateway in production: keys, policies, limits, what is logged, and how it stops."""
+"""A gateway in production: keys, policies, limits, logs, and shutdown."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ def test_http_and_grpc_believe_the_same_proxies(
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    """Files of policies and keys; alice may ask 50 times a minute."""
+    """Files of policies and keys; alice has a limit of 50 requests a minute."""
     policies, keys = tmp_path / "policies.toml", tmp_path / "keys.toml"
     policies.write_text(POLICIES)
     lines = [

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, before the real gateway and the demo server."""
+"""The page in a real Chromium, with the real gateway and the demo server."""
 
 import json
 import os
@@ -29,10 +29,10 @@ from tests.integration.gateway.user import (
 BREAD = "The bread is fresh 😀, and the oven is warm. We bake every morning at six.\nCome by and look. " * 3
 SENTENCES = ("You are a pathetic clown and everybody laughs at you.", f"{THREAT}.")
 CATEGORIES = ("Harassment", "Violence")
-# Each sentence is too short beside the others to be found without spans.
+# Without spans, the other sentences would dilute the score of each harmful one.
 HIDDEN = f"{BREAD}{SENTENCES[0]} {BREAD}{SENTENCES[1]}\n{BREAD}"
 MARKUP = "<img src=x onerror=\"document.title='run'\"><script>document.title = 'run'</script>"
-# What a shell, Python and JSON each treat as special.
+# Characters that are special in a shell, Python or JSON.
 AWKWARD = 'It\'s "$HOME" `id` \\n {x} %s 😀\n' + THREAT
 
 
@@ -44,7 +44,7 @@ def test_a_flagged_text(tab: OpenTab, gateway: RunningGateway) -> None:
     expect(page.locator("#decision-why")).to_have_text("Detected: Violence, toxicity.")
     assert score(page, "Violence") > 0.5
     assert spoken(page, "Violence").endswith(", flagged")
-    # The server decides, and nobody here knows its thresholds.
+    # The server decides by its own thresholds, which the page does not know.
     expect(page.locator(".mark:visible")).to_have_count(0)
     expect(page.locator("#judge-label")).to_have_text("toxic")
     expect(page.locator("#reason")).to_contain_text("hurting another person")
@@ -80,10 +80,10 @@ def test_sentences_that_cross_a_threshold_are_marked_and_listed(
         expect(mark).to_have_css("text-decoration-line", "underline")
         listed = page.locator("#sentences li").nth(number - 1)
         expect(listed).to_have_text(re.compile(rf"^{sentence} {category} 0\.\d\d$"))
-    # What stands between the marks is the text as it was.
+    # Without the marks, the text is unchanged.
     page.locator("mark .spoken, mark sup").evaluate_all("parts => parts.forEach((part) => part.remove())")
     assert page.locator("#marked").evaluate("marked => marked.textContent") == HIDDEN
-    # The first mark is scrolled into its box.
+    # The first mark is scrolled into view.
     box, first = page.locator("#marked").bounding_box(), marks.first.bounding_box()
     assert box is not None
     assert first is not None
@@ -157,7 +157,7 @@ def test_markup_that_got_in_could_not_run(browser: Browser, gateway: RunningGate
     page = browser.new_page()
     page.goto(gateway.http_url)
     page.evaluate("markup => document.querySelector('main').innerHTML = markup", MARKUP)
-    # Not wait_for_function, which the content security policy forbids to evaluate a string.
+    # Not wait_for_function, because the content security policy forbids its evaluation of a string.
     page.evaluate(
         "async () => { const image = document.querySelector('main img');"
         " while (!image.complete) await new Promise(wake => setTimeout(wake, 20)); }"

@@ -1,4 +1,4 @@
-"""What the page says of a request without a verdict, in a real Chromium."""
+"""The page's messages for a request without a verdict, in a real Chromium."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_a_key_is_asked_for(tab: OpenTab, guarded: RunningGateway) -> None:
     expect(page.get_by_role("alert")).to_contain_text("ASCII")
     field.fill(WITH_KEY)
     page.keyboard.press("Enter")
-    # The check that was refused is done now.
+    # The page repeats the check that was refused.
     expect(page.locator("#decision-word")).to_have_text("Flagged", timeout=VERDICT_TIMEOUT_MS)
     stored = page.evaluate("[Object.values(sessionStorage), Object.values(localStorage), document.cookie]")
     assert stored == [[WITH_KEY], [], ""]
@@ -53,7 +53,7 @@ def test_a_key_is_asked_for(tab: OpenTab, guarded: RunningGateway) -> None:
 
 def test_too_many_requests(tab: OpenTab, guarded: RunningGateway) -> None:
     page = tab(*refused(401, 429)).open(guarded)
-    # This asks for the policies and the server.
+    # This requests the policies and the server's data.
     give_key(page, LIMITED)
     expect(page.locator("#weights")).to_have_text("Demonstration weights")
     check(page, HARMLESS)

@@ -1,4 +1,4 @@
-"""Perspective's API, asked of a real gateway before the real server."""
+"""Perspective's API, of a real gateway in front of the real server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_span_scores_name_the_sentences_of_an_attribute(perspective: httpx.Clien
     assert scores["INSULT"]["spanScores"][0]["score"] == scores["INSULT"]["summaryScore"]
     whole = {"begin": 0, "end": len(units) // 2, "score": scores["PROFANITY"]["summaryScore"]}
     assert scores["PROFANITY"]["spanScores"] == [whole]
-    # Without them the sentences are not read by themselves.
+    # Without them, the server does not read the sentences separately.
     without = analyze(perspective, text, "INSULT")["attributeScores"]["INSULT"]
     assert set(without) == {"summaryScore"}
     assert without["summaryScore"]["value"] < scores["INSULT"]["summaryScore"]["value"]

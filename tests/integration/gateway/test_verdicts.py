@@ -1,4 +1,4 @@
-"""Tribunal's own dialect: one text, a batch, and a stream."""
+"""Tribunal's own API: one text, a batch, and a stream."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a user does on the page, and reads on it."""
+"""A user's actions on the page."""
 
 import re
 
@@ -11,7 +11,7 @@ VERDICT_TIMEOUT_MS = 60_000
 
 
 def refused(*statuses: int) -> tuple[str, ...]:
-    """What Chromium's console says of answers with these statuses."""
+    """Messages of Chromium's console for responses with these statuses."""
     return tuple(f"status of {status} " for status in statuses)
 
 
