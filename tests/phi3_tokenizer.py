@@ -12,7 +12,7 @@ TEMPLATE = (
     "message['content'] + '<|end|>' + '\\n' + '<|assistant|>' + '\\n'}}{% elif (message['role'] == "
     "'assistant') %}{{message['content'] + '<|end|>' + '\\n'}}{% endif %}{% endfor %}"
 )
-# The template since: without <s>.
+# The template since July 2024, without <s>.
 LATER_TEMPLATE = (
     "{% for message in messages %}{{'<|' + message['role'] + '|>\\n' + message['content'] + '<|end|>\\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}"
@@ -20,10 +20,10 @@ LATER_TEMPLATE = (
 
 
 def write_phi3_tokenizer(folder: Path, template: str = TEMPLATE) -> Path:
-    """Write the tokenizer to `folder`, which is made; returns it.
+    """Create `folder` and write the tokenizer to it; returns `folder`.
 
-    It adds <s> by itself, its `</s>` is an added token that is not marked special, and the card's words are
-    tokenised as in any tokenizer, not as one token.
+    The tokenizer adds <s>, its `</s>` is an added token that is not marked special, and the card's words are
+    ordinary tokens, not a single one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     demo = DEMO_WEIGHTS / "judge"

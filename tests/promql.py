@@ -1,4 +1,4 @@
-"""What a PromQL expression reads, and the expressions of the project's files."""
+"""Metrics in PromQL expressions, and the expressions of the project's files."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from launcher.repository.contract import CHECKOUT
 
 ALERTS = CHECKOUT / "docker" / "prometheus" / "alerts.yml"
 DASHBOARD = CHECKOUT / "docker" / "grafana" / "dashboards" / "tribunal.json"
-# What Grafana puts in place of its variables.
+# Values of Grafana's variables.
 VARIABLES = {"$instance": ".*", "$__rate_interval": "1m"}
 
 
@@ -23,14 +23,14 @@ class Query(NamedTuple):
 
 
 class Selector(NamedTuple):
-    """A metric's name, and the labels that a query asks of it, `le` and Prometheus' own left out."""
+    """A metric's name, and its labels in a query, without `le` and Prometheus' own."""
 
     metric: str
     labels: frozenset[str]
 
 
 def dashboard_queries() -> list[Query]:
-    """Every query of the dashboard, its variables filled in."""
+    """Every query of the dashboard, with values for its variables."""
     queries = []
     for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]:
         for target in panel.get("targets", []):
@@ -48,7 +48,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def alert_queries() -> list[Query]:
-    """What each alert compares with its threshold."""
+    """The left-hand side of each alert's comparison."""
     queries = []
     for rule in alerts():
         comparison = promql_parser.parse(rule["expr"])
@@ -58,7 +58,7 @@ def alert_queries() -> list[Query]:
 
 
 def selectors(expression: str) -> set[Selector]:
-    """Every metric that `expression` reads; raises ValueError if it is no PromQL."""
+    """Every metric that `expression` reads; raises ValueError if it is not valid PromQL."""
     return {
         Selector(
             node.name,

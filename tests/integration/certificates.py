@@ -32,7 +32,7 @@ class Certificates:
     def grpc_client(
         self, url: str, *, with_certificate: bool = False
     ) -> tritonclient.grpc.InferenceServerClient:
-        """A client that verifies the server's certificate, and presents the caller's if `with_certificate`."""
+        """A client that verifies the server's certificate and presents the caller's `with_certificate`."""
         own = (
             {"private_key": str(self.caller_key), "certificate_chain": str(self.caller)}
             if with_certificate

@@ -1,9 +1,9 @@
-"""Callers that disconnect under load: the server keeps running and answers the others as before.
+"""Callers that disconnect under load: the server keeps running and answers other callers as before.
 
 Triton 24.10 crashes if its dynamic batcher drops a cancelled request from the queue of one encoder while
-the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU. An ensemble tells a step
-that the client disconnected only when it schedules that step: a request that waits for `tokenizer` is dropped
-by the encoders, and a request that waits for an encoder runs.
+the other encoder runs, so `configs/local.pbtxt` has no dynamic batching on a CPU. An ensemble passes a
+cancellation to a step only when it schedules that step. So the encoders drop a request that was cancelled
+while it waited for `tokenizer`, but run one that was cancelled while it waited for an encoder.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from tests.integration.metrics import settle
 
 TEXT = "How to make a bomb?"
 LONG = "many words of one long text " * 400
-# Takes `tokenizer` so long that most of a flood still waits for it when the callers leave.
+# `tokenizer` takes so long that most of a flood still waits for it when the callers disconnect.
 LONGEST = "many words of one long text " * 2300
 FLOOD = 60
 READ_BEFORE_THEY_LEAVE = 5
@@ -37,7 +37,7 @@ CANCELS = 150
 
 @pytest.fixture(scope="module")
 def screening(demo_repository: Path) -> Iterator[TritonServer]:
-    """The demo encoders, served apart from the other tests."""
+    """A separate server of the demo encoders."""
     log_file = demo_repository.parent / "abandoned.log"
     options = ServerOptions(demo_repository, log_file, ports=free_ports(), judge=False)
     with TritonServer(options) as running:
@@ -46,7 +46,7 @@ def screening(demo_repository: Path) -> Iterator[TritonServer]:
 
 @pytest.fixture
 def _answers_go_on(screening: TritonServer) -> Iterator[None]:
-    """The same process answers the same after the test as before it."""
+    """Require that the same process gives the same answers after the test."""
     with Client(screening.grpc_url, timeout_s=120) as client:
         before, pid = client.moderate(TEXT, judge="never"), screening.pid
         yield
@@ -109,7 +109,7 @@ def test_tasks_that_are_cancelled(screening: TritonServer) -> None:
 
 
 async def ask_and_leave(server: TritonServer, texts: Iterable[str]) -> None:
-    """Send all of `texts` at once, and cancel them when `tokenizer` has read a few."""
+    """Send all of `texts` concurrently, and cancel them when `tokenizer` has read a few."""
     async with tritonclient.grpc.aio.InferenceServerClient(server.grpc_url) as client:
 
         async def texts_read() -> int:
@@ -131,7 +131,7 @@ async def ask_and_leave(server: TritonServer, texts: Iterable[str]) -> None:
 @pytest.mark.usefixtures("_answers_go_on")
 def test_long_texts_that_nobody_waits_for_are_not_run(screening: TritonServer) -> None:
     def counts() -> tuple[int, float]:
-        """Texts that `tokenizer` has read, and verdicts that were given."""
+        """Numbers of texts that `tokenizer` has read, and of verdicts."""
         with tritonclient.grpc.InferenceServerClient(screening.grpc_url) as client:
             (model,) = client.get_inference_statistics("tokenizer").model_stats
         given = [count for (name, _), count in settle(screening).items() if name == "tribunal_verdicts_total"]
@@ -140,7 +140,7 @@ def test_long_texts_that_nobody_waits_for_are_not_run(screening: TritonServer) -
     read_before, given_before = counts()
     asyncio.run(ask_and_leave(screening, (f"{number} {LONGEST}" for number in range(FLOOD))))
     with Client(screening.grpc_url, timeout_s=120) as client:
-        # Answered after all of the flood.
+        # Answered after the whole flood.
         client.moderate(TEXT, judge="never")
     read, given = counts()
     assert read - read_before > FLOOD / 3

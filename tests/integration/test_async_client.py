@@ -1,4 +1,4 @@
-"""The asyncio client against the real server: the same answers as the other's, many at once, cancelled."""
+"""The asyncio client against the real server: equal answers, concurrent calls, cancellation."""
 
 import asyncio
 import os
@@ -102,7 +102,7 @@ def test_a_stream_that_is_left_stops_its_generation(server: TritonServer) -> Non
             await pieces.aclose()
 
     earlier = stops()
-    # Triton 24.10 does not notice every caller that goes away.
+    # Triton 24.10 does not notice every disconnected caller.
     for _ in range(5):
         asyncio.run(leave())
         deadline_s = time.monotonic() + 5
@@ -116,7 +116,7 @@ def test_a_stream_that_is_left_stops_its_generation(server: TritonServer) -> Non
 async def ask_at_once(
     url: str, timeout_s: float, interrupt: Callable[[], None] | None = None
 ) -> list[Verdict | BaseException]:
-    """CALLS calls at once; `interrupt` is called when some of them are answered."""
+    """Make CALLS concurrent calls; call `interrupt` when some of them are answered."""
     texts = [row["text"] for row in read_judgements("heldout")]
     async with AsyncClient(url, timeout_s=timeout_s) as client:
         calls = [

@@ -1,4 +1,4 @@
-"""Bad requests fail alone, with a reason, while good ones beside them are answered."""
+"""Invalid requests get an error with a reason; valid ones at the same time are answered."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ BAD_INPUTS: dict[str, tuple[npt.NDArray[Any], str, str]] = {
     "no batch axis": (np.array([b"a"], dtype=np.object_), "BYTES", "text"),
     "empty batch": (np.empty((0, 1), dtype=np.object_), "BYTES", ""),
     "batch over the limit": (text_tensor(*[b"a"] * 65), "BYTES", "64"),
-    # As many tokens as 32 windows have, in each of 33 texts.
+    # Tokens of 32 windows in each of 33 texts.
     "windows over the limit": (
         text_tensor(*[b"a " * 14_500] * 33),
         "BYTES",

@@ -1,4 +1,4 @@
-"""The command `tribunal`, run as a user runs it."""
+"""The command `tribunal` as a process."""
 
 import json
 import subprocess
@@ -83,7 +83,7 @@ def test_a_piped_table_has_no_colours_and_survives_odd_text(server: TritonServer
     assert "\x1b" not in ran.stdout
     assert "[red]a[/red]" in ran.stdout
     assert "Guns and Illegal Weapons" in ran.stdout
-    # What belongs to a row, and has no bound, stands indented under it.
+    # Details of a row, which may be long, are indented below it.
     rows = [line for line in ran.stdout.splitlines() if not line.startswith("    ")]
     assert len(rows) == 2 + len(texts)
 

@@ -1,4 +1,4 @@
-"""The client against the real server, over both protocols, and against servers in trouble."""
+"""The client against the real server, over both protocols, and against failing servers."""
 
 import json
 import os
@@ -118,7 +118,7 @@ def test_nobody_at_the_address(scheme: str) -> None:
 
 @pytest.fixture
 def own_server(demo_repository: Path, tmp_path: Path) -> Iterator[TritonServer]:
-    """A server that the test may harm."""
+    """A server that the test may break."""
     with TritonServer(
         ServerOptions(demo_repository, ports=free_ports(), log_file=tmp_path / "log", judge=False)
     ) as running:

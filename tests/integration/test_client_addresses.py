@@ -1,4 +1,4 @@
-"""A wrong address, wrong TLS or a proxy's page: one line that says what is wrong and what to do."""
+"""A wrong address, wrong TLS or a proxy's page: one line with the problem and the remedy."""
 
 import contextlib
 import ssl
@@ -40,7 +40,7 @@ both_clients = pytest.mark.parametrize("kind", ["sync", "async"])
 
 
 def told(url: str, kind: str, ca_file: Path | str = "") -> str:
-    """What a client says of `url`, in a process of its own; nothing else is printed."""
+    """Output of a process whose client sends a text to `url`: only the client's error."""
     ran = subprocess.run(
         [sys.executable, "-c", ASK, url, str(ca_file), kind], capture_output=True, text=True, check=False
     )
@@ -145,7 +145,7 @@ def test_no_tls_at_a_port_with_it(server: TritonServer, authority: trustme.CA, k
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Address by protocol of an nginx whose server is down."""
+    """Addresses by protocol of an nginx whose server is down."""
     folder, ports, down = tmp_path_factory.mktemp("nginx"), free_ports(), free_ports().http
     config = folder / "nginx.conf"
     config.write_text(

@@ -1,4 +1,4 @@
-"""The client before a server that is older than spans: all else works, and asking for them says why not."""
+"""The client with a server that is older than spans: a request for spans fails with a reason, others work."""
 
 import asyncio
 import re

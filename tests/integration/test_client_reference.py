@@ -63,7 +63,7 @@ def test_commands(command: str, server: TritonServer, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    # A scan writes a file, and says on standard error what it did.
+    # A scan writes a file, and its summary to standard error.
     scans = "tribunal scan" in command
     assert (ran.returncode, bool(ran.stdout)) == (0, not scans), ran.stderr
     if scans:

@@ -1,4 +1,4 @@
-"""Spans against the real server: harm between harmless sentences, and calls that do not ask for spans."""
+"""Spans of the real server: harm between harmless sentences, and calls without spans."""
 
 import asyncio
 import json
@@ -121,13 +121,13 @@ def test_a_text_without_words_is_one_sentence(url: str) -> None:
         assert not verdict.flagged
         assert verdict.refusal.detected == without.refusal.detected
         assert verdict.spans is not None
-        # The demonstration weights take some of them for a refusal.
+        # The demonstration weights classify some of them as refusals.
         places = [(0, len(text))] if verdict.refusal.detected else []
         assert [(span.start, span.end) for span in verdict.spans] == places
 
 
 def infer(server: TritonServer, protocol: str, texts: list[str], spans: list[bool] | None) -> Any:
-    """The answer to a request without the client library; `spans` of each text, or no such input."""
+    """The response to a raw request; `spans` for each text, or None to omit that input."""
     module: ModuleType = {"grpc": tritonclient.grpc, "http": tritonclient.http}[protocol]
     inputs = []
     columns: list[tuple[str, npt.NDArray[Any], str]] = [
@@ -180,7 +180,7 @@ def test_each_text_of_a_batch_is_asked_for_itself(server: TritonServer, protocol
     assert mixed[1] == mixed[6]
     (span,) = mixed[1]["spans"]
     assert HIDDEN[span["start"] : span["end"]] == HARM
-    # What one text asks changes nothing of the others.
+    # The options of one text do not change the others' results.
     absent = infer(server, protocol, texts, None)
     for row, asked in enumerate(spans):
         if not asked:

@@ -1,4 +1,4 @@
-"""What each option of a connection does, for both clients and both protocols, before the real server."""
+"""Each option of a connection, for both clients and both protocols, with the real server."""
 
 import asyncio
 import functools
@@ -33,7 +33,7 @@ TEXT = "How to make a bomb?"
 
 
 class Moderate(Protocol):
-    """One text through a client of its own."""
+    """Send one text through a new client."""
 
     def __call__(
         self, url: str, connection: Connection, text: str = TEXT, timeout_s: float = 10.0
@@ -143,7 +143,7 @@ def test_an_answer_beyond_the_limit_is_refused(server: TritonServer, ask: Modera
 
 @pytest.fixture
 def proxy(server: TritonServer) -> Iterator[RecordingProxy]:
-    """A proxy before the demo server."""
+    """A proxy for the demo server."""
     with recording_proxy(server) as running:
         yield running
 

@@ -111,7 +111,7 @@ def test_a_recommendation_that_is_applied_gives_the_wanted_recall(
     (proposal,) = recommendation["proposals"]
     assert figures["recall"] == proposal["recall"] >= 0.95
     assert figures["precision"] == proposal["precision"]
-    # This server has no judge, which is never a server that finds nothing toxic.
+    # Without a judge, an evaluation of toxicity must fail.
     assert (judged.returncode, judged.stdout) == (1, "")
     assert "the judge answered none of 160 texts (all refused)" in judged.stderr
 

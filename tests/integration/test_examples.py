@@ -44,7 +44,7 @@ def run_service(tribunal_url: str) -> Iterator[str]:
         for line in running.stderr:
             if "Uvicorn running" in line:
                 break
-        # Its log is read on, so that it never waits for a reader.
+        # Keep reading its log, so that a full pipe never blocks it.
         drain = Thread(target=running.stderr.read)
         drain.start()
         try:

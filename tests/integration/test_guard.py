@@ -1,4 +1,4 @@
-"""Guarded streams before the real demo server."""
+"""Guarded streams with the real demo server."""
 
 import asyncio
 import os
@@ -175,7 +175,7 @@ def run_example(server: TritonServer, llm: OpenAIServer) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def without_judge(demo_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """The demo encoders without the judge, which would flag what it cannot read."""
+    """The demo encoders without the judge, which would flag texts that are too long for it."""
     log_file = tmp_path_factory.mktemp("guard") / "log"
     with TritonServer(ServerOptions(demo_repository, log_file, ports=free_ports(), judge=False)) as running:
         yield running

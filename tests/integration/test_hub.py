@@ -1,4 +1,4 @@
-"""`--source hub` against a local server that answers as the hub does, in the layouts of real repositories."""
+"""`--source hub` against a local server with the hub's API and the layouts of real repositories."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def judge_hub(hub: Hub, tmp_path: Path) -> Hub:
-    """The judge and its base model's tokenizer, which is at the commit that is pinned."""
+    """The judge, and its base model's tokenizer at the pinned commit."""
     hub.add(JUDGE.hub_id, write_judge(tmp_path / "judge"))
     hub.add(BASE_MODEL, write_phi3_tokenizer(tmp_path / "base"), BASE_REVISION)
     return hub
@@ -88,7 +88,7 @@ def test_the_resolved_commit_is_recorded_and_the_cache_serves_offline(hub: Hub, 
 
 
 def test_repositories_as_they_are(judge_hub: Hub, tmp_path: Path) -> None:
-    """All at once: an onnx/ folder beside, a renamed repository, labels without names, pickled weights."""
+    """Covers an onnx/ folder, a renamed repository, labels without names, and pickled weights."""
     judge_hub.add(REJECTION.hub_id, write_rejection(tmp_path / "rejection"), REJECTION.hub_revision)
     judge_hub.add("new-owner/aegis", write_aegis(tmp_path / "aegis"))
     judge_hub.renamed[AEGIS.hub_id] = "new-owner/aegis"
@@ -122,7 +122,7 @@ def test_a_judge_without_a_tokenizer_gets_its_base_models(judge_hub: Hub, tmp_pa
     assert (record["source_dtype"], record["served_dtype"]) == ("float32", "bfloat16")
     assert "holds no tokenizer; taking that of its base model" in record["said"]
     assert "warning" not in record["said"]
-    # Of the base model nothing but the tokenizer is downloaded.
+    # Only the tokenizer of the base model is downloaded.
     assert not [name for name in judge_hub.fetched if name.startswith(BASE_MODEL) and "token" not in name]
     weights = tmp_path / "repository" / WEIGHTS
     assert "auto_map" not in json.loads((weights / "config.json").read_text("utf-8"))
@@ -132,7 +132,7 @@ def test_a_judge_without_a_tokenizer_gets_its_base_models(judge_hub: Hub, tmp_pa
     assert served.keys() == stored.keys()
     assert all(torch.equal(served[name], stored[name].to(torch.bfloat16)) for name in stored)
 
-    # vLLM encodes the prompt, a string, with the transformers of its own environment.
+    # vLLM tokenises the prompt with the transformers of its own environment.
     prompt = Prompt.read(tmp_path / "repository" / PROMPT)
     encoded = subprocess.run(
         [str(JUDGE_ENVIRONMENT / "bin" / "python"), "-c", ENCODE, str(weights)],
@@ -222,7 +222,7 @@ def test_offline_without_a_cache(tmp_path: Path) -> None:
 
 
 def refused(ran: subprocess.CompletedProcess[str], start: str, line: str, tmp_path: Path) -> None:
-    """The export stopped with one line that says so, and wrote nothing."""
+    """Require that the export stopped with a one-line error and wrote nothing."""
     assert ran.returncode == 1
     stopped = [row for row in ran.stderr.splitlines() if "Export stopped:" in row]
     assert len(stopped) == 1

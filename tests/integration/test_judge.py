@@ -1,4 +1,4 @@
-"""The judge in the running server: parity, protocols, attacks and faults."""
+"""The judge on a running server: parity, protocols, prompt injection and faults."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ class Reference:
 
     @torch.no_grad()
     def judge(self, text: str) -> Judgement:
-        """The judgement of one text, its score from the likeliest tokens of the first position."""
+        """The judgement of one text, with the score from the most likely tokens of the first position."""
         inputs = self.tokenizer(f"{self.prompt.prefix}{text}{self.prompt.suffix}", return_tensors="pt")
         made = self.model.generate(
             **inputs,
@@ -138,7 +138,7 @@ def test_a_caller_that_goes_away_stops_its_generation(server: TritonServer) -> N
         tensor("sampling_parameters", "BYTES", b'{"max_tokens": 900, "ignore_eos": true}'),
     ]
     earlier = stops()
-    # Triton 24.10 does not notice every caller that goes away.
+    # Triton 24.10 does not notice every disconnected caller.
     for _ in range(5):
         pieces: SimpleQueue[Any] = SimpleQueue()
         with triton.InferenceServerClient(server.grpc_url) as client:
@@ -222,7 +222,7 @@ def test_without_the_llm_the_encoders_still_answer(demo_repository: Path, tmp_pa
 
 @pytest.fixture
 def own_server(demo_repository: Path, tmp_path: Path) -> Iterator[TritonServer]:
-    """A server that the test may harm, whose judge reads no more than 24 tokens at a time."""
+    """A server that the test may break, whose judge reads at most 24 tokens at a time."""
     repository = tmp_path / "repository"
     shutil.copytree(demo_repository, repository)
     config = repository / "verdict" / "config.pbtxt"

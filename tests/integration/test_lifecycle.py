@@ -1,4 +1,4 @@
-"""`python -m launcher` as a user runs it: start, stop, and every way not to start."""
+"""`python -m launcher` as a process: start, stop, and refusals to start."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def shared_memory() -> set[str]:
 
 
 def left_running(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run; a zombie has ended and waits for init to take note of it."""
+    """The processes that still run; a zombie has ended and waits for init to reap it."""
     return [
         process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     ]
@@ -189,7 +189,7 @@ def test_a_repository_without_exports(tmp_path: Path) -> None:
 
 
 def vouch_for(repository: Path, file: str) -> None:
-    """Give `file` as it is now its place in the manifest, where it has one."""
+    """Update the checksum of `file` in the manifest, if it has one."""
     manifest = read_manifest(repository)
     for model in manifest["models"].values():
         if file in model["files"]:

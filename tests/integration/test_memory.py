@@ -1,4 +1,4 @@
-"""What the encoders' processes do with the memory of a long request."""
+"""The encoders' processes free the memory of a long request."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The metrics of decisions after known traffic, and what they never hold."""
+"""The metrics of decisions after known traffic, which never contain texts."""
 
 import functools
 from collections.abc import Callable
@@ -21,7 +21,7 @@ REFUSAL = "Sorry, but I can't assist with that."
 
 @pytest.fixture
 def grown(server: TritonServer) -> Callable[..., float]:
-    """By how much a sample has grown from the test's begin to the first question."""
+    """The growth of a sample between the test's start and its first query."""
     before = settle(server)
     after = functools.cache(lambda: settle(server))
     return lambda name, **labels: value(after(), name, **labels) - value(before, name, **labels)

@@ -1,4 +1,4 @@
-"""The launcher on a tritonserver that is laid out as in NVIDIA's images."""
+"""The launcher with a tritonserver in the layout of NVIDIA's images."""
 
 import os
 import shutil
@@ -24,13 +24,13 @@ from launcher.recovery.supervisor import supervise
     reraise=True,
 )
 def moderated_again(client: Client) -> Verdict:
-    """The verdict, once the model is back."""
+    """The verdict, after waiting for the model's recovery."""
     return client.moderate("How to make a bomb?", judge="never")
 
 
 @pytest.fixture
 def image_root(tmp_path: Path) -> Path:
-    """The wheel's files in the image's layout; a script sets what the image's environment has."""
+    """The wheel's files in the image's layout; a script sets the image's environment variables."""
     wheel, root = find_wheel(), tmp_path / "tritonserver"
     variables = " ".join(f"{name}={value}" for name, value in wheel.environment(os.environ).items())
     (root / "bin").mkdir(parents=True)
@@ -70,6 +70,6 @@ def test_it_serves_restarts_and_stops_as_with_the_wheel(
         stubs[0].kill()
         assert moderated_again(client) == before
         processes = psutil.Process(server.pid).children(recursive=True)
-    # What is killed with its parent stays a zombie until the first process of the machine reaps it.
+    # A process that dies with its parent stays a zombie until init reaps it.
     alive = [process for process in processes if process.is_running()]
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]

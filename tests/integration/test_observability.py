@@ -1,4 +1,4 @@
-"""The dashboard and the alerts against a running server, and against a real Prometheus where there is one."""
+"""The dashboard and the alerts with a running server, and with a real Prometheus if it is installed."""
 
 import math
 import shutil
@@ -25,10 +25,10 @@ from tests.integration.metrics import scrape
 from tests.promql import ALERTS, Query, alert_queries, alerts, dashboard_queries, selectors
 
 PROMETHEUS = shutil.which("prometheus")
-# Triton exposes these only where there is a GPU.
+# Triton exposes these only with a GPU.
 GPU_METRICS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes"}
 TIMEOUT_S = 30.0
-# Callers' keys; the second may ask once an hour.
+# Callers' keys; the second one's limit is one request an hour.
 KEY, LIMITED_KEY = "of alice", "of bob"
 KEYS = f"""
 [keys.alice]
@@ -76,7 +76,7 @@ def test_every_metric_and_label_that_is_asked_for_is_exposed(demo_repository: Pa
 
 @pytest.fixture(scope="module")
 def gateway(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway before the server, for the two callers."""
+    """A gateway in front of the server, for the two callers."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "keys.toml").write_text(KEYS)
     with running_gateway(server.grpc_url, folder, "--keys", str(folder / "keys.toml")) as running:
@@ -87,7 +87,7 @@ def gateway(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> I
 def prometheus(
     server: TritonServer, gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Address of a Prometheus that scrapes server and gateway by our configuration, every second."""
+    """Address of a Prometheus that scrapes server and gateway every second, with our configuration."""
     if PROMETHEUS is None:
         pytest.skip("Prometheus is not installed: `apt-get install prometheus` as root")
     folder = tmp_path_factory.mktemp("prometheus")
@@ -129,7 +129,7 @@ def ask(prometheus: str, path: str, **parameters: str) -> Any:
 
 
 def numbers(prometheus: str, expression: str) -> list[float]:
-    """The finite samples that an expression gives now."""
+    """The finite samples of an expression now."""
     samples = ask(prometheus, "query", query=expression)["result"]
     values = [float(sample["value"][1]) for sample in samples]
     return [value for value in values if math.isfinite(value)]
@@ -151,7 +151,7 @@ def test_prometheus_answers_every_query_after_real_traffic(gateway: RunningGatew
 
     wait_until(lambda: scrapes() >= 1, "first scrape")
     with Client(gateway.grpc_url, connection=with_key(LIMITED_KEY)) as limited:
-        # Again and again, since Prometheus sees a counter grow only after its first value.
+        # Repeatedly, because Prometheus sees a counter grow only after its first value.
         wait_until(lambda: refused(limited) > 0, "requests beyond the rate limit")
     with (
         Client(gateway.grpc_url, timeout_s=60, connection=with_key(KEY)) as client,
@@ -166,8 +166,8 @@ def test_prometheus_answers_every_query_after_real_traffic(gateway: RunningGatew
                 client.moderate("x" * 65537)
             await_scrapes()
 
-    # This server has neither a GPU nor a cache; the names of the cache's metrics are tested above.
-    # No request of this test fails at the gateway; promtool tests that alert.
+    # This server has no GPU and no cache; the test above checks the names of the cache's metrics.
+    # No request of this test fails at the gateway; the tests with promtool cover that alert.
     absent = GPU_METRICS | {"nv_cache_num_hits_per_model", "nv_cache_num_misses_per_model"}
     empty: list[Query] = [
         query
@@ -183,6 +183,6 @@ def test_prometheus_answers_every_query_after_real_traffic(gateway: RunningGatew
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
     states = {rule["name"]: rule["state"] for rule in group["rules"]}
     assert states.pop("TribunalDemoWeights") == "pending"
-    # Its share depends on how often Prometheus has looked.
+    # The share depends on the number of scrapes.
     assert states.pop("TribunalGatewayRefusals") in ("inactive", "pending")
     assert set(states.values()) == {"inactive"}

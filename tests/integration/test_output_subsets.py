@@ -66,7 +66,7 @@ def test_every_subset_of_the_outputs_over_http(screening: TritonServer) -> None:
         answer = requests.post(url, json=infer_body(subset), timeout=TIMEOUT_S)
         assert answer.status_code == 200, (subset, answer.text)
         assert {tensor["name"] for tensor in answer.json()["outputs"]} == set(subset)
-        # NaN stands for a score that there is not, and strict JSON has no NaN: without it all parses.
+        # A missing score is NaN, which strict JSON does not have; the other outputs parse.
         if "toxicity_score" not in subset:
             json.loads(answer.text, parse_constant=refuse_constant)
 
@@ -76,6 +76,6 @@ def test_generate_gives_all_outputs_and_with_them_the_nan(screening: TritonServe
     answer = requests.post(url, json={"text": THREAT, "judge": "never"}, timeout=TIMEOUT_S)
     assert answer.status_code == 200, answer.text
     assert json.loads(answer.json()["verdict"])["toxicity"]["status"] == "skipped"
-    # /generate takes no names of outputs. Strict parsers ask /infer for `verdict`, where it is null.
+    # /generate cannot select outputs. Strict parsers request `verdict` from /infer, where the score is null.
     with pytest.raises(ValueError, match="NaN is no JSON"):
         json.loads(answer.text, parse_constant=refuse_constant)

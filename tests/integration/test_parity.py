@@ -1,4 +1,4 @@
-"""Scores served by Triton against transformers on the same weights, over both protocols."""
+"""Triton's scores compared with transformers on the same weights, over both protocols."""
 
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,9 @@ def served_scores(
 
 
 def reference_scores(checkpoint: Checkpoint, name: str, text: str) -> npt.NDArray[Any]:
-    """Scores by transformers; of a long text the largest over its windows, cut by transformers too.
+    """Scores by transformers; for a long text, the maximum over the windows that transformers cuts.
 
-    Its own last window is shorter than the others, so its start is moved back.
+    Its last window is shorter than the others, so the window's start is moved back.
     """
     ids = checkpoint.input_ids(text)[1:-1]
     starts = [*range(0, max(len(ids) - CONTENT, 1), CONTENT - OVERLAP)]
@@ -81,7 +81,7 @@ def long_texts() -> list[str]:
 def assert_parity(
     server: TritonServer, protocol: str, checkpoints: dict[str, Checkpoint], texts: list[str]
 ) -> None:
-    """Every score of every text, sent in batches of several sizes, is the reference's."""
+    """Require that every score of every text, in batches of several sizes, equals the reference's."""
     remaining, sent = list(texts), 0
     while remaining:
         size = BATCH_SIZES[sent % len(BATCH_SIZES)]

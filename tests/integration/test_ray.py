@@ -1,4 +1,4 @@
-"""Ray Data gives the rows that `scan` gives, also while actors and servers are killed."""
+"""Ray Data gives the same rows as `scan`, even if actors and servers are killed."""
 
 import os
 import re
@@ -35,7 +35,7 @@ NOBODY = "127.0.0.1:1"
 
 
 def table_of(rows: int) -> pyarrow.Table:
-    """Texts, among them some that get an error."""
+    """Texts, some of which get an error."""
     texts: list[str | None] = [TEXTS[number % len(TEXTS)] for number in range(rows)]
     texts[10], texts[20], texts[30] = None, TOO_LONG, ""
     return pyarrow.table({"id": range(rows), "text": texts, "tags": [["a", None]] * rows})
@@ -52,7 +52,7 @@ def scan(url: str, source: Path, output: Path, *options: str) -> pyarrow.Table:
 
 @pytest.fixture(scope="module")
 def scanned(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> pyarrow.Table:
-    """What `scan` makes of 100 rows."""
+    """Output of `scan` for 100 rows."""
     folder = tmp_path_factory.mktemp("ray")
     pyarrow.parquet.write_table(table_of(100), folder / "in.parquet")
     return scan(server.grpc_url, folder / "in.parquet", folder / "out.parquet")
@@ -112,7 +112,7 @@ def test_tables_that_cannot_be_moderated_are_refused(server: TritonServer) -> No
 
 @pytest.fixture
 def launched(demo_repository: Path, tmp_path: Path) -> Iterator[LaunchedServer]:
-    """The demo encoders, which can be killed and started again."""
+    """A server of the demo encoders that a test can kill and restart."""
     with ExitStack() as stack:
         server = LaunchedServer(demo_repository, free_ports(), tmp_path / "log", "--without-judge")
         server.start()
@@ -161,7 +161,7 @@ def wait_for(driver: "subprocess.Popen[str]", is_reached: Any) -> None:
 
 
 def texts_answered(ports: Ports) -> int:
-    """How many texts the running server has given verdicts on."""
+    """Number of texts with verdicts of the running server."""
     statistics = requests.get(f"http://127.0.0.1:{ports.http}/v2/models/moderation/stats", timeout=20).json()
     return int(statistics["model_stats"][0]["inference_count"])
 

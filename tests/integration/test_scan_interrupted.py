@@ -1,6 +1,6 @@
-"""A scan that is interrupted at random moments writes what an uninterrupted one does.
+"""A scan that is interrupted at random times has the same output as an uninterrupted one.
 
-INTERRUPTIONS in the environment sets their number, SEED their moments.
+The environment variable INTERRUPTIONS sets their number, SEED their times.
 """
 
 import json
@@ -74,7 +74,7 @@ def test_nothing_is_missing_and_nothing_twice(demo_repository: Path, tmp_path: P
                             server.start()
                     _, said = client.communicate()
                 finished = client.returncode == 3
-                # A server that goes and comes back does not end a scan.
+                # A restart of the server does not end a scan.
                 assert finished or kind in CLIENT_KINDS, (said, (tmp_path / "log").read_text("utf-8"))
             assert output.read_bytes() == expected
             assert not list(tmp_path.glob("*.part"))

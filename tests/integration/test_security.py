@@ -1,4 +1,4 @@
-"""Who gets in: TLS, mutual TLS, the restricted APIs, open addresses, and repositories that were changed."""
+"""Security: TLS, mutual TLS, restricted APIs, open addresses, and modified repositories."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A model whose process dies comes back by itself."""
+"""A model recovers after its process dies."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from launcher.recovery.supervisor import supervise
 
 @pytest.fixture(scope="module")
 def screening(demo_repository: Path) -> Iterator[TritonServer]:
-    """The demo encoders, served apart from the other tests."""
+    """A separate server of the demo encoders."""
     log_file = demo_repository.parent / "supervised.log"
     with TritonServer(
         ServerOptions(demo_repository, ports=free_ports(), log_file=log_file, judge=False)
@@ -26,7 +26,7 @@ def screening(demo_repository: Path) -> Iterator[TritonServer]:
 
 
 def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
-    """Processes of the instances of a model."""
+    """Processes of a model's instances."""
     return [
         process
         for process in psutil.Process(server.pid).children(recursive=True)

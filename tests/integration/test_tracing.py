@@ -1,4 +1,4 @@
-"""Spans of requests at an OTLP endpoint."""
+"""Traces of requests at an OTLP endpoint."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_spans_join_the_trace_of_a_caller_of_the_gateway(
 
 
 def check_request(request: Span, spans: Sequence[Span]) -> None:
-    """One root, below it the ensemble, below that each step once with its own time of computing."""
+    """A trace has one root with the ensemble below it, and each step with its compute time below that."""
     (root,) = [span for span in spans if not span.parent_span_id]
     assert request.parent_span_id == root.span_id
     steps = [span for span in spans if span.parent_span_id == request.span_id]

@@ -1,6 +1,6 @@
-"""Model `phi3`, asked directly: the tensors of NVIDIA's vLLM backend.
+"""Direct requests to the model `phi3`: the tensors of NVIDIA's vLLM backend.
 
-What the backend of the launcher answers, NVIDIA's answers in the same way.
+The launcher's backend answers like NVIDIA's.
 """
 
 import json
@@ -15,7 +15,7 @@ from launcher.process.server import TritonServer
 from tests.integration.metrics import settle, value
 from tests.integration.vllm_question import ANSWER_TIMEOUT_S, GREEDY, TEXT, ask, generate, judge_question
 
-# What `judge_prompt` sends to `phi3`, and what `judge` reads of its answer.
+# The tensors that `judge_prompt` sends to `phi3`, and those that `judge` reads of its answer.
 INPUTS = {
     "text_input": ("TYPE_STRING", [1]),
     "sampling_parameters": ("TYPE_STRING", [1]),
@@ -62,7 +62,7 @@ def test_the_last_piece_of_a_stream_is_the_final_response(server: TritonServer) 
     (whole,) = ask(server, **judge_question(**EXTRA))
     pieces = ask(server, **judge_question(stream=True, **EXTRA))
     assert [piece.final for piece in pieces] == [False] * (len(pieces) - 1) + [True]
-    # vLLM joins pieces that are taken too late.
+    # vLLM joins pieces that are read too late.
     assert 1 < len(pieces) <= GREEDY["max_tokens"]
     assert all(piece.tensors.keys() == whole.tensors.keys() for piece in pieces)
 
@@ -83,7 +83,7 @@ def test_every_other_output(server: TritonServer) -> None:
     tensors = response.tensors
     assert tensors["finish_reason"].tolist() == [b"length"]
     assert (tensors["cumulative_logprob"].shape, tensors["cumulative_logprob"].dtype) == ((1,), np.float32)
-    # A scalar, although its config says [1].
+    # A scalar, although the config says [1].
     assert (tensors["num_input_tokens"].shape, tensors["num_input_tokens"].dtype) == ((), np.uint32)
     assert tensors["num_input_tokens"] > 0
     assert (tensors["num_output_tokens"].tolist(), tensors["num_output_tokens"].dtype) == (

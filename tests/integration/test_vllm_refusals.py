@@ -1,6 +1,6 @@
-"""Model `phi3`, asked directly: what it refuses, and an engine that dies.
+"""Direct requests to the model `phi3`: refusals, and an engine that dies.
 
-What the backend of the launcher refuses, NVIDIA's refuses too, unless said otherwise.
+Unless noted otherwise, NVIDIA's backend refuses the same requests.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
 from tests.integration.vllm_question import ask, generate, require_an_ordinary_answer
 
-# NVIDIA's backend answers these with an error too.
+# NVIDIA's backend also answers these with an error.
 REFUSED = {
     "a stream that repeats its input": {"stream": True, "exclude_input_in_output": False},
     "an image": {"image": "aGk="},
@@ -33,7 +33,7 @@ REFUSED = {
     "structured outputs as an object": {"sampling_parameters": {"structured_outputs": {"regex": "a"}}},
     "token ids that are not numbers": {"sampling_parameters": {"stop_token_ids": ["a"]}},
 }
-# NVIDIA's backend casts these, passes them to an engine that cannot read them, or answers by chance.
+# NVIDIA's backend casts these, passes them to an engine that cannot parse them, or answers unpredictably.
 REFUSED_HERE = {
     "a fraction for an integer": {"sampling_parameters": {"max_tokens": 5.7}},
     "a fractional seed": {"sampling_parameters": {"seed": 1.5}},
@@ -117,7 +117,7 @@ def test_without_the_health_check_nobody_hears_of_a_dead_engine(repository: Path
         engine = next(process for process in processes if "EngineCore" in " ".join(process.cmdline()))
         engine.kill()
         engine.wait()
-        # Longer than the backend waits between two checks.
+        # Longer than the backend's interval between checks.
         time.sleep(2)
         (response,) = ask(server)
         assert response.error is not None

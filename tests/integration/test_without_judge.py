@@ -1,4 +1,4 @@
-"""A server without the judge: what callers get, and what its metrics say."""
+"""A server without the judge: its responses and its metrics."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ REFUSAL = "judge: this server has no judge; use judge=never"
 
 @pytest.fixture(scope="module")
 def screening(demo_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """The demo encoders without the judge, as `--without-judge` serves them."""
+    """A server of the demo encoders with `--without-judge`."""
     log_file = tmp_path_factory.mktemp("without_judge") / "log"
     options = ServerOptions(demo_repository, log_file, ports=free_ports(), judge=False)
     with TritonServer(options) as running:

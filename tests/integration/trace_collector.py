@@ -1,4 +1,4 @@
-"""An OTLP/HTTP endpoint that keeps the spans it is sent."""
+"""An OTLP/HTTP endpoint that keeps received spans."""
 
 import base64
 import json
@@ -38,19 +38,19 @@ class TraceCollector:
                 self.wfile.write(b"{}")
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Stay silent."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     @property
     def url(self) -> str:
-        """Where spans are to be sent."""
+        """The endpoint's URL."""
         return f"http://127.0.0.1:{self._server.server_port}/v1/traces"
 
     @property
     def spans(self) -> list[Span]:
-        """All that came so far."""
+        """All spans so far."""
         with self._arrived:
             return list(self._spans)
 
@@ -63,7 +63,7 @@ class TraceCollector:
             self._arrived.notify_all()
 
     def wait_for_traces(self, count: int, timeout_s: float) -> None:
-        """Wait until `count` root spans have come, which end last; raises TimeoutError."""
+        """Wait for `count` root spans, which are the last of their traces; raises TimeoutError."""
 
         def complete() -> bool:
             return sum(not span.parent_span_id for span in self._spans) >= count

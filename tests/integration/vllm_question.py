@@ -1,4 +1,4 @@
-"""Asks the model `phi3` itself, with the tensors of NVIDIA's vLLM backend."""
+"""Sends requests to the model `phi3`, with the tensors of NVIDIA's vLLM backend."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def ask(server: TritonServer, **tensors: Any) -> list[Response]:
 
 
 def judge_question(**changes: Any) -> dict[str, Any]:
-    """What `judge_prompt` sends, for a few tokens."""
+    """The inputs that `judge_prompt` sends, but with few tokens."""
     return {
         "sampling_parameters": GREEDY,
         "stream": False,
