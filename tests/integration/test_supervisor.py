@@ -36,7 +36,7 @@ def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
     ]
 
 
-@pytest.mark.parametrize("model", ["tokenizer", "aegis", "toxicity"])
+@pytest.mark.parametrize("model", ["tokenizer", "aegis", "verdict"])
 def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None:
     events: list[str] = []
     instances = len(stubs(screening, model))
