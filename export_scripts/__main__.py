@@ -61,10 +61,10 @@ def main() -> int:
             write_manifest(staged, manifest)
     except (ExportError, OSError) as error:
         console.print(f"[red]Export stopped:[/red] {escape(str(error))}", soft_wrap=True)
-        console.print(f"{options.repository} is as it was.", soft_wrap=True)
+        console.print(f"{options.repository} is unchanged.", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print(f"Interrupted; {options.repository} is as it was.", soft_wrap=True)
+        console.print(f"Interrupted; {options.repository} is unchanged.", soft_wrap=True)
         return 130
     console.print(f"[green]Filled[/green] {options.repository}", soft_wrap=True)
     return 0

@@ -30,8 +30,7 @@ def base_of(adapter: Source, chosen: str | None, say: Callable[[str], None]) -> 
         return named_source(chosen, JUDGE)
     if not named:
         raise SourceError(
-            f"judge: {adapter.name} is no adapter that names its base model in {ADAPTER_CONFIG}; name the "
-            "base with --judge-base"
+            f"judge: {adapter.name} names no base model in {ADAPTER_CONFIG}; name the base with --judge-base"
         )
     base = named_source(named, JUDGE)
     revision = f" at {base.revision}" if base.revision else ""

@@ -82,7 +82,7 @@ def render_prompt(tokenizer: PreTrainedTokenizerFast) -> JudgePrompt:
     rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     wanted = tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True)
     if tokenizer(rendered)["input_ids"] != wanted:
-        raise SourceError("judge: the chat template gives other tokens than its own text")
+        raise SourceError("judge: the rendered prompt as a string has other token ids than the chat template")
     prefix, suffix = rendered.split(PLACEHOLDER)
     return JudgePrompt(prefix, suffix, added_tokens(tokenizer))
 

@@ -147,7 +147,9 @@ def test_long_texts_that_nobody_waits_for_are_not_run(screening: TritonServer) -
     assert given - given_before < (read - read_before) / 2
 
 
-def test_what_one_caller_abandons_is_answered_to_the_next(demo_repository: Path, tmp_path: Path) -> None:
+def test_a_text_that_one_caller_abandons_is_answered_to_the_next(
+    demo_repository: Path, tmp_path: Path
+) -> None:
     options = ServerOptions(
         demo_repository, tmp_path / "log", ports=free_ports(), judge=False, cache_mib=CACHE_MIB
     )

@@ -107,7 +107,7 @@ def test_info_names_the_source_of_the_weights(url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
-def test_nobody_at_the_address(scheme: str) -> None:
+def test_no_server_at_the_address(scheme: str) -> None:
     started_s = time.monotonic()
     with Client(f"{scheme}127.0.0.1:{free_ports().http}", timeout_s=5) as client:
         for ask in (lambda: client.moderate("hello"), client.is_ready, client.info):

@@ -187,7 +187,7 @@ def test_the_example_prints_the_answer_of_an_openai_server(without_judge: Triton
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, HARMLESS * 3, "")
 
 
-def test_the_example_withholds_what_is_flagged_and_leaves_the_openai_server(
+def test_the_example_withholds_flagged_text_and_closes_the_openai_stream(
     without_judge: TritonServer,
 ) -> None:
     with openai_server(f"{HARMLESS}{HARMFUL} {HARMLESS * 40}") as llm:

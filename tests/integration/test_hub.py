@@ -203,7 +203,7 @@ def test_a_judge_that_needs_code_is_refused_and_its_code_not_executed(judge_hub:
         ("RevisionNotFound", "no such revision; check --revision"),
     ],
 )
-def test_what_the_hub_refuses_is_said_and_nothing_is_written(
+def test_a_refusal_of_the_hub_is_reported_and_nothing_is_written(
     hub: Hub, tmp_path: Path, refusal: str, reason: str
 ) -> None:
     hub.refusal = refusal

@@ -221,7 +221,7 @@ def test_health_needs_no_key(proxy: ReverseProxy) -> None:
         ("GET", "/metrics"),
     ],
 )
-def test_what_callers_do_not_need_stays_inside(proxy: ReverseProxy, method: str, path: str) -> None:
+def test_internal_endpoints_are_not_exposed(proxy: ReverseProxy, method: str, path: str) -> None:
     assert proxy.status_of(method, path, proxy.key) in (404, 405)
 
 

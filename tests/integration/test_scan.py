@@ -199,7 +199,7 @@ def test_an_interrupted_scan_goes_on_only_as_it_was_begun(server: TritonServer, 
     assert output.read_bytes() == whole
 
 
-def test_what_is_no_output_of_a_scan_is_not_touched(server: TritonServer, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_scans_output_is_not_changed(server: TritonServer, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(as_jsonl(RECORDS))
     output.write_text("mine", "utf-8")

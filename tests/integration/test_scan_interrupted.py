@@ -30,7 +30,7 @@ KINDS = (*CLIENT_KINDS, *SERVER_KINDS)
 
 
 @pytest.mark.timeout(3600)
-def test_nothing_is_missing_and_nothing_twice(demo_repository: Path, tmp_path: Path) -> None:
+def test_no_record_is_missing_or_duplicated(demo_repository: Path, tmp_path: Path) -> None:
     chance = random.Random(SEED)  # noqa: S311 - no secret
     ports = free_ports()
     source, whole = tmp_path / "in.jsonl", tmp_path / "whole.jsonl"

@@ -109,7 +109,7 @@ def test_a_model_that_is_not_decoupled_is_not_loaded(repository: Path, tmp_path:
         pass
 
 
-def test_without_the_health_check_nobody_hears_of_a_dead_engine(repository: Path, tmp_path: Path) -> None:
+def test_only_the_health_check_detects_a_dead_engine(repository: Path, tmp_path: Path) -> None:
     change_config(repository, "ENABLE_VLLM_HEALTH_CHECK", "UNKNOWN")
     options = ServerOptions(repository, ports=free_ports(), log_file=tmp_path / "log")
     with TritonServer(options) as server:

@@ -29,7 +29,7 @@ def screening(demo_repository: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("protocol", ["grpc_url", "http_url"])
-def test_nobody_is_asked_and_nothing_is_flagged_for_it(screening: TritonServer, protocol: str) -> None:
+def test_no_judge_is_asked_and_no_text_is_flagged_for_that(screening: TritonServer, protocol: str) -> None:
     with Client(getattr(screening, protocol)) as client:
         for verdict in (client.moderate(HARMLESS), client.moderate(HARMLESS, judge="never")):
             assert verdict.toxicity == SKIPPED

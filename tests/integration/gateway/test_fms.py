@@ -123,14 +123,14 @@ def test_a_malformed_request_has_an_error_that_names_the_field(
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"contents": ["\\ud800"]}', b'{"contents": [NaN]}']
 )
-def test_what_is_no_json_is_refused_in_the_form_of_the_protocol(fms: httpx.Client, body: bytes) -> None:
+def test_invalid_json_is_refused_in_the_protocols_error_format(fms: httpx.Client, body: bytes) -> None:
     answer = fms.post("/api/v1/text/contents", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert set(answer.json()) == {"code", "message"}
 
 
 @pytest.mark.parametrize(("headers", "params"), [({"detector-id": "other"}, {}), ({}, {"policy": "other"})])
-def test_what_is_not_there_is_404(fms: httpx.Client, headers: dict[str, str], params: dict[str, str]) -> None:
+def test_an_unknown_name_is_404(fms: httpx.Client, headers: dict[str, str], params: dict[str, str]) -> None:
     body = {"contents": ["a"], "detector_params": params}
     answer = fms.post("/api/v1/text/contents", json=body, headers=headers)
     assert answer.status_code == 404

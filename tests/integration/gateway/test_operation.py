@@ -127,7 +127,7 @@ def test_a_port_that_is_taken_stops_the_start(server: TritonServer, tmp_path: Pa
             pass
 
 
-def test_what_waits_too_long_is_refused(server: TritonServer, tmp_path: Path) -> None:
+def test_a_request_that_waits_too_long_is_refused(server: TritonServer, tmp_path: Path) -> None:
     options = ("--max-in-flight", "1", "--max-wait", "0")
     with running_gateway(server.grpc_url, tmp_path, *options) as gateway:
 
@@ -163,7 +163,7 @@ def test_callers_that_go_leave_no_work(gateway: RunningGateway) -> None:
     until(lambda: gauge(gateway, "tribunal_gateway_in_flight_cost") == 0)
 
 
-def test_a_stop_answers_what_is_under_way(server: TritonServer, tmp_path: Path) -> None:
+def test_a_stop_drains_requests_in_flight(server: TritonServer, tmp_path: Path) -> None:
     with running_gateway(server.grpc_url, tmp_path) as gateway:
 
         async def ask_and_stop() -> list[httpx.Response]:

@@ -105,7 +105,7 @@ def test_a_malformed_request_has_an_error_of_googles_form(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"comment": {"text": "\\ud800"}}'])
-def test_what_is_no_json_is_refused_in_googles_form(perspective: httpx.Client, body: bytes) -> None:
+def test_invalid_json_is_refused_in_googles_error_format(perspective: httpx.Client, body: bytes) -> None:
     answer = perspective.post(PATH, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"

@@ -144,7 +144,7 @@ def test_spans_are_an_input_only_where_they_are_asked_for() -> None:
         (["lone \ud800"], r"texts\[0\] is not valid Unicode: character 5"),
     ],
 )
-def test_what_is_no_text_is_refused_with_its_place(texts: Any, message: str) -> None:
+def test_an_invalid_text_is_refused_with_its_index(texts: Any, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         encode_each(texts, return_errors=False)
 

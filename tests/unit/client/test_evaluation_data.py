@@ -156,7 +156,7 @@ def test_a_limit(tmp_path: Path) -> None:
         ([{"text": "x", "label": 2}], {}, "row 1 of .*: label is 2"),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_the_message_names_the_error(
     tmp_path: Path, rows: list[dict[str, Any]], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidInput, match=message):

@@ -213,7 +213,7 @@ def test_a_precision_that_no_threshold_has_keeps_the_present_one() -> None:
     assert (parse(recommendation.config), recommendation.band) == ({}, None)
 
 
-def test_a_recall_beyond_what_asking_always_reaches_is_told() -> None:
+def test_a_recall_that_the_judge_cannot_reach_is_reported() -> None:
     never = narrowest_band(
         np.ones(4, dtype=np.bool_),
         highest_category=np.array([0.1, 0.2, 0.3, 0.4]),

@@ -128,7 +128,7 @@ def test_the_plots_are_in_the_page(unanswered: Evaluation, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
-def test_a_recommendation_stands_beside_what_it_flags(
+def test_a_recommendation_has_the_share_that_it_flags(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
     monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)

@@ -37,7 +37,7 @@ def test_the_name_says_the_format(name: str, format_name: str, compression: str 
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a", "a.gz", "", "-", "gz"])
-def test_a_name_that_says_nothing_is_refused(name: str) -> None:
+def test_an_ambiguous_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="give --format"):
         InputFormat.parse(name)
     with pytest.raises(InvalidInput, match="decompress the file"):

@@ -147,7 +147,7 @@ def test_a_bad_text_fails_its_own_call_alone(server: KserveServer, bad: str, err
     assert [type(outcome) for outcome in outcomes] == [Verdict, Verdict, error, Verdict]
 
 
-def test_a_text_that_is_none_fails_before_it_waits(server: KserveServer) -> None:
+def test_an_invalid_text_fails_before_it_waits(server: KserveServer) -> None:
     async def ask() -> None:
         async with AsyncClient(server.url) as client:
             with pytest.raises(InvalidInput, match="text is a int"):

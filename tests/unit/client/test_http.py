@@ -110,7 +110,7 @@ def _truncated(document: bytes) -> Reply:
         (_truncated(OUTPUT), ServerError, r"6 bytes, which is not BYTES \[1, 1\]"),
     ],
 )
-def test_what_a_status_means(
+def test_the_error_for_each_status(
     server: HttpServer, ask: Ask, reply: Reply, error: type[TribunalError], message: str
 ) -> None:
     server.replies.append(reply)
@@ -162,6 +162,6 @@ def test_neither_client_brings_another_event_loop_into_the_process(server: HttpS
 
 
 @pytest.mark.parametrize("url", ["http://host:port", "http://[::1"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match="url 'http"):
         Client(url)

@@ -229,7 +229,7 @@ def test_a_byte_that_is_no_text_is_named(pipe: int, content: bytes, position: in
         next(batches)
 
 
-def test_a_terminal_without_arguments_says_what_it_waits_for(
+def test_a_terminal_without_arguments_gets_a_prompt(
     client: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keyboard, terminal = os.openpty()

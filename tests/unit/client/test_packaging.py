@@ -18,7 +18,7 @@ EVALUATION = ("datasets", "jinja2", "matplotlib", "pandas", "pyarrow", "sklearn"
 @pytest.mark.parametrize(
     ("module", "unwanted"), [("tribunal", HEAVY + EVALUATION), ("tribunal.cli", EVALUATION)]
 )
-def test_it_imports_without_what_it_does_not_need(module: str, unwanted: tuple[str, ...]) -> None:
+def test_it_does_not_import_unneeded_packages(module: str, unwanted: tuple[str, ...]) -> None:
     check = f"import sys, {module}; print([name for name in {unwanted!r} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"

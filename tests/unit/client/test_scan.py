@@ -251,7 +251,7 @@ def test_a_batch_is_given_before_the_next_one_arrives() -> None:
     assert [record.verdict and record.verdict["flagged"] for record in first + last] == [False, True, True]
 
 
-def test_what_was_read_before_the_input_broke_is_given_first() -> None:
+def test_rows_before_the_damage_of_an_input_come_first() -> None:
     def records() -> Iterator[Record]:
         yield Record({}, text=TEXTS[0])
         raise InvalidInput("broken")

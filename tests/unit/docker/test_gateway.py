@@ -104,7 +104,7 @@ def test_nginx_listens_on_the_port_that_compose_publishes() -> None:
     assert "gateway" in nginx["depends_on"]
 
 
-def test_nginx_lets_through_what_the_gateway_takes() -> None:
+def test_nginx_passes_requests_that_the_gateway_accepts() -> None:
     config = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
     sizes = [int(size) for size in re.findall(r"client_\w+_size\s+(\d+)m;", config)]
     assert len(sizes) == 2

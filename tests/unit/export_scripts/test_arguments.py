@@ -39,7 +39,7 @@ def test_every_option_of_the_engine_arrives() -> None:
         (["--revision", "nothing=main"], "'nothing=main' is not MODEL=REV"),
     ],
 )
-def test_what_does_not_fit_together_is_said(
+def test_conflicting_options_are_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):

@@ -21,7 +21,7 @@ from tests.phi3_tokenizer import LATER_TEMPLATE, write_phi3_tokenizer
 DEMO = Source(DEMO_WEIGHTS / "judge", "demo")
 
 
-def test_the_export_holds_what_each_model_reads(tmp_path: Path) -> None:
+def test_the_export_has_the_files_of_each_model(tmp_path: Path) -> None:
     export = export_judge(DEMO, tmp_path, tmp_path, EngineOptions("gpu", tensor_parallel_size=2))
     arguments = json.loads((tmp_path / "phi3" / "1" / "model.json").read_text("utf-8"))
     assert arguments["model"] == str(tmp_path / WEIGHTS)
@@ -180,10 +180,10 @@ def test_an_adapter_that_names_no_base_asks_for_one(adapter: Path) -> None:
     config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
     for text in (json.dumps({**config, "base_model_name_or_path": None}), "{", "[]"):
         (adapter / "adapter_config.json").write_text(text, "utf-8")
-        with pytest.raises(SourceError, match=r"names its base model in adapter_config\.json; name the base"):
+        with pytest.raises(SourceError, match=r"names no base model in adapter_config\.json; name the base"):
             base_of(named_source(str(adapter), JUDGE), None, print)
 
 
-def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_adapter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be merged"):
         merge_adapter(DEMO, DEMO, tmp_path)

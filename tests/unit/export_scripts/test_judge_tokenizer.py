@@ -112,7 +112,7 @@ def test_the_code_of_a_tokenizer_is_not_executed(tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
-def test_texts_are_cut_by_what_the_judge_reads(tmp_path: Path) -> None:
+def test_texts_are_split_by_the_judges_tokens(tmp_path: Path) -> None:
     """`</s>` is one token, and several tokens after the prompt has neutralised it."""
     served = verbatim_tokenizer(
         load_tokenizer(Source(write_phi3_tokenizer(tmp_path / "phi3"), "dir"), CONFIG)

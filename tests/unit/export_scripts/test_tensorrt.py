@@ -186,7 +186,7 @@ def test_an_export_that_tensorrt_cannot_read_is_refused(tmp_path: Path, changed:
         require_readable(exported(tmp_path / "bad", **changed))
 
 
-def test_the_command_needs_nothing_but_what_the_image_has(tmp_path: Path) -> None:
+def test_the_command_needs_only_packages_of_the_image(tmp_path: Path) -> None:
     image = tmp_path / "tribunal"
     image.mkdir()
     for package in ("launcher", "export_scripts"):

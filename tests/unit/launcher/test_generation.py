@@ -32,7 +32,7 @@ def test_each_position_names_its_tokens() -> None:
     ]
 
 
-def test_what_was_not_asked_for_is_absent() -> None:
+def test_outputs_that_were_not_requested_are_absent() -> None:
     assert list(output_tensors(question(), output(), first=True)) == ["text_output"]
 
 

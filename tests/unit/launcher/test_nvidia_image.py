@@ -31,7 +31,7 @@ def test_a_folder_is_taken_where_it_holds_the_binary(image: NvidiaImage, tmp_pat
         find_installation(tmp_path)
 
 
-def test_a_gpu_is_what_the_driver_shows(tmp_path: Path) -> None:
+def test_a_gpu_is_detected_by_the_driver(tmp_path: Path) -> None:
     (tmp_path / "nvidiactl").touch()
     assert not devices.has_gpu(tmp_path)
     (tmp_path / "nvidia0").touch()

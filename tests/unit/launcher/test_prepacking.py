@@ -41,7 +41,7 @@ def test_the_packed_model_gives_the_same_values(model: Path, tmp_path: Path) -> 
     }
 
 
-def test_it_is_packed_anew_only_when_the_model_changes(model: Path) -> None:
+def test_it_is_repacked_only_when_the_model_changes(model: Path) -> None:
     prepack(model)
     packed = model.parent / PACKED_MODEL
     first = packed.stat().st_mtime_ns

@@ -40,7 +40,7 @@ def test_the_tracked_config_is_servable() -> None:
         ({}, {"pipeline_parallel_size": 2}, "GPU", "KIND_MODEL"),
     ],
 )
-def test_what_nvidias_backend_would_not_load_as_we_use_it_is_refused(
+def test_configs_that_nvidias_backend_would_not_load_are_refused(
     changes: dict[str, Any], arguments: dict[str, Any], kind: str, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):

@@ -19,7 +19,7 @@ TYPES = {
 
 
 @pytest.mark.parametrize("explain", [False, True])
-def test_what_the_judge_asks_for_passes(explain: bool) -> None:
+def test_the_judges_sampling_parameters_pass(explain: bool) -> None:
     require_settable(sampling_parameters(max_tokens=5, explain=explain), TYPES)
 
 
@@ -27,7 +27,7 @@ def test_what_the_judge_asks_for_passes(explain: bool) -> None:
     "parameters",
     [{}, {"n": 1}, {"stop": None}, {"bad_words": None}, {"structured_outputs": '{"regex": "a"}'}],
 )
-def test_what_nvidias_backend_takes_passes(parameters: dict[str, Any]) -> None:
+def test_parameters_that_nvidias_backend_accepts_pass(parameters: dict[str, Any]) -> None:
     require_settable(parameters, TYPES)
 
 

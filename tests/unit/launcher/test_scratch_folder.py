@@ -28,7 +28,7 @@ def test_only_a_run_that_has_ended_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
+def test_folders_that_are_not_runs_are_kept(tmp_path: Path) -> None:
     (tmp_path / "tribunal-notes").mkdir()
     (tmp_path / "tribunal-notes" / "a file").touch()
     ScratchFolder(tmp_path).remove()

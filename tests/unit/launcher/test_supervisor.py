@@ -109,7 +109,7 @@ def test_a_process_that_dies_while_another_is_restored_is_restored_too(server: F
         until(lambda: is_whole(server))
 
 
-def test_a_model_that_cannot_be_loaded_holds_nobody_up(server: FakeServer) -> None:
+def test_a_model_that_cannot_be_loaded_delays_no_other_model(server: FakeServer) -> None:
     server.failures["phi3"] = 10**6
     with Supervisor(server, server, print):
         server.unload("phi3")

@@ -24,7 +24,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
-def test_what_was_exported_is_linked_and_what_a_host_made_is_not(repository: Path, tmp_path: Path) -> None:
+def test_exported_files_are_linked_and_a_hosts_files_are_not(repository: Path, tmp_path: Path) -> None:
     linked = link_repository(repository, tmp_path / "work")
     assert files(linked) == {"aegis/1/model.onnx", "aegis/config.pbtxt"}
     assert (linked / "aegis/1/model.onnx").read_text() == "aegis/1/model.onnx"

@@ -22,7 +22,7 @@ def modes(**parameters: str) -> Modes:
     return Modes.from_parameters({"default_mode": "always", "judge": "served", **parameters})
 
 
-def test_the_band_asks_about_what_the_encoders_leave_open() -> None:
+def test_the_judge_reads_texts_in_the_band() -> None:
     scores = np.full((3, 14), 0.001, dtype=np.float32)
     scores[1, 3] = 0.5
     scores[2, 5] = 0.999
@@ -30,7 +30,7 @@ def test_the_band_asks_about_what_the_encoders_leave_open() -> None:
     assert Band(0.0, 1.0).asks(scores, READ).all()
 
 
-def test_what_the_encoders_have_not_read_to_its_end_is_asked_about() -> None:
+def test_the_judge_reads_texts_that_the_encoders_truncate() -> None:
     scores = np.full((3, 14), 0.001, dtype=np.float32)
     truncated = np.array([[True], [False], [True]])
     assert Band(0.01, 0.99).asks(scores, truncated).tolist() == [True, False, True]

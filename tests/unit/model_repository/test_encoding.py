@@ -111,7 +111,7 @@ def test_a_long_text_is_cut_into_framed_windows(checkpoint: Checkpoint) -> None:
     assert encoded.windows[-1][1:-1] == ids[-14:]
 
 
-def test_what_is_not_read_is_said(checkpoint: Checkpoint) -> None:
+def test_a_truncated_text_is_reported(checkpoint: Checkpoint) -> None:
     three_windows = encoder(checkpoint, max_tokens=16, max_windows=3)
     long, short = (three_windows.windows(three_windows.ids(text)) for text in ("a " * 100, "a"))
     assert (len(long.windows), long.truncated) == (3, True)

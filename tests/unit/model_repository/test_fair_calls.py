@@ -37,7 +37,7 @@ def test_a_request_has_no_more_than_its_share() -> None:
     run(steps)
 
 
-def test_whoever_has_the_fewest_is_next_and_equals_take_turns() -> None:
+def test_the_request_with_the_fewest_calls_is_next_and_equals_take_turns() -> None:
     async def steps() -> None:
         calls = FairCalls(calls=3, calls_of_request=8)
         large, other, small = calls.share(), calls.share(), calls.share()

@@ -118,7 +118,7 @@ def test_a_reason_is_asked_for_where_it_is_wanted() -> None:
     run(steps)
 
 
-def test_what_went_wrong_is_logged_once_for_each_piece_that_failed_and_each_text_that_is_late() -> None:
+def test_each_failed_piece_and_each_late_text_is_logged_once() -> None:
     async def steps() -> None:
         fixture = Fixture()
         await fixture.of("broken", "late kind late")
@@ -211,7 +211,7 @@ def test_the_next_free_call_goes_to_the_request_that_has_the_fewest() -> None:
     run(steps)
 
 
-def test_what_others_ask_takes_nothing_from_the_time_of_a_request() -> None:
+def test_other_requests_do_not_shorten_a_requests_time() -> None:
     async def steps() -> None:
         fixture = Fixture(calls=1, timeout_s=0.4)
         slow = asyncio.create_task(fixture.of("late"))

@@ -42,7 +42,7 @@ def test_a_refusal_is_reported_and_does_not_flag() -> None:
     assert not verdict["flagged"]
 
 
-def test_an_override_holds_for_its_category_alone() -> None:
+def test_an_override_holds_only_for_its_category() -> None:
     strict = policy(category_threshold="0.9", category_thresholds='{"Threat": 0.2}')
     verdict = strict.decide(0, scores(Threat=0.3, Violence=0.8, Profanity=0.9), SKIPPED, 1, truncated=False)
     assert verdict["categories"]["flagged"] == ["Profanity", "Threat"]

@@ -26,7 +26,7 @@ def test_spans_are_of_the_texts_that_ask() -> None:
     ]
 
 
-def test_only_what_crosses_a_threshold_is_a_span() -> None:
+def test_only_sentences_that_cross_a_threshold_are_spans() -> None:
     spans = spans_of(
         places((0, 5), (6, 9), (10, 12), NONE),
         # The window of the whole text follows the three sentences.

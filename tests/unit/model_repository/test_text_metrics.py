@@ -19,7 +19,7 @@ def test_a_value_counts_in_every_bucket_that_holds_it() -> None:
     }
 
 
-def test_what_was_taken_is_not_counted_again() -> None:
+def test_taken_counts_are_reset() -> None:
     histogram = Histogram("bytes", [64])
     histogram.observe([1])
     assert histogram.take()

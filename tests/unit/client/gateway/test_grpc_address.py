@@ -38,5 +38,5 @@ def test_of_several_proxies_the_first_that_is_not_trusted_is_the_caller() -> Non
 
 
 @pytest.mark.parametrize("trusted", ["127.0.0.1,::1", "", []])
-def test_nobody_else_chooses_an_address(trusted: list[str] | str) -> None:
+def test_an_untrusted_proxy_does_not_set_the_address(trusted: list[str] | str) -> None:
     assert CallerAddresses(app, trusted).of(PROXY, FORWARDED) == "10.0.0.1"

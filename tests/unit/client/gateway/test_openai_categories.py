@@ -38,7 +38,7 @@ def test_a_category_is_detected_where_one_of_its_sources_is() -> None:
     assert not any(openai_detected(()).values())
 
 
-def test_what_has_no_source_was_scored_on_nothing() -> None:
+def test_a_category_without_a_source_has_no_score() -> None:
     types = openai_input_types()
     assert types["violence"] == ["text"]
     assert types["self-harm/intent"] == []

@@ -142,7 +142,7 @@ def test_fields_may_have_their_protobuf_names() -> None:
         ),
     ],
 )
-def test_what_perspective_refuses_is_refused_alike(
+def test_requests_that_perspective_refuses_are_refused(
     fields: dict[str, Any], error_type: str, message: str
 ) -> None:
     document = error_document(refusal_of(request(**fields)))["error"]
@@ -166,7 +166,7 @@ def test_english_is_taken(languages: list[str]) -> None:
         {"textt": "a"},
     ],
 )
-def test_what_the_protocol_has_not_is_refused(fields: dict[str, Any]) -> None:
+def test_fields_outside_of_the_protocol_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         request(**fields)
 

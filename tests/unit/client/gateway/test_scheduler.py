@@ -166,7 +166,7 @@ def test_more_than_may_wait_is_refused() -> None:
     run(test)
 
 
-def test_what_would_wait_too_long_is_refused_for_that_caller_alone() -> None:
+def test_only_the_caller_who_would_wait_too_long_is_refused() -> None:
     async def test() -> None:
         scheduler = make(max_wait_s=5.0)
         work = Work(scheduler, [])

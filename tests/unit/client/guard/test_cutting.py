@@ -103,7 +103,7 @@ def test_immediate_releases_at_once(text: str, seed: int) -> None:
         at += size
 
 
-def test_what_waits_is_bounded_and_checked_in_parts() -> None:
+def test_pending_text_is_bounded_and_checked_in_parts() -> None:
     stream = GuardedText(options())
     stream.add("x" * 10 * AHEAD_CHARS)
     stream.end()

@@ -24,7 +24,7 @@ async def chunks() -> AsyncIterator[str]:
         yield character
 
 
-def test_both_give_what_was_checked(server: KserveServer) -> None:
+def test_both_guards_release_checked_text(server: KserveServer) -> None:
     async def read() -> str:
         async with AsyncClient(server.url) as client:
             return "".join([piece async for piece in client.guard(chunks())])

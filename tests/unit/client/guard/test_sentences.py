@@ -36,7 +36,7 @@ def test_sentences_end_where_the_next_begins(sentences: list[str]) -> None:
         "The end has come. ",
     ],
 )
-def test_an_end_in_doubt_is_none(sentence: str) -> None:
+def test_a_doubtful_end_is_no_end(sentence: str) -> None:
     assert split(sentence) == [sentence]
 
 
