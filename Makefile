@@ -91,7 +91,8 @@ gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, comp
 	$(RUN) -m perf gpu-check --source $(SOURCE)
 
 recipe: setup  ## retrain the demonstration weights
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) --group recipe
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --group recipe \
+		--constraint launcher/environments/main.txt
 	$(RUN) -m export_scripts.demo.recipe
 
 lock: setup  ## resolve and pin all packages
