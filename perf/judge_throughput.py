@@ -195,7 +195,7 @@ def figures(samples: Iterable[JudgeSample]) -> Iterator[JudgeFigures]:
 
 
 def judge_table(samples: Sequence[JudgeSample]) -> Table:
-    """Print a row for each kind of answer and number of callers."""
+    """A row for each kind of answer and number of callers."""
     table = Table("answer", "callers", "ratio", "moderation, texts/s", "vLLM alone, texts/s")
     for row in figures(samples):
         table.add_row(

@@ -18,7 +18,7 @@ from launcher.repository.contract import limits
 from perf.encoder_sessions import open_tokenizer
 from perf.load.workload import SPECIAL_TOKENS, STRIDE_TOKENS, WINDOW_TOKENS
 
-# OPSET of export_scripts/encoders.py, whose import takes 12 s.
+# OPSET of export_scripts/encoders.py, whose import takes 12 s; a test ties them.
 OPSET = 18
 # Rows and columns of the factors. Larger ones do not fit a core's cache.
 MATRIX_SIZE = 1024

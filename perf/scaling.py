@@ -24,14 +24,14 @@ from perf.load.callers import warm_up
 from perf.load.workload import batches
 from perf.processor_limit import core_gflop_per_s, mean_gflop
 from perf.samples import read_samples, write_samples
-from perf.scaling_loads import BASE, VALUES, Load, loads
+from perf.scaling_loads import BASE, VALUES, ScalingLoad, loads
 from perf.scaling_report import Sample, scaling_table
 from perf.servers import CLIENT_TIMEOUT_S, benchmark_server
 
 console = Console()
 
 
-def send(server: TritonServer, client: Client, load: Load, texts: Sequence[str]) -> dict[str, float]:
+def send(server: TritonServer, client: Client, load: ScalingLoad, texts: Sequence[str]) -> dict[str, float]:
     """Send the texts; returns texts per second, the server's CPU milliseconds for a text, and p50 in ms."""
 
     def request_ms(request: Sequence[str]) -> float:
@@ -79,7 +79,7 @@ def measure(rounds: int) -> tuple[dict[str, list[float]], list[Sample]]:
             for precision in PRECISIONS:
                 core_gflop[precision].append(core_gflop_per_s(precision))
             for sample in samples:
-                load = Load(**sample["load"])
+                load = ScalingLoad(**sample["load"])
                 server, client = servers[sample["precision"], load.instances]
                 sample["rounds"].append(send(server, client, load, load.texts(seed=number)))
     return core_gflop, samples

@@ -18,7 +18,7 @@ LENGTH_TOKENS = 6000
 
 
 @dataclass(frozen=True)
-class Load:
+class ScalingLoad:
     """The texts and the server of one measurement.
 
     tokens: length of each text with special tokens; 0 for the workload's texts.
@@ -38,7 +38,7 @@ class Load:
         return [text_of_tokens(self.tokens - SPECIAL_TOKENS, seed + number) for number in range(count)]
 
 
-BASE = Load()
+BASE = ScalingLoad()
 # The last three lengths fill exactly 1, 2 and 4 windows.
 WINDOWS_TOKENS = (WINDOW_TOKENS + SPECIAL_TOKENS + strides * STRIDE_TOKENS for strides in (0, 1, 3))
 VALUES: dict[str, tuple[int, ...]] = {
@@ -49,7 +49,7 @@ VALUES: dict[str, tuple[int, ...]] = {
 }
 
 
-def loads() -> list[Load]:
+def loads() -> list[ScalingLoad]:
     """Every load once: BASE, and BASE with another value of one quantity."""
     return list(
         dict.fromkeys(replace(BASE, **{name: value}) for name, values in VALUES.items() for value in values)

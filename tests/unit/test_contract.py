@@ -7,7 +7,7 @@ import tribunal.contract
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from export_scripts import tensorrt
-from export_scripts.encoders import RUN_LIMITS
+from export_scripts.encoders import OPSET, RUN_LIMITS
 from export_scripts.hub_models import ENCODERS, HUB_MODELS
 from launcher.host.files import HOST_FILES
 from launcher.repository.config import read_config
@@ -22,6 +22,7 @@ from launcher.repository.contract import (
 )
 from model_repository.tokenizer.logic import windows
 from model_repository.verdict.logic import answer, asking
+from perf import processor_limit
 
 SCHEMA = json.loads((MODEL_REPOSITORY / "verdict" / "verdict.schema.json").read_text("utf-8"))
 CONFIGS: dict[str, ModelConfig] = {
@@ -67,6 +68,10 @@ def test_the_categories_are_counted_in_the_labels_file_alone() -> None:
         for tensor in (*config.input, *config.output):
             assert len(category_labels()) not in tensor.dims, (config.backend, tensor.name)
     assert ENCODERS["aegis"].labels == category_labels()
+
+
+def test_the_opset_of_the_processors_limit_is_that_of_the_exports() -> None:
+    assert processor_limit.OPSET == OPSET
 
 
 def test_the_forms_of_a_text_are_those_that_engines_have_profiles_for() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,13 @@ class EncodedTexts:
             sentences.copy(),
         )
 
-    @property
+    @cached_property
     def rejection_scores(self) -> Floats:
         """FP32 [batch, 1], the largest of the windows."""
         scores: Floats = self.rejection.max(axis=1, keepdims=True)
         return scores
 
-    @property
+    @cached_property
     def category_scores(self) -> Floats:
         """FP32 [batch, categories], the largest of the windows."""
         scores: Floats = self.categories.max(axis=1)

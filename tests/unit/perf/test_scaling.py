@@ -9,13 +9,13 @@ import pytest
 from perf import scaling
 from perf.exports import PRECISIONS
 from perf.samples import read_samples
-from perf.scaling_loads import BASE, VALUES, Load, loads
+from perf.scaling_loads import BASE, VALUES, ScalingLoad, loads
 from perf.scaling_report import limit_texts_per_s, scaling_table, varied
 
 RESULTS = Path(scaling.__file__).parent / "results"
 
 
-def sample(load: Load, texts_per_s: float) -> dict[str, Any]:
+def sample(load: ScalingLoad, texts_per_s: float) -> dict[str, Any]:
     fastest = {"texts_per_s": texts_per_s, "cpu_ms": 50.0, "p50_ms": 90.0}
     disturbed = {"texts_per_s": texts_per_s / 3, "cpu_ms": 60.0, "p50_ms": 270.0}
     rounds = [disturbed, fastest, disturbed]
@@ -59,7 +59,7 @@ def test_one_quantity_changes_at_a_time_and_no_load_repeats() -> None:
 
 
 @pytest.mark.parametrize("load", loads())
-def test_every_caller_has_a_request(load: Load) -> None:
+def test_every_caller_has_a_request(load: ScalingLoad) -> None:
     assert len(load.texts(seed=1)) >= load.callers * load.batch
 
 
