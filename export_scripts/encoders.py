@@ -1,7 +1,8 @@
 """Turns a PyTorch encoder into one ONNX file: export, fuse, quantise or halve, fold.
 
-Each step takes and returns an `onnx.ModelProto` with the flat tensors of optimum's export,
-INT64 [rows, tokens]; `add_window_loop`, or for TensorRT `add_window_axis`, comes last.
+The steps before the last take and return an `onnx.ModelProto` with the flat tensors of optimum's export,
+INT64 [rows, tokens]. The last gives it the served tensors, in one of three graphs of equal results:
+`loop` for CPUs, `packed` for ONNX Runtime on GPUs, `padded` for TensorRT.
 """
 
 import contextlib
@@ -17,18 +18,20 @@ from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PreTrainedModel
 
+from export_scripts.first_token import keep_first_token
+from export_scripts.packed_graph import pack_encoder
 from export_scripts.window_axis import add_window_axis
 from export_scripts.window_loop import RunLimits, add_window_loop
 
 Precision = Literal["fp32", "fp16", "int8"]
+Graph = Literal["loop", "packed", "padded"]
 OPSET = 18
+# In half precision there is no loop.
 RUN_LIMITS: dict[Precision, RunLimits] = {
     # On a CPU, batching saves only the fixed cost of a run, which is that of about 7 tokens.
     "fp32": RunLimits(max_tokens=96, max_padding_tokens=4),
     # int8 scales are computed over a whole run, so texts in one run would change each other's scores.
     "int8": RunLimits(max_tokens=1, max_padding_tokens=0),
-    # For GPUs: 64 windows of 512 tokens bound the memory of a run. Not measured on a GPU.
-    "fp16": RunLimits(max_tokens=64 * 512, max_padding_tokens=128),
 }
 
 
@@ -47,17 +50,18 @@ def export_encoder(model: PreTrainedModel) -> onnx.ModelProto:
 def fuse_encoder(
     encoder: onnx.ModelProto, model: PreTrainedModel, *, for_gpu: bool, one_row: bool
 ) -> onnx.ModelProto:
-    """Fuse attention, layer norms, embeddings and GELU into ONNX Runtime's own operators.
+    """Fuse attention, layer norms and GELU, on a CPU also embeddings, into ONNX Runtime's own operators.
 
     RoBERTa has BERT's graph, so both use the fusion type `bert`.
     for_gpu: also fuse layer norms with the additions before them. On a CPU, the fused operator takes 3 to 6
-    times as long as the separate ones.
+    times as long as the separate ones. The packed graph has embeddings of its own.
     one_row: every run has one row without padding, so attention needs no mask. Without a mask, ONNX Runtime
     computes attention in blocks that fit the cache; quantisation leaves it in fp32.
     """
     options = FusionOptions("bert")
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = for_gpu
     options.use_multi_head_attention = one_row
+    options.enable_embed_layer_norm = not for_gpu
     optimised = optimize_model(
         encoder,
         model_type="bert",
@@ -102,21 +106,34 @@ def halve_encoder(encoder: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
-def build_encoder(
-    model: PreTrainedModel, precision: Precision, *, fused: bool, loop: bool = True
-) -> onnx.ModelProto:
-    """The served model at `precision`, with the tensors of `add_window_loop`.
+def graph_of(precision: Precision, *, for_tensorrt: bool) -> Graph:
+    """The graph that serves an encoder at `precision`."""
+    if for_tensorrt:
+        return "padded"
+    return "packed" if precision == "fp16" else "loop"
 
-    fused: with ONNX Runtime's fused operators.
-    loop: run windows in a loop. False gives a graph without control flow for TensorRT, which computes all
-    padding.
+
+def build_encoder(
+    model: PreTrainedModel, precision: Precision, graph: Graph = "loop", *, fused: bool
+) -> onnx.ModelProto:
+    """The served model at `precision`: windows of tokens in, their logits out.
+
+    Inputs `input_ids`, `attention_mask` INT32 [batch, windows, tokens]; output `logits` FP32
+    [batch, windows, labels].
+    fused: with ONNX Runtime's fused operators, which a packed graph needs.
     """
     encoder = export_encoder(model)
     if fused:
-        one_row = loop and RUN_LIMITS[precision].max_tokens == 1
-        encoder = fuse_encoder(encoder, model, for_gpu=precision == "fp16", one_row=one_row)
+        one_row = graph == "loop" and RUN_LIMITS[precision].max_tokens == 1
+        encoder = fuse_encoder(encoder, model, for_gpu=graph == "packed", one_row=one_row)
+        if graph == "loop":
+            keep_first_token(encoder)
     if precision == "int8":
         encoder = quantise_encoder(encoder)
+    if graph == "packed":
+        encoder = pack_encoder(encoder, model)
     if precision == "fp16":
         encoder = halve_encoder(encoder)
-    return add_window_loop(encoder, RUN_LIMITS[precision]) if loop else add_window_axis(encoder)
+    if graph == "packed":
+        return encoder
+    return add_window_loop(encoder, RUN_LIMITS[precision]) if graph == "loop" else add_window_axis(encoder)

@@ -12,7 +12,7 @@ def add_window_axis(encoder: onnx.ModelProto) -> onnx.ModelProto:
 
     encoder: inputs `input_ids`, `attention_mask` and perhaps `token_type_ids`, all INT64
     [rows, tokens]; output `logits` FP32 [rows, labels].
-    Returns a model with inputs `input_ids`, `attention_mask` INT64 [batch, windows, tokens] and
+    Returns a model with inputs `input_ids`, `attention_mask` INT32 [batch, windows, tokens] and
     output `logits` FP32 [batch, windows, labels]; every token is of type 0.
     """
     opset = next(entry.version for entry in encoder.opset_import if entry.domain in ("", "ai.onnx"))
@@ -47,7 +47,7 @@ def _fold(opset: int, *, with_token_types: bool) -> onnx.ModelProto:
     return parser.parse_model(
         f"""{model_header(opset)}
         fold (
-            int64[batch, windows, tokens] input_ids, int64[batch, windows, tokens] attention_mask
+            int32[batch, windows, tokens] input_ids, int32[batch, windows, tokens] attention_mask
         ) => (
             int64[rows, tokens] folded_input_ids, int64[rows, tokens] folded_attention_mask,
             {output} int64[2] leading_axes
@@ -56,8 +56,10 @@ def _fold(opset: int, *, with_token_types: bool) -> onnx.ModelProto:
             last_axis = Shape <start = 2, end = 3> (input_ids)
             any_rows = Constant <value_ints = [-1]> ()
             rows_by_tokens = Concat <axis = 0> (any_rows, last_axis)
-            folded_input_ids = Reshape(input_ids, rows_by_tokens)
-            folded_attention_mask = Reshape(attention_mask, rows_by_tokens)
+            row_ids = Reshape(input_ids, rows_by_tokens)
+            row_mask = Reshape(attention_mask, rows_by_tokens)
+            folded_input_ids = Cast <to = 7> (row_ids)
+            folded_attention_mask = Cast <to = 7> (row_mask)
             {node}
         }}"""
     )

@@ -1,7 +1,7 @@
 """Gives an exported encoder the served tensors, and a loop that computes little padding.
 
 A batch is padded to its longest text. Instead of running the encoder on the whole batch, the graph runs it
-in a loop: it skips windows that repeat the previous one, groups windows of about the same length into a
+in a loop: it skips windows that repeat the previous one or have no tokens, groups windows of about the same length into a
 run, and cuts each run to its longest window. So one run bounds the memory, whatever the batch.
 """
 
@@ -31,9 +31,10 @@ def add_window_loop(encoder: onnx.ModelProto, limits: RunLimits) -> onnx.ModelPr
 
     encoder: inputs `input_ids`, `attention_mask` and perhaps `token_type_ids`, all INT64
     [rows, tokens]; output `logits` FP32 [rows, labels].
-    Returns a model with inputs `input_ids`, `attention_mask` INT64 [batch, windows, tokens] and
+    Returns a model with inputs `input_ids`, `attention_mask` INT32 [batch, windows, tokens] and
     output `logits` FP32 [batch, windows, labels]; every token is of type 0. Padding must follow a
-    window's tokens; a window of only padding counts as a single token.
+    window's tokens. A window without tokens has the logits of the window before it; a text's first window
+    counts as a token at least.
     """
     opset = next(entry.version for entry in encoder.opset_import if entry.domain in ("", "ai.onnx"))
     names = {tensor.name for tensor in encoder.graph.input}
@@ -69,7 +70,7 @@ def _outer(opset: int) -> onnx.ModelProto:
     """The graph around the loop: selects the rows (windows) that differ from the row before, by length."""
     return parser.parse_model(
         f"""{model_header(opset)}
-        window_loop (int64[batch, windows, tokens] input_ids, int64[batch, windows, tokens] attention_mask)
+        window_loop (int32[batch, windows, tokens] input_ids, int32[batch, windows, tokens] attention_mask)
             => (float[batch, windows, labels] logits) {{
             zero = Constant <value_int = 0> ()
             one = Constant <value_int = 1> ()
@@ -108,7 +109,9 @@ def _outer(opset: int) -> onnx.ModelProto:
             differs_count = Cast <to = 7> (differs)
             differing_tokens = ReduceSum <keepdims = 0> (differs_count, axis_1)
             is_changed = Greater(differing_tokens, zero)
-            is_distinct = Or(is_first, is_changed)
+            has_tokens = Greater(shown_tokens, zero)
+            is_another = And(is_changed, has_tokens)
+            is_distinct = Or(is_first, is_another)
 
             distinct_index = NonZero(is_distinct)
             distinct_rows = Squeeze(distinct_index, axis_0)
@@ -160,8 +163,10 @@ def _body(opset: int, limits: RunLimits, *, with_token_types: bool) -> onnx.Grap
             rows_of_run = Slice(sorted_rows, starts, ends)
             ids_of_run = Gather(row_ids, rows_of_run)
             mask_of_run = Gather(row_mask, rows_of_run)
-            run_input_ids = Slice(ids_of_run, axis_0, longest, axis_1)
-            run_attention_mask = Slice(mask_of_run, axis_0, longest, axis_1)
+            cut_ids = Slice(ids_of_run, axis_0, longest, axis_1)
+            cut_mask = Slice(mask_of_run, axis_0, longest, axis_1)
+            run_input_ids = Cast <to = 7> (cut_ids)
+            run_attention_mask = Cast <to = 7> (cut_mask)
             {token_types}
             logits_after = Concat <axis = 0> (logits_before, run_logits)
         }}"""

@@ -114,13 +114,14 @@ class TritonPythonModel:
             return pb_utils.InferenceResponse(error=refusal)
         outputs = []
         for name, encoder in self.encoders.items():
+            rows = [reading.windows[name] for reading in readings]
             input_ids, attention_mask = pad_batch(
-                [reading.windows[name] for reading in readings],
-                pad_id=encoder.pad_id,
-                pad_to_multiple_of=self.pad_to_multiple_of,
+                rows, pad_id=encoder.pad_id, pad_to_multiple_of=self.pad_to_multiple_of
             )
+            counts = np.array([[len(row)] for row in rows], dtype=np.int32)
             outputs.append(pb_utils.Tensor(f"{name}_input_ids", input_ids))
             outputs.append(pb_utils.Tensor(f"{name}_attention_mask", attention_mask))
+            outputs.append(pb_utils.Tensor(f"{name}_windows", counts))
         windows = np.array([[reading.text_windows] for reading in readings], dtype=np.int32)
         truncated = np.array([[reading.truncated] for reading in readings], dtype=np.bool_)
         self.text_bytes.observe(map(len, raw[:, 0]))

@@ -79,22 +79,20 @@ class WindowLimits:
 
 def pad_batch(
     rows: Sequence[Sequence[Window]], *, pad_id: int, pad_to_multiple_of: int = 1
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Tensors of a batch whose rows have windows of different numbers and lengths.
 
-    Returns input_ids and attention_mask, both INT64 [batch, windows, tokens]. Windows are padded to
+    Returns input_ids and attention_mask, both INT32 [batch, windows, tokens]. Windows are padded to
     the longest of the batch, rounded up to `pad_to_multiple_of`; a row with fewer windows than the
-    longest repeats its last one, which does not change a maximum over windows.
+    longest is filled with windows without tokens.
     """
     windows = max(len(row) for row in rows)
     longest = max(len(window) for row in rows for window in row)
     tokens = -(-longest // pad_to_multiple_of) * pad_to_multiple_of
-    input_ids = np.full((len(rows), windows, tokens), pad_id, dtype=np.int64)
-    attention_mask = np.zeros_like(input_ids)
+    input_ids = np.full((len(rows), windows, tokens), pad_id, dtype=np.int32)
+    lengths = np.zeros((len(rows), windows, 1), dtype=np.int32)
     for index, row in enumerate(rows):
         for position, window in enumerate(row):
             input_ids[index, position, : len(window)] = window
-            attention_mask[index, position, : len(window)] = 1
-        input_ids[index, len(row) :] = input_ids[index, len(row) - 1]
-        attention_mask[index, len(row) :] = attention_mask[index, len(row) - 1]
-    return input_ids, attention_mask
+            lengths[index, position] = len(window)
+    return input_ids, (np.arange(tokens, dtype=np.int32) < lengths).astype(np.int32)

@@ -23,8 +23,16 @@ from logic.judging import Judging, Limits, Question
 from logic.policy import Policy
 
 JUDGE = "judge"
-# The inputs that EncodedTexts.from_tensors takes, in its order.
-ENCODED = ("rejection_logits", "aegis_logits", "windows", "truncated", "sentences")
+# The inputs that EncodedTexts.from_tensors takes.
+ENCODED = (
+    "rejection_logits",
+    "rejection_windows",
+    "aegis_logits",
+    "aegis_windows",
+    "windows",
+    "truncated",
+    "sentences",
+)
 CALLER_GONE = "the client disconnected"
 # Each call of the LLM occupies a thread of this process until its answer is complete.
 MAX_CALLS_IN_FLIGHT = 64
@@ -126,11 +134,11 @@ class TritonPythonModel:
         """The response, or None if the judge is asked first."""
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         try:
-            rejection_logits, aegis_logits, *reading = (inputs[name].as_numpy() for name in ENCODED)
-            if not (rejection_logits.size and aegis_logits.size):
+            encoded = {name: inputs[name].as_numpy() for name in ENCODED}
+            if not (encoded["rejection_logits"].size and encoded["aegis_logits"].size):
                 # The encoders drop a request if its client has disconnected.
                 return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
-            texts = EncodedTexts.from_tensors(rejection_logits, aegis_logits, *reading)
+            texts = EncodedTexts.from_tensors(**encoded)
             asked = self._asked(inputs, texts)
             outputs = request.requested_output_names()
             if not any(asked):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .answer import Judgement
 from .policy import Policy
-from .scores import category_probabilities, rejection_probabilities
+from .scores import category_probabilities, rejection_probabilities, without_fillers
 from .spans import rows_with_spans, spans_of
 
 Floats = npt.NDArray[np.float32]
@@ -34,7 +34,9 @@ class EncodedTexts:
     def from_tensors(
         cls,
         rejection_logits: Floats,
+        rejection_windows: npt.NDArray[np.int32],
         aegis_logits: Floats,
+        aegis_windows: npt.NDArray[np.int32],
         windows: npt.NDArray[np.int32],
         truncated: npt.NDArray[np.bool_],
         sentences: npt.NDArray[np.int32],
@@ -42,11 +44,13 @@ class EncodedTexts:
         """Copy the values, so that Triton can reuse the memory of the tensors.
 
         rejection_logits: FP32 [batch, windows, 2]. aegis_logits: FP32 [batch, windows, categories].
+        rejection_windows, aegis_windows: INT32 [batch, 1], the first windows that hold the text; the others
+        fill the batch and get the probability 0.
         Raises ArithmeticError if logits are not finite.
         """
         return cls(
-            rejection_probabilities(rejection_logits),
-            category_probabilities(aegis_logits),
+            without_fillers(rejection_probabilities(rejection_logits), rejection_windows),
+            without_fillers(category_probabilities(aegis_logits), aegis_windows),
             windows.copy(),
             truncated.copy(),
             sentences.copy(),

@@ -29,6 +29,14 @@ def category_probabilities(logits: Floats) -> Floats:
     return probabilities
 
 
+def without_fillers(probabilities: Floats, windows: npt.NDArray[np.int32]) -> Floats:
+    """`probabilities` FP32 [batch, windows, ...] with 0 after the first `windows` INT32 [batch, 1] of a text."""
+    is_filler = np.arange(probabilities.shape[1]) >= windows
+    if is_filler.any():
+        probabilities[is_filler] = 0
+    return probabilities
+
+
 def require_finite(name: str, logits: Floats) -> None:
     """Raise ArithmeticError if `logits` has NaN or infinity, because a NaN never crosses a threshold."""
     if not np.isfinite(logits).all():
