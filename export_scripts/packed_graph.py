@@ -35,7 +35,7 @@ def pack_encoder(encoder: onnx.ModelProto, model: PreTrainedModel) -> onnx.Model
     epsilon = next(a.f for a in embedded.attribute if a.name == "epsilon")
     model_type = model.config.model_type
     prologue = parser.parse_model(
-        _prologue(opset, _weights(graph), embedded.output[0], epsilon, _first_position(model))
+        _prologue(opset, _weights(graph, embedded), embedded.output[0], epsilon, _first_position(model))
     ).graph
     for node in graph.node:
         if node.op_type == "Attention":
@@ -66,20 +66,19 @@ def pack_encoder(encoder: onnx.ModelProto, model: PreTrainedModel) -> onnx.Model
 
 
 def _embedded(graph: onnx.GraphProto) -> onnx.NodeProto:
-    """The layer norm that ends the embeddings."""
-    (norm,) = [
-        node for node in graph.node if any(name.endswith("embeddings.LayerNorm.weight") for name in node.input)
+    """The layer norm that ends the embeddings: the first attention reads its output."""
+    attention = next(node for node in graph.node if node.op_type == "Attention")
+    return next(node for node in graph.node if attention.input[0] in node.output)
+
+
+def _weights(graph: onnx.GraphProto, norm: onnx.NodeProto) -> tuple[str, ...]:
+    """Names of the embeddings of words, positions and types, and of the scale and shift of their `norm`."""
+    embeddings = [
+        next(tensor.name for tensor in graph.initializer if tensor.name.endswith(f"{kind}_embeddings.weight"))
+        for kind in ("word", "position", "token_type")
     ]
-    return norm
-
-
-def _weights(graph: onnx.GraphProto) -> dict[str, str]:
-    """Names of the embeddings' weights in `graph`, by their end."""
-    ends = ("word_embeddings.weight", "position_embeddings.weight", "token_type_embeddings.weight")
-    ends += ("embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias")
-    return {
-        end: next(tensor.name for tensor in graph.initializer if tensor.name.endswith(end)) for end in ends
-    }
+    first = 1 if norm.op_type == "LayerNormalization" else 2
+    return (*embeddings, *norm.input[first : first + 2])
 
 
 def _first_position(model: PreTrainedModel) -> int:
@@ -87,9 +86,9 @@ def _first_position(model: PreTrainedModel) -> int:
     return model.config.pad_token_id + 1 if model.config.model_type == "roberta" else 0
 
 
-def _prologue(opset: int, weights: dict[str, str], embedded: str, epsilon: float, first_position: int) -> str:
+def _prologue(opset: int, weights: tuple[str, ...], embedded: str, epsilon: float, first_position: int) -> str:
     """From the inputs to the embeddings [tokens in all, hidden], and what attention needs to know."""
-    words, positions, types, scale, shift = weights.values()
+    words, positions, types, scale, shift = weights
     return f"""{model_header(opset)}
         prologue (int32[batch, windows, tokens] input_ids, int32[batch, windows, tokens] attention_mask)
             => (float[all, hidden] {_quoted(embedded)}) {{

@@ -1,201 +1,289 @@
-"""`python -m perf gpu-check`: every way to run the encoders on a GPU, compared with the CPU, in one report.
+"""`python -m perf gpu-check`: what a GPU host serves, in one report: equal decisions, speed, and what limits it.
 
-It exports the encoders, builds the TensorRT engines, serves each variant, compares its scores with those
-of the CPU, and measures throughput. For a step that cannot run here, the report gives the reason. With
-`--without-gpu` it runs, on a CPU, the steps that need no GPU.
+It starts a server with the demonstration encoders in fp16 and compares their scores with fp32 on the CPU. Then
+it starts one with the full-size encoders, and loads it from the first second on with more and more callers.
+Each step takes seconds; without an export it also exports. No network is needed once packages are installed.
 """
 
 import argparse
-import shutil
-import subprocess
+import json
 import time
-from collections.abc import Callable
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
+from onnxruntime import InferenceSession
 from rich.console import Console
 from rich.table import Table
-from tribunal import Client, TribunalError, Verdict
+from tokenizers import Tokenizer
+from tribunal import Client
 
+from export_scripts.hub_models import ENCODERS
 from export_scripts.parity_texts import parity_texts
 from launcher.exposure.ports import free_ports
 from launcher.host.devices import has_gpu
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
-from perf.exports import run_module
-from perf.load.callers import screen_workload, warm_up
+from launcher.repository.manifest import MANIFEST
+from model_repository.tokenizer.logic.encoding import TextEncoder
+from model_repository.verdict.logic.scores import category_probabilities, rejection_probabilities
+from perf.exports import CHECKPOINTS, full_size_repository, run_module, write_checkpoints
+from perf.gpu_meter import GpuMeter
+from perf.load.perf_analyzer import install_perf_analyzer
+from perf.load.workload import read_workload
 from perf.paths import OUTPUT_FOLDER
-from perf.rounds import Round
-from perf.samples import write_samples
 
 FOLDER = OUTPUT_FOLDER / "gpu_check"
-CALLERS = (1, 8, 32)
-TEXT_STRIDE = 6
+# Callers, and texts in a request.
+LOADS = ((1, 1), (32, 1), (128, 1), (8, 16), (32, 16), (64, 16))
+# The load of a server's first second, which is measured again at the end.
+COLD_LOAD = (32, 16)
+COLD_S = 1.0
+TEXT_STRIDE = 3
 DECISION_THRESHOLD = 0.5
 START_TIMEOUT_S = 900.0
 console = Console()
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to run the encoders.
-
-    export: options of `export_scripts`. config: the launcher's. needs_engines: whether to build TensorRT's.
-    """
-
-    name: str
-    export: tuple[str, ...]
-    config: str
-    needs_engines: bool = False
-
-
-REFERENCE = Variant("cpu-fp32", ("--precision", "fp32"), "auto")
-VARIANTS = (
-    Variant("onnxruntime-fp16", ("--precision", "fp16"), "tracked"),
-    Variant("tensorrt-fp16", ("--precision", "fp16", "--unfused"), "tensorrt", needs_engines=True),
-)
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass
-class Outcome:
-    """The results of one variant; `skipped` gives the reason if it has none.
+class Step:
+    """What one load showed.
 
-    max_score_difference, equal_decisions: compared with the reference, over all scores of all texts.
-    texts_per_s, p50_ms, p99_ms: by number of callers.
+    failure: why there are no rates. models: of each composing model the texts of an execution, its times in ms.
+    cores: by process. gpu_percent: share of time with a kernel on the GPU; gpu_mib: memory of all processes.
     """
 
-    variant: str
-    skipped: str | None = None
-    max_score_difference: float | None = None
-    equal_decisions: float | None = None
-    texts_per_s: dict[int, float] = field(default_factory=dict)
-    p50_ms: dict[int, float] = field(default_factory=dict)
-    p99_ms: dict[int, float] = field(default_factory=dict)
-    gpu_memory_mib: int | None = None
-    elapsed_s: float = 0.0
+    callers: int
+    texts: int
+    cold: bool
+    texts_per_s: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    failure: str | None = None
+    models: dict[str, dict[str, float]] = field(default_factory=dict)
+    cores: dict[str, float] = field(default_factory=dict)
+    gpu_percent: float | None = None
+    gpu_mib: float | None = None
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Options of `python -m perf gpu-check`."""
-    command.add_argument("--source", default="demo", metavar="demo|hub|DIR", help="weights to export")
+    command.add_argument("--triton", type=Path, metavar="DIR", help="a tritonserver other than the found one")
+    command.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of each load (%(default)s)")
     command.add_argument(
         "--output", type=Path, default=FOLDER / "report.json", metavar="FILE", help="file of the report"
     )
-    command.add_argument("--without-gpu", action="store_true", help="rehearse on a CPU")
+    command.add_argument("--without-gpu", action="store_true", help="rehearse on a CPU, with fp32")
 
 
-def main(source: str, output: Path, *, without_gpu: bool) -> int:
-    """Run every variant and write the report; returns the exit status."""
+def main(triton: Path | None, seconds: float, output: Path, *, without_gpu: bool) -> int:
+    """Run the check and write the report; returns the exit status."""
     if not has_gpu() and not without_gpu:
-        console.print("no GPU is to be seen here; --without-gpu rehearses what needs none")
+        console.print("no GPU is to be seen here; --without-gpu rehearses on a CPU")
         return 1
-    reference, scores = run_variant(REFERENCE, source, None)
-    outcomes = [reference]
-    for variant in VARIANTS:
-        outcome, _ = run_variant(variant, source, scores)
-        outcomes.append(outcome)
-    write_samples(
-        output, {"source": source, "gpu": gpu_name(), "outcomes": [asdict(one) for one in outcomes]}
-    )
-    show(outcomes)
-    return 1 if reference.skipped else 0
+    precision = "fp32" if without_gpu else "fp16"
+    report: dict[str, Any] = {"gpu": GpuMeter.name(), "cores": psutil.cpu_count(), "precision": precision}
+    output.parent.mkdir(parents=True, exist_ok=True)
 
+    def save() -> None:
+        output.write_text(json.dumps(report, indent=2), "utf-8")
 
-def run_variant(
-    variant: Variant, source: str, reference: npt.NDArray[np.float64] | None
-) -> tuple[Outcome, npt.NDArray[np.float64] | None]:
-    """Export, build, serve and measure; returns the outcome and the scores FP64 [texts, scores]."""
+    reference = exported("demo", "fp32", FOLDER / "demo_fp32")
+    with serve(exported("demo", precision, FOLDER / f"demo_{precision}"), triton) as server:
+        report["parity"] = parity(server, reference)
+        save()
+        console.print(f"parity: {report['parity']}")
+    if not CHECKPOINTS.exists() and not (full_size_repository(precision) / MANIFEST).exists():
+        write_checkpoints(ENCODERS)
     started_s = time.monotonic()
-    outcome = Outcome(variant.name)
-    scores = None
-    try:
-        if variant.needs_engines and not has_gpu():
-            raise RuntimeError("TensorRT needs a GPU")
-        scores = measure(variant, source, reference, outcome)
-    except (RuntimeError, TribunalError) as error:
-        outcome.skipped = str(error).splitlines()[-1][:500]
-    outcome.elapsed_s = round(time.monotonic() - started_s, 1)
-    console.print(f"{variant.name}: {outcome.skipped or 'done'} ({outcome.elapsed_s} s)", soft_wrap=True)
-    return outcome, scores
+    with serve(exported(str(CHECKPOINTS), precision, full_size_repository(precision)), triton) as server:
+        report["start_s"] = round(time.monotonic() - started_s, 1)
+        report["steps"] = []
+        for step in measured(server, seconds):
+            report["steps"].append(asdict(step))
+            save()
+            console.print(line_of(step))
+    show(report["steps"])
+    console.print(f"report: {output}")
+    return 0
 
 
-def measure(
-    variant: Variant, source: str, reference: npt.NDArray[np.float64] | None, outcome: Outcome
-) -> npt.NDArray[np.float64]:
-    """Fill `outcome`; returns the scores. Raises RuntimeError or TribunalError if a step fails."""
-    repository = FOLDER / variant.name
-    options = ("--models", "rejection", "aegis", *variant.export, "--repository", str(repository))
-    run_module("export_scripts", "--source", source, *options)
-    if variant.needs_engines:
-        run_module("export_scripts.tensorrt", "--repository", str(repository))
-    server = TritonServer(
-        ServerOptions(
-            repository,
-            FOLDER / f"{variant.name}.log",
-            ports=free_ports(),
-            judge=False,
-            config=variant.config,
-            start_timeout_s=START_TIMEOUT_S,
+def exported(source: str, precision: str, repository: Path) -> Path:
+    """The encoders of `source` at `precision` in `repository`; exports them if missing."""
+    if not (repository / MANIFEST).exists():
+        with console.status(f"exporting {source} at {precision}"):
+            options = ("--models", *ENCODERS, "--precision", precision, "--repository", str(repository))
+            run_module("export_scripts", "--source", source, *options)
+    return repository
+
+
+def serve(repository: Path, triton: Path | None) -> TritonServer:
+    """A server of `repository` without a judge."""
+    options = ServerOptions(
+        repository,
+        FOLDER / f"{repository.name}.log",
+        ports=free_ports(),
+        judge=False,
+        triton=triton,
+        start_timeout_s=START_TIMEOUT_S,
+    )
+    return TritonServer(options)
+
+
+def parity(server: TritonServer, reference: Path) -> dict[str, float]:
+    """Compare the server's scores with those of the fp32 graphs of `reference` on the CPU.
+
+    The texts are sent singly and all in one batch; some have several windows.
+    """
+    texts = [*parity_texts()[::TEXT_STRIDE], " ".join(parity_texts())[:20000]]
+    expected = np.concatenate([reference_scores(reference, name, texts) for name in ENCODERS], axis=1)
+    with Client(server.grpc_url) as client:
+        single = [client.moderate(text, judge="never") for text in texts]
+        together = client.moderate_batch(texts, judge="never")
+    result = {"texts": float(len(texts))}
+    for form, verdicts in (("single", single), ("batch", together)):
+        scores = np.array([[v.refusal.score, *v.categories.scores.values()] for v in verdicts])
+        result[f"{form}_max_score_difference"] = float(np.abs(scores - expected).max())
+        result[f"{form}_equal_decisions"] = float(
+            np.mean((scores >= DECISION_THRESHOLD) == (expected >= DECISION_THRESHOLD))
         )
+    return result
+
+
+def reference_scores(repository: Path, name: str, texts: list[str]) -> Floats:
+    """Scores FP32 [texts, labels] by the graph of one encoder, window by window."""
+    encoder = TextEncoder(
+        Tokenizer.from_file(str(repository / "tokenizer" / "1" / f"{name}.json")),
+        max_tokens=512,
+        overlap_tokens=64,
+        max_windows=32,
+        special_tokens_in_text="ordinary",
     )
-    with server, Client(server.grpc_url, timeout_s=120) as client:
-        warm_up(client)
-        texts = parity_texts()[::TEXT_STRIDE]
-        scores = np.array([scores_of(client.moderate(text, judge="never")) for text in texts])
-        if reference is not None:
-            decisions = (scores >= DECISION_THRESHOLD) == (reference >= DECISION_THRESHOLD)
-            outcome.max_score_difference = float(np.abs(scores - reference).max())
-            outcome.equal_decisions = float(decisions.mean())
-        for callers in CALLERS:
-            record(outcome, callers, partial(screen_workload, client, callers))
-        outcome.gpu_memory_mib = gpu_memory_mib()
-    return scores
+    session = InferenceSession(repository / name / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+
+    def logits(window: Any) -> Floats:
+        ids = np.array([[window]], dtype=np.int32)
+        (output,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        return np.asarray(output)
+
+    rows = []
+    for text in texts:
+        windows = np.concatenate([logits(w) for w in encoder.windows(encoder.ids(text)).windows], axis=1)
+        if name == "rejection":
+            rows.append(rejection_probabilities(windows).max(axis=1))
+        else:
+            rows.append(category_probabilities(windows).max(axis=1)[0])
+    return np.array(rows)
 
 
-def scores_of(verdict: Verdict) -> list[float]:
-    """The scores of the refusal and of all categories."""
-    return [verdict.refusal.score, *verdict.categories.scores.values()]
+def measured(server: TritonServer, seconds: float) -> Iterator[Step]:
+    """The steps: the cold load from the first second on, then each load."""
+    analyzer = install_perf_analyzer()
+    texts = read_workload()
+    for callers, count, cold in ((*COLD_LOAD, True), *((*load, False) for load in LOADS)):
+        step = Step(callers, count, cold)
+        before, used = statistics(server), processor_seconds()
+        started_s = time.monotonic()
+        with GpuMeter() as gpu:
+            try:
+                (row,) = analyzer.measure(
+                    server.grpc_url,
+                    "grpc",
+                    ("--concurrency-range", str(callers)),
+                    texts,
+                    count,
+                    interval_s=(COLD_S if cold else seconds) / 3,
+                )
+                step.texts_per_s = round(row["Inferences/Second"], 1)
+                step.p50_ms = round(row["p50 latency"] / 1000, 2)
+                step.p99_ms = round(row["p99 latency"] / 1000, 2)
+            except RuntimeError as error:
+                step.failure = str(error)
+        elapsed_s = time.monotonic() - started_s
+        after = processor_seconds()
+        step.models = model_figures(before, statistics(server))
+        step.cores = {name: round((after[name] - used.get(name, 0.0)) / elapsed_s, 2) for name in after}
+        step.gpu_percent, step.gpu_mib = gpu.mean_percent, gpu.most_mib
+        yield step
 
 
-def record(outcome: Outcome, callers: int, run: Callable[[], Round]) -> None:
-    """Measure one load and record its figures; raises RuntimeError if texts failed."""
-    measured = run()
-    if measured.failures:
-        raise RuntimeError(f"{measured.failures} texts failed at {callers} callers")
-    outcome.texts_per_s[callers] = round(len(measured.latencies_ms) / measured.elapsed_s, 1)
-    outcome.p50_ms[callers], outcome.p99_ms[callers] = (
-        round(float(value), 1) for value in np.percentile(measured.latencies_ms, (50, 99))
+def statistics(server: TritonServer) -> dict[str, dict[str, float]]:
+    """Triton's counters of each composing model."""
+    counters = {}
+    for name in ("tokenizer", *ENCODERS, "verdict"):
+        with urllib.request.urlopen(f"{server.http_url}/v2/models/{name}/stats") as answer:  # noqa: S310
+            (model,) = json.load(answer)["model_stats"]
+        inferences = model["inference_stats"]
+        counters[name] = {
+            "texts": model["inference_count"],
+            "executions": model["execution_count"],
+            "requests": inferences["success"]["count"],
+            "queue_ms": inferences["queue"]["ns"] / 1e6,
+            "compute_ms": inferences["compute_infer"]["ns"] / 1e6,
+        }
+    return counters
+
+
+def model_figures(
+    before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Texts of an execution, and queue and compute time of a request, of each model."""
+    figures = {}
+    for name, counts in after.items():
+        grown = {key: value - before[name][key] for key, value in counts.items()}
+        requests, executions = max(grown["requests"], 1), max(grown["executions"], 1)
+        figures[name] = {
+            "texts_per_execution": round(grown["texts"] / executions, 1),
+            "queue_ms": round(grown["queue_ms"] / requests, 3),
+            "compute_ms": round(grown["compute_ms"] / requests, 3),
+        }
+    return figures
+
+
+def processor_seconds() -> dict[str, float]:
+    """Processor time of this process's children, the stubs of a model together."""
+    used: dict[str, float] = defaultdict(float)
+    for process in psutil.Process().children(recursive=True):
+        try:
+            times, words = process.cpu_times(), process.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        stub = next((Path(word).parent.parent.name for word in words if word.endswith("model.py")), None)
+        used[stub or process.name()] += times.user + times.system
+    return used
+
+
+def line_of(step: Step) -> str:
+    """One step in a line."""
+    models = ", ".join(
+        f"{name} {f['texts_per_execution']:g} texts {f['queue_ms']:g}+{f['compute_ms']:g} ms"
+        for name, f in step.models.items()
+    )
+    return (
+        f"{step.callers} x {step.texts}{' cold' if step.cold else ''}: {step.texts_per_s} texts/s, "
+        f"p50 {step.p50_ms} p99 {step.p99_ms} ms; {models}; cores {step.cores}; "
+        f"GPU {step.gpu_percent} %, {step.gpu_mib} MiB"
     )
 
 
-def gpu_name() -> str | None:
-    """The GPUs that nvidia-smi lists; None if it is not installed."""
-    return _nvidia_smi("name,driver_version,memory.total")
-
-
-def gpu_memory_mib() -> int | None:
-    """MiB that all processes use on the first GPU; None without a GPU."""
-    used = _nvidia_smi("memory.used")
-    return int(used.split()[0]) if used else None
-
-
-def _nvidia_smi(query: str) -> str | None:
-    if shutil.which("nvidia-smi") is None:
-        return None
-    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
-
-
-def show(outcomes: list[Outcome]) -> None:
-    """Print a row for each variant."""
-    table = Table("variant", "largest difference", "equal decisions", "texts/s", "p50 ms", "p99 ms")
-    for one in outcomes:
-        figures = [" / ".join(map(str, by.values())) for by in (one.texts_per_s, one.p50_ms, one.p99_ms)]
-        difference = "" if one.max_score_difference is None else f"{one.max_score_difference:.2g}"
-        decisions = "" if one.equal_decisions is None else f"{one.equal_decisions:.2%}"
-        table.add_row(one.variant, one.skipped or difference, decisions, *figures)
+def show(steps: list[dict[str, Any]]) -> None:
+    """Print a row for each step."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "callers x texts": lambda step: f"{step['callers']} x {step['texts']}{' cold' * step['cold']}",
+        "texts/s": lambda step: str(step["texts_per_s"] or "no data"),
+        "p50 ms": lambda step: str(step["p50_ms"]),
+        "p99 ms": lambda step: str(step["p99_ms"]),
+        "GPU %": lambda step: str(step["gpu_percent"]),
+        "cores": lambda step: f"{sum(step['cores'].values()):.1f}",
+    }
+    table = Table(*columns)
+    for step in steps:
+        table.add_row(*(text(step) for text in columns.values()))
     console.print(table)
-    console.print(f"texts/s and latencies at {', '.join(map(str, CALLERS))} callers")

@@ -5,6 +5,7 @@ to nothing. So there is one single-threaded instance per core, and no batching a
 keep one instance busy while another is idle.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -16,7 +17,11 @@ from launcher.host.vllm_tensors import add_vllm_tensors
 from launcher.repository.config import read_config
 
 
-def tune(config: ModelConfig, instances: int, *, packed: bool = True) -> ModelConfig:
+# Each request passes them, and each holds one core while it works.
+PYTHON_STEPS = frozenset({"tokenizer", "verdict"})
+
+
+def tune_for_cpu(config: ModelConfig, instances: int, *, packed: bool = True) -> ModelConfig:
     """Copy of a model's config for a CPU.
 
     instances: number of single-threaded instances of an encoder.
@@ -33,6 +38,8 @@ def tune(config: ModelConfig, instances: int, *, packed: bool = True) -> ModelCo
         if packed:
             tuned.default_model_filename = PACKED_MODEL
         tuned.ClearField("dynamic_batching")
+        # The other warm-ups are for the kernels of a GPU, and take a CPU minutes.
+        del tuned.model_warmup[1:]
     if "pad_to_multiple_of" in config.parameters:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"
     if config.backend == "vllm" and packed:
@@ -41,11 +48,32 @@ def tune(config: ModelConfig, instances: int, *, packed: bool = True) -> ModelCo
     return tuned
 
 
-def write_local_configs(repository: Path, instances: int, *, packed: bool = True) -> None:
-    """Write `configs/local.pbtxt` for each model of `repository` that is tuned, replacing an older one."""
+def tune_for_gpu(config: ModelConfig, cores: int) -> ModelConfig:
+    """Copy of a model's config for a host with GPUs.
+
+    The steps in Python run in half as many processes as there are `cores`, because one of them would keep the
+    GPU waiting. The encoders compute on the GPU, so more threads for them would only take cores from the steps.
+    """
+    tuned = ModelConfig()
+    tuned.CopyFrom(config)
+    if config.name in PYTHON_STEPS:
+        del tuned.instance_group[:]
+        tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=max(1, cores // 2))
+    if config.backend == "onnxruntime":
+        tuned.parameters["intra_op_thread_count"].string_value = "1"
+        tuned.parameters["inter_op_thread_count"].string_value = "1"
+    return tuned
+
+
+def write_local_configs(repository: Path, tune: Callable[[ModelConfig], ModelConfig]) -> None:
+    """Write `configs/local.pbtxt` for each model of `repository` that `tune` changes, replacing an older one."""
     for path in sorted(repository.glob("*/config.pbtxt")):
         config = read_config(path)
-        tuned = tune(config, instances, packed=packed)
+        named = ModelConfig()
+        named.CopyFrom(config)
+        named.name = path.parent.name
+        tuned = tune(named)
+        tuned.name = config.name
         local = path.parent / "configs" / f"{CONFIG_NAME}.pbtxt"
         local.unlink(missing_ok=True)
         if tuned != config:

@@ -1,16 +1,17 @@
 """The tritonserver of NVIDIA's images, with NVIDIA's own backends.
 
-On a GPU the tracked configs assign models to devices.
+On a GPU the backends assign the encoders to devices.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from launcher import StartError
-from launcher.host.devices import has_gpu
+from launcher.host.devices import available_cores, has_gpu
 from launcher.host.files import CONFIG_NAME
-from launcher.host.tuning import write_local_configs
+from launcher.host.tuning import tune_for_cpu, tune_for_gpu, write_local_configs
 from launcher.process.installation import Installation
 
 # https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/customization_guide/compose.html
@@ -44,10 +45,11 @@ class NvidiaImage(Installation):
             )
 
     def fit_to_host(self, repository: Path, instances: int) -> str | None:
-        """On a CPU, write configs for it; on a GPU, use the tracked ones."""
+        """Write configs for this host's GPUs, or for its CPU."""
         if has_gpu():
-            return None
-        write_local_configs(repository, instances, packed=False)
+            write_local_configs(repository, partial(tune_for_gpu, cores=available_cores()))
+        else:
+            write_local_configs(repository, partial(tune_for_cpu, instances=instances, packed=False))
         return CONFIG_NAME
 
 

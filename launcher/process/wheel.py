@@ -10,13 +10,14 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from launcher import StartError
 from launcher.host.files import CONFIG_NAME
 from launcher.host.judge_environment import require_judge_environment
 from launcher.host.prepacking import prepack_encoders
-from launcher.host.tuning import write_local_configs
+from launcher.host.tuning import tune_for_cpu, write_local_configs
 from launcher.process.environment import joined
 from launcher.process.installation import Installation
 
@@ -74,7 +75,7 @@ class Wheel(Installation):
     def fit_to_host(self, repository: Path, instances: int) -> str | None:
         """Pack the encoders' weights for this processor and write configs for it."""
         prepack_encoders(repository)
-        write_local_configs(repository, instances, packed=True)
+        write_local_configs(repository, partial(tune_for_cpu, instances=instances, packed=True))
         return CONFIG_NAME
 
 

@@ -32,11 +32,18 @@ class PerfAnalyzer:
     libraries: Path
 
     def measure(
-        self, url: str, protocol: str, load: Sequence[str], texts: Sequence[str], batch: int = 1
+        self,
+        url: str,
+        protocol: str,
+        load: Sequence[str],
+        texts: Sequence[str],
+        batch: int = 1,
+        interval_s: float | None = None,
     ) -> list[dict[str, float]]:
         """Send the texts, `batch` of them in each request; raises RuntimeError if perf_analyzer fails.
 
         load: perf_analyzer's options for the callers or the request rate.
+        interval_s: duration of each of the three measurement windows; None: together one pass over the texts.
         Returns the rows of its report, one for each step of the load, by its column names.
         """
         texts_file = OUTPUT_FOLDER / "workload.json"
@@ -45,12 +52,15 @@ class PerfAnalyzer:
         OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
         requests = [{"text": [text], "judge": ["never"]} for text in texts]
         texts_file.write_text(json.dumps({"data": requests}), "utf-8")
-        # All measurement windows together are one pass over the texts.
-        window_requests = len(texts) // batch // MEASUREMENT_WINDOWS + 1
+        if interval_s is None:
+            window_requests = len(texts) // batch // MEASUREMENT_WINDOWS + 1
+            window = ("count_windows", "--measurement-request-count", str(window_requests))
+        else:
+            window = ("time_windows", "--measurement-interval", str(round(interval_s * 1000)))
         command = [
             *(str(self.binary), "-m", "moderation", "-u", url, "-i", protocol),
             *("--input-data", str(texts_file), "-b", str(batch)),
-            *("--measurement-mode", "count_windows", "--measurement-request-count", str(window_requests)),
+            *("--measurement-mode", *window),
             # Latencies of texts of mixed lengths never meet its default stability limit of 10 %.
             *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),
         ]
