@@ -1,5 +1,8 @@
 """`python -m export_scripts.tensorrt`: build the encoders' TensorRT engines with `trtexec`.
 
+Prefer ONNX Runtime with `--precision fp16`. Neither this command nor an engine was ever run, an engine serves
+one request at a time, because its config joins no requests, and it computes the padding of a request.
+
 TensorRT reads only the standard operators of ONNX, cannot use the loop, and takes each tensor's type from
 the graph, so export with `--unfused --precision fp16` first. An engine works only on one kind of GPU and
 with one TensorRT version: build it inside the image that serves it, with the repository as a writable mount:
@@ -8,19 +11,14 @@ with one TensorRT version: build it inside the image that serves it, with the re
         --entrypoint /opt/nvidia/nvidia_entrypoint.sh tribunal:gpu \\
         python3 -m export_scripts.tensorrt --repository /models
 
-The launcher's `--config tensorrt` then serves `configs/tensorrt.pbtxt`. Neither the command nor an engine
-was run, because there was no GPU.
+The launcher's `--config tensorrt` then serves `configs/tensorrt.pbtxt`.
 
-All texts of a request share the shape [texts, windows, tokens], and an engine computes the padding. The limit
-on padded windows (`max_padded_windows`, 256) follows from rejection, which has 12 heads, 768 hidden and
-3,072 feed-forward dimensions:
+All texts of a request share the shape [texts, windows, tokens]. The limit on padded windows
+(`max_padded_windows`, 256) has two reasons:
 - TensorRT, at least up to 10.9, accepts tensors of less than 2^31 elements
   (https://github.com/NVIDIA/TensorRT/issues/4408). Attention scores [windows, heads, tokens, tokens] have
   12 x 512 x 512 for a window, so there can be no more than 682 windows.
-- Each profile allocates memory for its largest shape. The feed-forward layer with its inputs and outputs
-  takes 2 x (3,072 + 2 x 768) bytes per token: 1.1 GiB for 256 windows of 512 tokens, and 1.5 GiB more for
-  every tensor of attention scores that TensorRT does not fuse. Six profiles have 256 windows. So rejection
-  takes 7 GiB or more, and aegis, with half the dimensions and as many heads, 3.4 GiB or more.
+- Each profile allocates memory for its largest shape. How much was not measured.
 """
 
 import argparse

@@ -16,6 +16,7 @@ from typing import Any
 
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
+from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 
 
@@ -45,7 +46,10 @@ async def run_round(
 
 async def run_rounds(engine_arguments: dict[str, Any]) -> None:
     """Start the engine and run a round for each line of standard input, until its end."""
-    engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments))
+    # As the backends start it: on a GPU, vLLM's default limits on a step depend on it.
+    engine = AsyncLLM.from_engine_args(
+        AsyncEngineArgs(**engine_arguments), usage_context=UsageContext.OPENAI_API_SERVER
+    )
     print("{}", flush=True)  # noqa: T201
     while line := await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(await run_round(engine, **json.loads(line))), flush=True)  # noqa: T201

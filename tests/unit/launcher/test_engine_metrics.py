@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
-from launcher.backends.vllm.logic.engine_metrics import COUNTERS, HISTOGRAMS, Tally
+import pytest
+
+from launcher.backends.vllm.logic.engine_metrics import COUNTERS, HISTOGRAMS, Tally, boundaries, one_two_five
 
 
 def step(*, finished: int) -> SimpleNamespace:
@@ -35,3 +37,17 @@ def test_steps_add_up_until_they_are_taken() -> None:
     assert taken.increments.keys() == COUNTERS.keys()
     assert taken.observations.keys() == HISTOGRAMS.keys()
     assert not tally.take().increments
+
+
+def test_each_histogram_has_rising_boundaries() -> None:
+    buckets = boundaries(max_model_len=1024)
+    assert buckets.keys() == HISTOGRAMS.keys()
+    assert all(sorted(set(bounds)) == bounds for bounds in buckets.values())
+    assert buckets["vllm:request_prompt_tokens"] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "numbers"), [(0.01, 0.1, [0.01, 0.02, 0.05, 0.1]), (1, 1, [1]), (2, 6, [2, 5])]
+)
+def test_one_two_five(least: float, most: float, numbers: list[float]) -> None:
+    assert one_two_five(least, most) == numbers

@@ -3,6 +3,7 @@
 https://github.com/triton-inference-server/vllm_backend#triton-metrics
 """
 
+import math
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -22,6 +23,29 @@ HISTOGRAMS = {
     "vllm:request_generation_tokens": "Tokens of the answer, by question.",
     "vllm:request_params_n": "Requested sequences, by question.",
 }
+
+
+def boundaries(max_model_len: int) -> dict[str, list[float]]:
+    """Upper bounds of each histogram's buckets; vLLM's own are not in the same place in all its versions.
+
+    max_model_len: maximum tokens of a question and its answer.
+    """
+    tokens = one_two_five(1, max_model_len)
+    return {
+        "vllm:time_to_first_token_seconds": one_two_five(0.001, 2000),
+        "vllm:time_per_output_token_seconds": one_two_five(0.001, 100),
+        "vllm:e2e_request_latency_seconds": one_two_five(0.01, 5000),
+        "vllm:request_prompt_tokens": tokens,
+        "vllm:request_generation_tokens": tokens,
+        "vllm:request_params_n": one_two_five(1, 20),
+    }
+
+
+def one_two_five(least: float, most: float) -> list[float]:
+    """The numbers 1, 2 and 5 times a power of ten, from `least` to `most`."""
+    exponents = range(math.floor(math.log10(least)), math.floor(math.log10(most)) + 1)
+    numbers = (float(f"{digit}e{exponent}") for exponent in exponents for digit in (1, 2, 5))
+    return [number for number in numbers if least <= number <= most]
 
 
 class Taken(NamedTuple):

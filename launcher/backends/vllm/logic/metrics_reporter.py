@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
-from vllm.v1.metrics import buckets
 from vllm.v1.metrics.loggers import StatLoggerBase
 
-from .engine_metrics import COUNTERS, HISTOGRAMS, Tally
+from .engine_metrics import COUNTERS, HISTOGRAMS, Tally, boundaries
 
 # Each change of a metric is a message to Triton, which must not delay tokens.
 REPORT_PERIOD_S = 1.0
@@ -36,15 +35,7 @@ class Reporter:
     """
 
     def __init__(self, tally: Tally, labels: Mapping[str, str], max_model_len: int) -> None:
-        tokens = buckets.build_1_2_5_buckets(max_model_len)
-        boundaries = {
-            "vllm:time_to_first_token_seconds": buckets.TIME_TO_FIRST_TOKEN_BUCKETS,
-            "vllm:time_per_output_token_seconds": buckets.INTER_TOKEN_LATENCY_BUCKETS,
-            "vllm:e2e_request_latency_seconds": buckets.REQUEST_LATENCY_BUCKETS,
-            "vllm:request_prompt_tokens": tokens,
-            "vllm:request_generation_tokens": tokens,
-            "vllm:request_params_n": buckets.REQUEST_PARAMS_N_BUCKETS,
-        }
+        buckets = boundaries(max_model_len)
         families = pb_utils.MetricFamily
         # A metric needs its family to stay alive.
         self._families = {
@@ -54,7 +45,7 @@ class Reporter:
         }
         self._counters = {name: self._families[name].Metric(labels=dict(labels)) for name in COUNTERS}
         self._histograms = {
-            name: self._families[name].Metric(labels=dict(labels), buckets=list(boundaries[name]))
+            name: self._families[name].Metric(labels=dict(labels), buckets=buckets[name])
             for name in HISTOGRAMS
         }
         self._tally = tally
