@@ -10,7 +10,7 @@ https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
 
 import onnx
-from onnx import compose, helper, parser
+from onnx import compose, parser
 from transformers import PreTrainedModel
 
 from export_scripts.first_token import gather_after, last_attention
@@ -33,25 +33,26 @@ def pack_encoder(encoder: onnx.ModelProto, model: PreTrainedModel) -> onnx.Model
     graph = packed.graph
     embedded = _embedded(graph)
     epsilon = next(a.f for a in embedded.attribute if a.name == "epsilon")
-    model_type = model.config.model_type
+    weights = _weights(graph, embedded)
     prologue = parser.parse_model(
-        _prologue(opset, _weights(graph, embedded), embedded.output[0], epsilon, _first_position(model))
+        _prologue(opset, weights, embedded.output[0], epsilon, _first_position(model))
     ).graph
     for node in graph.node:
         if node.op_type == "Attention":
             node.op_type = "PackedAttention"
             node.input[3:] = ["token_offset", "cumulative_tokens"]
-            kept = [a for a in node.attribute if a.name in ("num_heads", "qkv_hidden_sizes", "scale")]
+            kept = [a for a in node.attribute if a.name in ("num_heads", "scale")]
             del node.attribute[:]
             node.attribute.extend(kept)
     attention = last_attention(graph)
     if attention is None or attention.op_type != "PackedAttention":
-        raise ValueError(f"{model_type}: its attention cannot be packed, because it was not fused")
+        raise ValueError("the attention cannot be packed, because it was not fused")
     gather_after(graph, attention, "first_tokens", axis=0)
     _take_all_rows(graph)
     epilogue = parser.parse_model(_epilogue(opset, graph.output[0].name)).graph
 
-    nodes = [*prologue.node, *(node for node in graph.node if node.output[0] != embedded.output[0]), *epilogue.node]
+    layers = [node for node in graph.node if node.output[0] != embedded.output[0]]
+    nodes = [*prologue.node, *layers, *epilogue.node]
     result = parser.parse_model(
         f"""{model_header(opset)}
         packed (int32[batch, windows, tokens] input_ids, int32[batch, windows, tokens] attention_mask)
@@ -86,7 +87,9 @@ def _first_position(model: PreTrainedModel) -> int:
     return model.config.pad_token_id + 1 if model.config.model_type == "roberta" else 0
 
 
-def _prologue(opset: int, weights: tuple[str, ...], embedded: str, epsilon: float, first_position: int) -> str:
+def _prologue(
+    opset: int, weights: tuple[str, ...], embedded: str, epsilon: float, first_position: int
+) -> str:
     """From the inputs to the embeddings [tokens in all, hidden], and what attention needs to know."""
     words, positions, types, scale, shift = weights
     return f"""{model_header(opset)}

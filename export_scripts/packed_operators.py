@@ -5,7 +5,7 @@ these implementations of ONNX Runtime's operators, written from their documentat
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
 
-from typing import Any
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from scipy.special import erf
 Floats = npt.NDArray[np.float32]
 
 
-class PackedAttention(OpRun):  # type: ignore[misc]
+class PackedAttention(OpRun):
     """Attention within each row of packed tokens; output [tokens in all, hidden]."""
 
     op_domain = "com.microsoft"
@@ -31,14 +31,13 @@ class PackedAttention(OpRun):  # type: ignore[misc]
         _token_offset: npt.NDArray[np.int32],
         cumulative_tokens: npt.NDArray[np.int32],
         num_heads: int,
-        qkv_hidden_sizes: Any = None,
         scale: float | None = None,
     ) -> tuple[Floats]:
         tokens, hidden = states.shape
         projected = (states @ weights + bias).reshape(tokens, 3, num_heads, hidden // num_heads)
         factor = scale or 1 / np.sqrt(hidden // num_heads)
         rows = []
-        for start, end in zip(cumulative_tokens[:-1], cumulative_tokens[1:], strict=True):
+        for start, end in itertools.pairwise(cumulative_tokens):
             query, key, value = projected[start:end].transpose(1, 2, 0, 3)
             scores = query @ key.transpose(0, 2, 1) * factor
             shares = np.exp(scores - scores.max(axis=2, keepdims=True))
@@ -47,7 +46,7 @@ class PackedAttention(OpRun):  # type: ignore[misc]
         return (np.concatenate(rows).astype(states.dtype),)
 
 
-class SkipLayerNormalization(OpRun):  # type: ignore[misc]
+class SkipLayerNormalization(OpRun):
     """Layer norm of the sum of input, skip connection and bias."""
 
     op_domain = "com.microsoft"
@@ -67,7 +66,7 @@ class SkipLayerNormalization(OpRun):  # type: ignore[misc]
         return ((centred / deviation * gamma + beta).astype(states.dtype),)
 
 
-class BiasGelu(OpRun):  # type: ignore[misc]
+class BiasGelu(OpRun):
     """GELU, by the error function, of the sum of input and bias."""
 
     op_domain = "com.microsoft"
@@ -79,9 +78,7 @@ class BiasGelu(OpRun):  # type: ignore[misc]
 
 def reference_session(encoder: onnx.ModelProto) -> ReferenceEvaluator:
     """An evaluator of a packed `encoder`; weights in half precision keep their values."""
-    return ReferenceEvaluator(
-        _widened(encoder), new_ops=[PackedAttention, SkipLayerNormalization, BiasGelu]
-    )
+    return ReferenceEvaluator(_widened(encoder), new_ops=[PackedAttention, SkipLayerNormalization, BiasGelu])
 
 
 def _widened(encoder: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,8 +1,8 @@
 """Gives an exported encoder the served tensors, and a loop that computes little padding.
 
 A batch is padded to its longest text. Instead of running the encoder on the whole batch, the graph runs it
-in a loop: it skips windows that repeat the previous one or have no tokens, groups windows of about the same length into a
-run, and cuts each run to its longest window. So one run bounds the memory, whatever the batch.
+in a loop: it skips windows that repeat the previous one or have no tokens, groups windows of about the same
+length into a run, and cuts each run to its longest window. So one run bounds the memory, whatever the batch.
 """
 
 from dataclasses import dataclass

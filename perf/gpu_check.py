@@ -1,7 +1,7 @@
-"""`python -m perf gpu-check`: what a GPU host serves, in one report: equal decisions, speed, and what limits it.
+"""`python -m perf gpu-check`: what a GPU host serves: equal decisions, its speed, and what limits it.
 
-It starts a server with the demonstration encoders in fp16 and compares their scores with fp32 on the CPU. Then
-it starts one with the full-size encoders, and loads it from the first second on with more and more callers.
+It starts a server with the demonstration encoders in fp16 and compares their scores with fp32 on the CPU.
+Then it starts one with the full-size encoders, and loads it from the first second on.
 Each step takes seconds; without an export it also exports. No network is needed once packages are installed.
 """
 
@@ -56,7 +56,8 @@ Floats = npt.NDArray[np.float32]
 class Step:
     """What one load showed.
 
-    failure: why there are no rates. models: of each composing model the texts of an execution, its times in ms.
+    failure: why there are no rates.
+    models: of each composing model the texts of an execution, and the times of a request in ms.
     cores: by process. gpu_percent: share of time with a kernel on the GPU; gpu_mib: memory of all processes.
     """
 

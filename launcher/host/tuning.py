@@ -16,7 +16,6 @@ from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 from launcher.host.vllm_tensors import add_vllm_tensors
 from launcher.repository.config import read_config
 
-
 # Each request passes them, and each holds one core while it works.
 PYTHON_STEPS = frozenset({"tokenizer", "verdict"})
 
@@ -52,7 +51,7 @@ def tune_for_gpu(config: ModelConfig, cores: int) -> ModelConfig:
     """Copy of a model's config for a host with GPUs.
 
     The steps in Python run in half as many processes as there are `cores`, because one of them would keep the
-    GPU waiting. The encoders compute on the GPU, so more threads for them would only take cores from the steps.
+    GPU waiting. The encoders compute on the GPU, so more threads would only take cores from these steps.
     """
     tuned = ModelConfig()
     tuned.CopyFrom(config)
@@ -66,7 +65,7 @@ def tune_for_gpu(config: ModelConfig, cores: int) -> ModelConfig:
 
 
 def write_local_configs(repository: Path, tune: Callable[[ModelConfig], ModelConfig]) -> None:
-    """Write `configs/local.pbtxt` for each model of `repository` that `tune` changes, replacing an older one."""
+    """Write `configs/local.pbtxt` for each model of `repository` that `tune` changes; removes older ones."""
     for path in sorted(repository.glob("*/config.pbtxt")):
         config = read_config(path)
         named = ModelConfig()

@@ -7,7 +7,7 @@ import tribunal.contract
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from export_scripts import tensorrt
-from export_scripts.encoders import OPSET, RUN_LIMITS
+from export_scripts.encoders import OPSET
 from export_scripts.hub_models import ENCODERS, HUB_MODELS
 from launcher.host.files import HOST_FILES
 from launcher.repository.config import read_config
@@ -59,7 +59,6 @@ def test_the_limits() -> None:
     batching = {config.max_batch_size for config in CONFIGS.values() if config.max_batch_size}
     assert batching == {limits().max_batch_size}
     assert limits().max_batch_size >= tribunal.contract.MAX_BATCH_SIZE
-    assert RUN_LIMITS["fp16"].max_tokens == limits().max_batch_size * limits().max_tokens
 
 
 def test_the_categories_are_counted_in_the_labels_file_alone() -> None:

@@ -1,5 +1,6 @@
 """Text to windows of token ids: decodes bytes, checks the limit, encodes and splits texts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from .piece_ids import PieceIds
+from .pieces import piece_pattern
 from .windows import Window, Windowing
 
 # Encode a special token that a caller typed as ordinary characters, or as the token itself.
@@ -71,6 +74,9 @@ class TextEncoder:
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = special_tokens_in_text == "ordinary"
+        pattern = piece_pattern(json.loads(tokenizer.to_str()))
+        ordinary = special_tokens_in_text == "ordinary"
+        self._ids = PieceIds(pattern, self._tokenize).ids if pattern and ordinary else self._tokenize
 
     @property
     def content_tokens(self) -> int:
@@ -84,6 +90,9 @@ class TextEncoder:
 
     def ids(self, text: str) -> list[int]:
         """The token ids of `text`, without special tokens."""
+        return self._ids(text)
+
+    def _tokenize(self, text: str) -> list[int]:
         # Only the batch method can omit the offsets of tokens.
         (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
         ids: list[int] = encoding.ids

@@ -30,7 +30,7 @@ def category_probabilities(logits: Floats) -> Floats:
 
 
 def without_fillers(probabilities: Floats, windows: npt.NDArray[np.int32]) -> Floats:
-    """`probabilities` FP32 [batch, windows, ...] with 0 after the first `windows` INT32 [batch, 1] of a text."""
+    """`probabilities` FP32 [batch, windows, ...] with 0 after a text's first `windows` INT32 [batch, 1]."""
     is_filler = np.arange(probabilities.shape[1]) >= windows
     if is_filler.any():
         probabilities[is_filler] = 0

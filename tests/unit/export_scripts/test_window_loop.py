@@ -10,7 +10,7 @@ from onnxruntime import InferenceSession
 
 from export_scripts.window_loop import RunLimits, add_window_loop
 
-Ids = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int32]
 # Its logits for each row: the sum of the unmasked ids, and the numbers of rows and tokens of its run.
 REPORTER = parser.parse_model(
     """<ir_version: 10, opset_import: ["" : 18]>
@@ -38,14 +38,13 @@ ALONE, SHARED = session(1, 0), session(12, 2)
 
 
 def batch(*texts: list[list[int]]) -> dict[str, Ids]:
-    """Windows of token ids in the tokenizer's layout: padded, with the last window of a text repeated."""
+    """Windows of token ids in the tokenizer's layout: padded, and filled with windows without tokens."""
     windows = max(len(text) for text in texts)
     tokens = max(len(window) for text in texts for window in text)
-    ids = np.zeros((len(texts), windows, tokens), np.int64)
+    ids = np.zeros((len(texts), windows, tokens), np.int32)
     mask = np.zeros_like(ids)
     for row, text in enumerate(texts):
-        for index in range(windows):
-            window = text[min(index, len(text) - 1)]
+        for index, window in enumerate(text):
             ids[row, index, : len(window)] = window
             mask[row, index, : len(window)] = 1
     return {"input_ids": ids, "attention_mask": mask}
@@ -76,15 +75,20 @@ def test_a_window_beyond_the_tokens_of_a_run_runs_alone() -> None:
     assert run(SHARED, batch([[1] * 20], [[2] * 20]))[:, 0, 1:].tolist() == [[1, 20], [1, 20]]
 
 
-def test_repeated_windows_are_not_run() -> None:
-    # If the repeated windows of the short texts were run, a run would have more than 3 rows.
+def test_windows_without_tokens_are_not_run() -> None:
+    # If the fillers of the short texts were run, a run would have more than 5 rows.
     logits = run(SHARED, batch([[1], [2], [3]], [[4]], [[5]]))
     assert sorted(set(logits[:, :, 1].ravel().tolist())) == [5]
     assert logits[:, :, 0].tolist() == [[1, 2, 3], [4, 4, 4], [5, 5, 5]]
 
 
-def test_a_window_of_nothing_but_padding_counts_as_one_token() -> None:
-    zeros = np.zeros((2, 1, 8), np.int64)
+def test_repeated_windows_are_not_run() -> None:
+    logits = run(SHARED, batch([[1], [1], [2]]))
+    assert logits[0].tolist() == [[1, 2, 1], [1, 2, 1], [2, 2, 1]]
+
+
+def test_a_first_window_of_nothing_but_padding_counts_as_one_token() -> None:
+    zeros = np.zeros((2, 1, 8), np.int32)
     assert run(ALONE, {"input_ids": zeros, "attention_mask": zeros})[:, 0].tolist() == [[0, 1, 1]] * 2
 
 

@@ -49,12 +49,15 @@ def test_the_judge_needs_the_backend_and_a_gpu(image: NvidiaImage, monkeypatch: 
         image.require_judge()
 
 
-def test_configs_are_fitted_to_a_cpu_alone(
+def test_configs_are_fitted_to_a_gpu_or_to_the_cpu(
     image: NvidiaImage, tracked_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nvidia_image, "has_gpu", lambda: True)
-    assert image.fit_to_host(tracked_copy, 3) is None
-    assert not list(tracked_copy.glob("*/configs/local.pbtxt"))
+    assert image.fit_to_host(tracked_copy, 3) == "local"
+    local = read_config(tracked_copy / "aegis" / "configs" / "local.pbtxt")
+    assert (list(local.instance_group), len(local.model_warmup)) == ([], 5)
+    local = read_config(tracked_copy / "tokenizer" / "configs" / "local.pbtxt")
+    assert local.instance_group[0].count == max(1, devices.available_cores() // 2)
     monkeypatch.setattr(nvidia_image, "has_gpu", lambda: False)
     assert image.fit_to_host(tracked_copy, 3) == "local"
     local = read_config(tracked_copy / "aegis" / "configs" / "local.pbtxt")

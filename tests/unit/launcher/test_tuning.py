@@ -1,6 +1,7 @@
 """Configs adapted to a host."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
 from launcher.host.devices import available_cores
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.host.tuning import tune, write_local_configs
+from launcher.host.tuning import PYTHON_STEPS, tune_for_cpu, tune_for_gpu, write_local_configs
 from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY
 
@@ -22,7 +23,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -> None:
-    write_local_configs(repository, instances=5)
+    write_local_configs(repository, partial(tune_for_cpu, instances=5))
     for name in ("rejection", "aegis"):
         local = read_config(repository / name / "configs" / "local.pbtxt")
         tracked = read_config(repository / name / "config.pbtxt")
@@ -30,18 +31,15 @@ def test_an_encoder_gets_one_single_threaded_instance_a_core(repository: Path) -
         assert (group.kind, group.count) == (ModelInstanceGroup.KIND_CPU, 5)
         assert local.parameters["intra_op_thread_count"].string_value == "1"
         assert not local.HasField("dynamic_batching")
-        assert (local.input, local.output, local.model_warmup) == (
-            tracked.input,
-            tracked.output,
-            tracked.model_warmup,
-        )
+        assert (local.input, local.output) == (tracked.input, tracked.output)
+        assert list(local.model_warmup) == [tracked.model_warmup[0]]
 
 
 def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -> None:
     stale = repository / "verdict" / "configs" / "local.pbtxt"
     stale.parent.mkdir()
     stale.write_text("max_batch_size: 1")
-    write_local_configs(repository, instances=2)
+    write_local_configs(repository, partial(tune_for_cpu, instances=2))
     tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
     assert tuned == {"tokenizer", "rejection", "aegis", "phi3"}
     tokenizer = read_config(repository / "tokenizer" / "configs" / "local.pbtxt")
@@ -49,7 +47,7 @@ def test_other_models_keep_their_config_and_lose_a_stale_one(repository: Path) -
 
 
 def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository: Path) -> None:
-    write_local_configs(repository, instances=2)
+    write_local_configs(repository, partial(tune_for_cpu, instances=2))
     local = read_config(repository / "phi3" / "configs" / "local.pbtxt")
     assert local.parameters["EXECUTION_ENV_PATH"].string_value == str(JUDGE_ENVIRONMENT)
     assert [tensor.name for tensor in local.input if not tensor.optional] == ["text_input"]
@@ -59,8 +57,29 @@ def test_the_llm_gets_its_environment_and_the_tensors_of_the_backend(repository:
 def test_tuning_leaves_the_tracked_config_alone() -> None:
     config = read_config(MODEL_REPOSITORY / "aegis" / "config.pbtxt")
     before = config.SerializeToString()
-    assert tune(config, instances=2) != config
+    assert tune_for_cpu(config, instances=2) != config
+    assert tune_for_gpu(config, cores=2) != config
     assert config.SerializeToString() == before
+
+
+def test_a_host_with_a_gpu_gets_more_processes_of_the_python_steps_and_nothing_else(repository: Path) -> None:
+    write_local_configs(repository, partial(tune_for_gpu, cores=16))
+    tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
+    assert tuned == {"tokenizer", "verdict", "rejection", "aegis"}
+    for name in tuned:
+        expected = read_config(repository / name / "config.pbtxt")
+        if name in PYTHON_STEPS:
+            expected.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=8)
+        else:
+            expected.parameters["intra_op_thread_count"].string_value = "1"
+            expected.parameters["inter_op_thread_count"].string_value = "1"
+        assert read_config(repository / name / "configs" / "local.pbtxt") == expected
+
+
+def test_each_python_step_has_a_process_on_a_single_core(repository: Path) -> None:
+    config = read_config(repository / "tokenizer" / "config.pbtxt")
+    config.name = "tokenizer"
+    assert tune_for_gpu(config, cores=1).instance_group[0].count == 1
 
 
 def test_this_host_has_a_core() -> None:

@@ -11,20 +11,24 @@ POLICY = Policy(("Threat", "Violence"), 0.5, (0.5, 0.5), 0.5, flags_judge_failur
 
 
 def encoded(*, labels: int = 2) -> EncodedTexts:
-    """Two texts of two windows; the second is harmless and does not request spans."""
-    rejection = np.array([[[4, -4], [-4, 4]], [[4, -4], [4, -4]]], dtype=np.float32)
+    """Texts of two and of one window; the second is harmless, requests no spans, and has a filler."""
+    rejection = np.array([[[4, -4], [-4, 4]], [[4, -4], [-9, 9]]], dtype=np.float32)
     aegis = np.full((2, 2, labels), -5, dtype=np.float32)
     aegis[0, 0, 1] = 3
+    aegis[1, 1, 1] = 9
+    windows = np.array([[2], [1]], dtype=np.int32)
     return EncodedTexts.from_tensors(
         rejection,
+        windows,
         aegis,
-        np.array([[2], [1]], dtype=np.int32),
+        windows,
+        windows,
         np.array([[True], [False]]),
         np.array([[[0, 7]], [[-1, -1]]], dtype=np.int32),
     )
 
 
-def test_the_worst_window_decides_and_spans_are_added() -> None:
+def test_the_worst_window_of_a_text_decides_and_spans_are_added() -> None:
     texts = encoded()
     assert texts.rejection_scores.tolist() == [
         [pytest.approx(0.99966, abs=1e-4)],
@@ -47,7 +51,7 @@ def test_nothing_of_the_tensors_is_kept() -> None:
     windows = np.array([[1]], dtype=np.int32)
     logits = np.zeros((1, 1, 2), dtype=np.float32)
     texts = EncodedTexts.from_tensors(
-        logits, logits, windows, windows > 1, np.full((1, 1, 2), -1, dtype=np.int32)
+        logits, windows, logits, windows, windows, windows > 1, np.full((1, 1, 2), -1, dtype=np.int32)
     )
     windows[0, 0], logits[...] = 9, 9
     (verdict,) = texts.verdicts([SKIPPED], POLICY)
@@ -63,4 +67,6 @@ def test_damaged_weights_are_refused() -> None:
     broken = np.full((1, 1, 2), np.nan, dtype=np.float32)
     one = np.array([[1]], dtype=np.int32)
     with pytest.raises(ArithmeticError, match="rejection_logits"):
-        EncodedTexts.from_tensors(broken, broken, one, one > 1, np.full((1, 1, 2), -1, dtype=np.int32))
+        EncodedTexts.from_tensors(
+            broken, one, broken, one, one, one > 1, np.full((1, 1, 2), -1, dtype=np.int32)
+        )

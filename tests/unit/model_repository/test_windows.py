@@ -38,11 +38,11 @@ def test_a_windowing_that_never_ends_is_refused(overlap: int, windows: int) -> N
         Windowing(CONTENT, overlap, windows)
 
 
-def test_a_batch_is_padded_to_its_longest_and_repeats_last_windows() -> None:
+def test_a_batch_is_padded_to_its_longest_and_filled_with_windows_without_tokens() -> None:
     ids, mask = pad_batch([[[5, 6, 7], [6, 7, 8]], [[9]]], pad_id=1)
-    assert ids.dtype == mask.dtype == np.int64
-    assert ids.tolist() == [[[5, 6, 7], [6, 7, 8]], [[9, 1, 1], [9, 1, 1]]]
-    assert mask.tolist() == [[[1, 1, 1], [1, 1, 1]], [[1, 0, 0], [1, 0, 0]]]
+    assert ids.dtype == mask.dtype == np.int32
+    assert ids.tolist() == [[[5, 6, 7], [6, 7, 8]], [[9, 1, 1], [1, 1, 1]]]
+    assert mask.tolist() == [[[1, 1, 1], [1, 1, 1]], [[1, 0, 0], [0, 0, 0]]]
 
 
 def test_lengths_go_up_in_steps() -> None:

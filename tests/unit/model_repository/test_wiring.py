@@ -3,18 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 import tribunal.contract
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelEnsembling
 
 from export_scripts.hub_models import HubModel
-from launcher.host.tuning import tune
+from launcher.host.tuning import tune_for_cpu
 from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY, category_labels, limits
 
 # The vLLM backend adds its tensors to the config of phi3; here tuning does it.
 CONFIGS = {
-    path.parent.name: tune(config, instances=2) if (config := read_config(path)).backend == "vllm" else config
+    path.parent.name: tune_for_cpu(config, instances=2)
+    if (config := read_config(path)).backend == "vllm"
+    else config
     for path in sorted(MODEL_REPOSITORY.glob("*/config.pbtxt"))
 }
 MODERATION = CONFIGS["moderation"]
@@ -130,10 +133,18 @@ def test_an_encoder_takes_bounded_memory_and_gives_it_back(encoder: HubModel) ->
     assert config.parameters["enable_mem_arena"].string_value == "false"
 
 
-def test_an_encoder_is_warmed_up_with_the_shape_of_a_request(encoder: HubModel) -> None:
-    (warmup,) = CONFIGS[encoder.name].model_warmup
+def test_an_encoder_is_warmed_up_with_shapes_of_requests(encoder: HubModel) -> None:
     step = int(CONFIGS["tokenizer"].parameters["pad_to_multiple_of"].string_value)
-    assert {name: list(tensor.dims) for name, tensor in warmup.inputs.items()} == {
-        "input_ids": [1, step],
-        "attention_mask": [1, step],
-    }
+    shapes = set()
+    for warmup in CONFIGS[encoder.name].model_warmup:
+        ids, mask = warmup.inputs["input_ids"], warmup.inputs["attention_mask"]
+        assert list(ids.dims) == list(mask.dims)
+        windows, tokens = ids.dims
+        assert tokens == step
+        file = MODEL_REPOSITORY / encoder.name / "warmup" / mask.input_data_file
+        shown = np.fromfile(file, np.int32)
+        assert len(shown) == windows * tokens
+        assert set(shown.tolist()) <= {0, 1}
+        shapes.add((warmup.batch_size, windows, int(shown.sum())))
+    batch, windows = limits().max_batch_size, limits().max_windows
+    assert shapes == {(1, 1, 8), (batch, 1, 8), (1, 1, step), (batch, 1, step), (1, windows, windows * step)}

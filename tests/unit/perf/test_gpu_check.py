@@ -1,30 +1,38 @@
-"""The GPU check: its refusals and its report."""
+"""The GPU check: its refusal, its reference and its figures."""
 
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from perf import gpu_check
-from perf.gpu_check import VARIANTS, Outcome, main, record
-from perf.rounds import Round
+from perf.gpu_check import main, model_figures, processor_seconds
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_check, "has_gpu", lambda: False)
-    assert main("demo", tmp_path / "report.json", without_gpu=False) == 1
+    assert main(None, 1.0, tmp_path / "report.json", without_gpu=False) == 1
     assert not (tmp_path / "report.json").exists()
 
 
-def test_engines_are_skipped_with_a_reason_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_check, "has_gpu", lambda: False)
-    (tensorrt,) = [variant for variant in VARIANTS if variant.needs_engines]
-    outcome, scores = gpu_check.run_variant(tensorrt, "demo", None)
-    assert (outcome.skipped, scores) == ("TensorRT needs a GPU", None)
+def test_figures_are_those_of_the_requests_between_two_readings() -> None:
+    keys = ("texts", "executions", "requests", "queue_ms", "compute_ms")
+    before = dict(zip(keys, (10, 2, 5, 1.0, 20.0), strict=True))
+    after = dict(zip(keys, (42, 4, 9, 3.0, 28.0), strict=True))
+    assert model_figures({"aegis": before}, {"aegis": after}) == {
+        "aegis": {"texts_per_execution": 16, "queue_ms": 0.5, "compute_ms": 2}
+    }
+    assert np.isfinite(list(model_figures({"aegis": after}, {"aegis": after})["aegis"].values())).all()
 
 
-def test_failed_texts_are_no_figure() -> None:
-    outcome = Outcome("x")
-    with pytest.raises(RuntimeError, match="2 texts failed at 8 callers"):
-        record(outcome, 8, lambda: Round(1.0, [5.0], failures=2))
-    record(outcome, 1, lambda: Round(2.0, [10.0, 20.0]))
-    assert (outcome.texts_per_s, outcome.p50_ms) == ({1: 1.0}, {1: 15.0})
+def test_the_processes_of_a_model_are_counted_together(tmp_path: Path) -> None:
+    model = tmp_path / "tokenizer" / "1" / "model.py"
+    commands = [["sh", "-c", "sleep 30; true", str(model)] for _ in range(2)]
+    processes = [subprocess.Popen(command) for command in commands]
+    try:
+        assert "tokenizer" in processor_seconds()
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
