@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2
 
-from tribunal import faults
 from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput, ServerError, TribunalError
-from tribunal.messages import Tensor, Tensors
-from tribunal.retries import retry_after_s
-from tribunal.wire import datatype, from_bytes, to_bytes
+from tribunal.transport import faults
+from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.retries import retry_after_s
+from tribunal.transport.tensor_bytes import datatype, from_bytes, to_bytes
 
 # Errors of a stream come with their status; Triton otherwise puts their text alone in an answer.
 STREAM_HEADERS = {"triton_grpc_error": "true"}

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 
-from tribunal import faults
 from tribunal.connection import Compression
 from tribunal.errors import DeadlineExceeded, ServerError, TribunalError
-from tribunal.messages import Tensor, Tensors
-from tribunal.retries import retry_after_s
-from tribunal.wire import datatype, from_bytes, to_bytes
+from tribunal.transport import faults
+from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.retries import retry_after_s
+from tribunal.transport.tensor_bytes import datatype, from_bytes, to_bytes
 
 # Header with the length of a body's JSON; the tensors' bytes follow it.
 JSON_LENGTH = "inference-header-content-length"
