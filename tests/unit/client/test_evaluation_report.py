@@ -131,7 +131,7 @@ def test_the_plots_are_in_the_page(unanswered: Evaluation, tmp_path: Path) -> No
 def test_a_recommendation_has_the_share_that_it_flags(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
-    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)
+    monkeypatch.setattr("tribunal.console.WIDTH_PIPED", width)
     scores = [0.9, 0.8, 0.7, 0.2, 0.1]
     verdicts = [verdict(toxicity=score) for score in scores]
     print_evaluation(evaluation(verdicts, [True, True, False, True, False], goal=Goal(recall=0.6)))
