@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tribunal import Categories, Refusal, ServerInfo, Toxicity, Verdict, Weights
 from tribunal.contract import ToxicityLabel, ToxicityStatus
-from tribunal.evaluation.answers import Refused
+from tribunal.evaluation.answers import InvalidText
 from tribunal.evaluation.evaluation import Evaluation, evaluate_answers
 from tribunal.evaluation.labelled_data import LabelledTexts
 from tribunal.evaluation.recommend import Goal
@@ -100,7 +100,7 @@ def test_the_json_holds_all_figures_and_predictions_but_no_text(
 
 def test_the_page_shows_texts_only_where_asked_and_escaped(tmp_path: Path) -> None:
     verdicts: list[Verdict | None] = [verdict(toxicity=0.9), verdict(toxicity=0.1), None]
-    refused = [Refused(3, f"too long: {ATTACK}")]
+    refused = [InvalidText(3, f"too long: {ATTACK}")]
     for examples in (0, 1):
         evaluated = evaluation(
             verdicts, [False, True, True], examples=examples, refused=refused, goal=Goal(recall=1.0)
