@@ -10,20 +10,14 @@ from typing import Any, Literal, TypeVar, overload
 from tenacity import AsyncRetrying
 
 from tribunal.batches import REQUESTS_AT_ONCE, Call, Outcome, Request, encode_each, merged, requests_of
-from tribunal.connection import (
-    DEFAULT_TIMEOUT_S,
-    DEFAULT_URL,
-    Connection,
-    check_deadline,
-    parse_address,
-)
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection, parse_address
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
 from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.gathering import Gatherer
 from tribunal.guard.async_guarding import async_guarded
 from tribunal.guard.options import GuardOptions, Release
 from tribunal.server_info import ServerInfo
-from tribunal.transport.deadline import late_answers, remaining_s
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
 from tribunal.transport.faults import NoConnection
 from tribunal.transport.interface import AsyncTransport, Tensor, Tensors
 from tribunal.transport.messages import (
