@@ -13,7 +13,7 @@ from tribunal.errors import (
     TribunalError,
 )
 from tribunal.server_info import ServerInfo, Weights
-from tribunal.trace_context import trace_context
+from tribunal.transport.trace_context import trace_context
 from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
 __all__ = [

@@ -6,8 +6,8 @@ import sys
 def main() -> None:
     """Run the command line, or say how to install what it needs."""
     try:
-        from tribunal.cli import app
-        from tribunal.exit_status import run
+        from tribunal.commands.cli import app
+        from tribunal.commands.exit_status import run
     except ModuleNotFoundError as error:
         sys.exit(f"tribunal: the command line needs {error.name}: pip install 'tribunal[cli]'")
     except KeyboardInterrupt:

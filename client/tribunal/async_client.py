@@ -10,24 +10,18 @@ from typing import Any, Literal, TypeVar, overload
 from tenacity import AsyncRetrying
 
 from tribunal.batches import REQUESTS_AT_ONCE, Call, Outcome, Request, encode_each, merged, requests_of
-from tribunal.connection import (
-    DEFAULT_TIMEOUT_S,
-    DEFAULT_URL,
-    Connection,
-    check_deadline,
-    parse_address,
-)
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection, parse_address
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
-from tribunal.deadline import late_answers, remaining_s
 from tribunal.errors import ServerUnavailable, TribunalError
-from tribunal.faults import NoConnection
 from tribunal.gathering import Gatherer
 from tribunal.guard.async_guarding import async_guarded
 from tribunal.guard.options import GuardOptions, Release
-from tribunal.messages import (
+from tribunal.server_info import ServerInfo
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
+from tribunal.transport.faults import NoConnection
+from tribunal.transport.interface import AsyncTransport, Tensor, Tensors
+from tribunal.transport.messages import (
     Question,
-    Tensor,
-    Tensors,
     encode_text,
     judgement_request,
     moderation_request,
@@ -36,9 +30,8 @@ from tribunal.messages import (
     read_verdicts,
     require_size,
 )
-from tribunal.retries import retry_policy
-from tribunal.server_info import ServerInfo
-from tribunal.transport import AsyncTransport, open_async_transport
+from tribunal.transport.opening import open_async_transport
+from tribunal.transport.retries import retry_policy
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
@@ -277,7 +270,7 @@ class AsyncClient:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
             return await AsyncRetrying(**policy)(timed_attempt)
         except NoConnection as error:
-            from tribunal.diagnosis import connection_fault
+            from tribunal.transport.diagnosis import connection_fault
 
             left_s = remaining_s(deadline_s)
             fault = await asyncio.to_thread(connection_fault, self._address, self._connection, left_s)

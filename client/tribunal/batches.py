@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tribunal.contract import MAX_BATCH_SIZE, TEXT
 from tribunal.errors import InvalidInput, TribunalError
-from tribunal.messages import Question, encode_text
+from tribunal.transport.messages import Question, encode_text
 from tribunal.verdict import Verdict
 
 Outcome = Verdict | TribunalError

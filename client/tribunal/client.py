@@ -21,23 +21,17 @@ from tribunal.batches import (
     only_verdict,
     requests_of,
 )
-from tribunal.connection import (
-    DEFAULT_TIMEOUT_S,
-    DEFAULT_URL,
-    Connection,
-    check_deadline,
-    parse_address,
-)
+from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection, parse_address
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
-from tribunal.deadline import late_answers, remaining_s
 from tribunal.errors import ServerUnavailable, TribunalError
-from tribunal.faults import NoConnection
 from tribunal.guard.guarding import guarded
 from tribunal.guard.options import GuardOptions, Release
-from tribunal.messages import (
+from tribunal.server_info import ServerInfo
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
+from tribunal.transport.faults import NoConnection
+from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.messages import (
     Question,
-    Tensor,
-    Tensors,
     encode_text,
     judgement_request,
     moderation_request,
@@ -46,9 +40,8 @@ from tribunal.messages import (
     read_verdicts,
     require_size,
 )
-from tribunal.retries import retry_policy
-from tribunal.server_info import ServerInfo
-from tribunal.transport import open_transport
+from tribunal.transport.opening import open_transport
+from tribunal.transport.retries import retry_policy
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
@@ -264,7 +257,7 @@ class Client:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
             return Retrying(**policy)(timed_attempt)
         except NoConnection as error:
-            from tribunal.diagnosis import connection_fault
+            from tribunal.transport.diagnosis import connection_fault
 
             fault = connection_fault(self._address, self._connection, remaining_s(deadline_s))
             raise ServerUnavailable(fault or str(error)) from error

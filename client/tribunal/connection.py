@@ -97,13 +97,6 @@ class Address:
         )
 
 
-def check_deadline(timeout_s: float) -> float:
-    """Return `timeout_s`; raises InvalidInput unless it is positive and finite."""
-    if not 0 < timeout_s < float("inf"):
-        raise InvalidInput(f"timeout_s is {timeout_s}; it must be positive and finite")
-    return timeout_s
-
-
 def parse_address(url: str, connection: Connection) -> Address:
     """The address to connect to; raises InvalidInput, also for TLS files with a URL without TLS."""
     address = Address.parse(url)

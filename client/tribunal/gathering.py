@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from tribunal.batches import Call, Outcome, Request, only_verdict
 from tribunal.contract import MAX_BATCH_SIZE
-from tribunal.deadline import remaining_s
 from tribunal.errors import InvalidInput, ServerError
-from tribunal.messages import Question
+from tribunal.transport.deadline import remaining_s
+from tribunal.transport.messages import Question
 from tribunal.verdict import Verdict
 
 # So many requests with single texts keep a server's encoders busy; further texts wait and are batched.

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tribunal import Client, DeadlineExceeded, ServerUnavailable, TribunalError
 from tribunal.contract import MODERATION
-from tribunal.messages import Question, moderation_request
+from tribunal.transport.messages import Question, moderation_request
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions

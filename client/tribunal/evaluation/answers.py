@@ -15,7 +15,7 @@ TEXTS_PER_REQUEST = 8
 
 
 @dataclass(frozen=True)
-class Refused:
+class InvalidText:
     """A text that the server refuses, for example because it is too long.
 
     row: its number in the data, counted from 1.
@@ -32,7 +32,7 @@ def ask(
     *,
     concurrency: int,
     on_answers: Callable[[int], None] = lambda _texts: None,
-) -> tuple[list[Verdict | None], list[Refused]]:
+) -> tuple[list[Verdict | None], list[InvalidText]]:
     """Verdicts of `texts` in order, None for a refused text; and the refused texts.
 
     For `toxicity` the judge is always asked, without its reason; for the encoders never.
@@ -47,13 +47,13 @@ def ask(
         return client.moderate_batch(batch, judge=judge, explain=False, return_errors=True)
 
     verdicts: list[Verdict | None] = []
-    refused: list[Refused] = []
+    refused: list[InvalidText] = []
     pool = ThreadPoolExecutor(concurrency)
     try:
         for answered in pool.map(ask_batch, range(0, len(texts), TEXTS_PER_REQUEST)):
             for outcome in answered:
                 if isinstance(outcome, InvalidInput):
-                    refused.append(Refused(len(verdicts) + 1, str(outcome)))
+                    refused.append(InvalidText(len(verdicts) + 1, str(outcome)))
                     verdicts.append(None)
                 else:
                     verdicts.append(only_verdict(outcome))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tribunal.contract import ToxicityStatus
-from tribunal.evaluation.answers import Refused
+from tribunal.evaluation.answers import InvalidText
 from tribunal.evaluation.measures import Measures, measure
 from tribunal.evaluation.published import CARDS, ModelCard
 from tribunal.evaluation.recommend import Goal, Recommendation, recommend
@@ -59,7 +59,7 @@ class Evaluation:
     statuses: dict[ToxicityStatus, int]
     card: ModelCard
     recommendation: Recommendation | None
-    refused: tuple[Refused, ...]
+    refused: tuple[InvalidText, ...]
     mistakes: tuple[Mistake, ...]
     scored: Scored
 
@@ -99,7 +99,7 @@ def evaluate_answers(
     server: ServerInfo,
     url: str,
     statuses: dict[ToxicityStatus, int],
-    refused: list[Refused],
+    refused: list[InvalidText],
     goal: Goal | None,
     examples: int,
 ) -> Evaluation:

@@ -80,21 +80,35 @@ def _yes_or_no(field: str, value: Any, known: Mapping[str, bool]) -> bool:
 def _read_categories(
     value: Any, categories: Sequence[str], class_name: ClassName | None
 ) -> npt.NDArray[np.bool_]:
-    """The categories that `value` names: a list, a JSON list, or names between commas or semicolons.
+    """The categories that `value` names, as BOOL [categories].
 
     A list of as many 0 and 1 as there are categories stands for them in order.
     """
+    entries = _entries(value)
+    if not class_name and len(entries) == len(categories) and all(entry in (0, 1) for entry in entries):
+        return np.array(entries, dtype=np.bool_)
+    return _named([_name(entry, class_name) for entry in entries], categories)
+
+
+def _entries(value: Any) -> list[Any]:
+    """The entries of a list, of a JSON list, or of names between commas or semicolons."""
     if isinstance(value, str):
         value = json.loads(value) if value.strip().startswith("[") else value.replace(";", ",").split(",")
     if value is None or not isinstance(value, Iterable):
         raise ValueError(f"the labels are {value!r}; give a list of category names")
-    entries = list(value)
-    if not class_name and len(entries) == len(categories) and all(entry in (0, 1) for entry in entries):
-        return np.array(entries, dtype=np.bool_)
+    return list(value)
+
+
+def _name(entry: Any, class_name: ClassName | None) -> str:
+    """The name of a category, by its number if the classes have names."""
+    return str(class_name(entry) if class_name and isinstance(entry, int) else entry).strip()
+
+
+def _named(names: Iterable[str], categories: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which `categories` are among `names`; raises ValueError for a name that is none."""
     columns = {name.lower(): column for column, name in enumerate(categories)}
     held = np.zeros(len(categories), dtype=np.bool_)
-    for entry in entries:
-        name = str(class_name(entry) if class_name and isinstance(entry, int) else entry).strip()
+    for name in names:
         if name.lower() in columns:
             held[columns[name.lower()]] = True
         elif name and name.lower() != NO_CATEGORY:

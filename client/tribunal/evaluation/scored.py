@@ -59,27 +59,33 @@ def score(data: LabelledTexts, verdicts: Sequence[Verdict | None], target: Targe
     """Labels and verdicts as arrays, without the texts that the server refused (None)."""
     kept = [index for index, verdict in enumerate(verdicts) if verdict is not None]
     given = [verdict for verdict in verdicts if verdict is not None]
-    if target is Target.rejection:
-        scores = [[verdict.refusal.score] for verdict in given]
-        decided = [[verdict.refusal.detected] for verdict in given]
-    elif target is Target.aegis:
-        scores = [[verdict.categories.scores[name] for name in data.names] for verdict in given]
-        decided = [[name in verdict.categories.flagged for name in data.names] for verdict in given]
-    else:
-        scores = [
-            [FAIL_CLOSED_SCORE if verdict.toxicity.score is None else verdict.toxicity.score]
-            for verdict in given
-        ]
-        decided = [[verdict.toxicity.label != "non-toxic"] for verdict in given]
+    decisions = [_decisions(verdict, data.names, target) for verdict in given]
     return Scored(
         rows=np.array(kept, dtype=np.int64) + 1,
         names=data.names,
         labels=data.labels[kept],
-        scores=np.array(scores, dtype=np.float64),
-        decided=np.array(decided, dtype=np.bool_),
-        answered=np.array(
-            [target is not Target.toxicity or verdict.toxicity.score is not None for verdict in given]
-        ),
+        scores=np.array([scores for scores, _ in decisions], dtype=np.float64),
+        decided=np.array([decided for _, decided in decisions], dtype=np.bool_),
+        answered=np.array([_is_answered(verdict, target) for verdict in given]),
         highest_category=np.array([max(verdict.categories.scores.values()) for verdict in given]),
         category_flagged=np.array([bool(verdict.categories.flagged) for verdict in given]),
     )
+
+
+def _decisions(
+    verdict: Verdict, names: Sequence[str], target: Target
+) -> tuple[Sequence[float], Sequence[bool]]:
+    """The scores of `names` in one verdict, and the server's decisions on them."""
+    if target is Target.rejection:
+        return [verdict.refusal.score], [verdict.refusal.detected]
+    if target is Target.aegis:
+        categories = verdict.categories
+        return [categories.scores[name] for name in names], [name in categories.flagged for name in names]
+    toxicity = verdict.toxicity
+    score = FAIL_CLOSED_SCORE if toxicity.score is None else toxicity.score
+    return [score], [toxicity.label != "non-toxic"]
+
+
+def _is_answered(verdict: Verdict, target: Target) -> bool:
+    """Whether the judge answered, if the target asks it."""
+    return target is not Target.toxicity or verdict.toxicity.score is not None

@@ -6,7 +6,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from tribunal.options import one_line, output_width, print_table
+from tribunal.console import one_line, output_width, print_table
 
 if TYPE_CHECKING:
     from tribunal.evaluation.evaluation import Evaluation

@@ -12,7 +12,7 @@ from tribunal.gateway.authentication import address_of
 from tribunal.gateway.dialect import Dialect, dialect_of
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.metrics import Metrics
-from tribunal.trace_context import trace_context
+from tribunal.transport.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
 # Health checks: logged, not counted.

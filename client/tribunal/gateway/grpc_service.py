@@ -35,7 +35,7 @@ from tribunal.gateway.kserve import (
     require_model,
     require_outputs,
 )
-from tribunal.trace_context import trace_context
+from tribunal.transport.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
 STATUS = {

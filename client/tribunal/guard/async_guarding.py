@@ -24,41 +24,62 @@ async def async_guarded(
     ask: returns the verdicts of texts. Raises StreamFlagged, and the errors of `ask` and `chunks`. When it
     ends, it closes `chunks` and cancels a check in flight.
     """
-    text = GuardedText(options)
-    handover: Handover = asyncio.Queue(1)
-    # One task reads all chunks, because a generator may hold a timeout that belongs to a task.
-    reader = asyncio.create_task(_read(chunks, options, handover))
-    arriving: asyncio.Task[str | None] | None = None
-    checking: asyncio.Task[Check] | None = None
+    guarding = _Guarding(ask, chunks, options)
     try:
-        while not text.is_complete:
-            if checking is None and (check := text.next_check()) is not None:
-                checking = asyncio.create_task(_checked(ask, check, text))
-            if arriving is None and text.has_room:
-                arriving = asyncio.create_task(handover.get())
-            waited_for = {task for task in (arriving, checking) if task is not None}
-            await asyncio.wait(
-                waited_for if reader.done() else {*waited_for, reader}, return_when=asyncio.FIRST_COMPLETED
-            )
-            if reader.done():
-                reader.result()
-            if checking is not None and checking.done():
-                text.passed(checking.result())
-                checking = None
-            if arriving is not None and arriving.done():
-                received = arriving.result()
-                arriving = None
-                if received is None:
-                    text.end()
-                else:
-                    text.add(received)
-            if piece := text.take():
+        while not guarding.text.is_complete:
+            await guarding.step()
+            if piece := guarding.text.take():
                 yield piece
     finally:
-        tasks = [task for task in (arriving, checking, reader) if task is not None]
+        await guarding.cancel()
+
+
+class _Guarding:
+    """One stream, and its tasks: one reads all chunks, one waits for the next text, one runs a check."""
+
+    def __init__(self, ask: AsyncAsk, chunks: AsyncIterable[Any], options: GuardOptions) -> None:
+        self.text = GuardedText(options)
+        self._ask = ask
+        self._handover: Handover = asyncio.Queue(1)
+        # One task reads all chunks, because a generator may hold a timeout that belongs to a task.
+        self._reader = asyncio.create_task(_read(chunks, options, self._handover))
+        self._arriving: asyncio.Task[str | None] | None = None
+        self._checking: asyncio.Task[Check] | None = None
+
+    async def step(self) -> None:
+        """Start the tasks that are due, wait until one ends, and note what it found; raises its error."""
+        if self._checking is None and (check := self.text.next_check()) is not None:
+            self._checking = asyncio.create_task(_checked(self._ask, check, self.text))
+        if self._arriving is None and self.text.has_room:
+            self._arriving = asyncio.create_task(self._handover.get())
+        waited_for = self._started if self._reader.done() else [*self._started, self._reader]
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if self._reader.done():
+            self._reader.result()
+        if self._checking is not None and self._checking.done():
+            self.text.passed(self._checking.result())
+            self._checking = None
+        if self._arriving is not None and self._arriving.done():
+            self._receive(self._arriving.result())
+            self._arriving = None
+
+    async def cancel(self) -> None:
+        """Cancel all tasks, and wait until they have ended."""
+        tasks = [*self._started, self._reader]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def _started(self) -> list[asyncio.Task[Any]]:
+        return [task for task in (self._arriving, self._checking) if task is not None]
+
+    def _receive(self, received: str | None) -> None:
+        """Take in the text of a chunk, or None at the end."""
+        if received is None:
+            self.text.end()
+        else:
+            self.text.add(received)
 
 
 async def _checked(ask: AsyncAsk, check: Check, text: GuardedText) -> Check:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tribunal.options import one_line
+from tribunal.console import one_line
 from tribunal.scan.summary import Summary
 
 SCANNING, WAITING = "scanning", "[yellow]waiting for the server[/yellow]"

@@ -46,18 +46,10 @@ class Scan:
 
         Raises InvalidInput if the output belongs to other options, and the errors of the asker.
         """
-        stage = None if overwrite else journal.stage
-        if stage is None and not overwrite and self.options.output.exists():
-            raise InvalidInput(
-                f"{self.options.output} exists and is not the output of a scan: "
-                "give --overwrite or another --output"
-            )
-        if stage == COMPLETE and retry_failed and (journal.summary or {}).get("failed"):
-            journal.begin(RETRYING, {})
-            stage = RETRYING
-        plan = self.options.questions
-        if stage != RETRYING:
-            plan = {**plan, **self.options.origin}
+        stage = self._stage_of(journal, overwrite=overwrite, retry_failed=retry_failed)
+        plan = (
+            self.options.questions if stage == RETRYING else {**self.options.questions, **self.options.origin}
+        )
         if stage is not None:
             journal.require_same(plan)
         if stage == COMPLETE:
@@ -72,6 +64,24 @@ class Scan:
             journal.require_same({"weights": weights})
         self._complete(journal, is_retry=stage == RETRYING)
         return self.summary
+
+    def _stage_of(self, journal: Journal, *, overwrite: bool, retry_failed: bool) -> str | None:
+        """The stage at which the scan goes on, None at the beginning; begins a retry of failed records.
+
+        Raises InvalidInput if the output exists and is not a scan's.
+        """
+        if overwrite:
+            return None
+        stage = journal.stage
+        if stage is None and self.options.output.exists():
+            raise InvalidInput(
+                f"{self.options.output} exists and is not the output of a scan: "
+                "give --overwrite or another --output"
+            )
+        if stage == COMPLETE and retry_failed and (journal.summary or {}).get("failed"):
+            journal.begin(RETRYING, {})
+            return RETRYING
+        return stage
 
     def _complete(self, journal: Journal, *, is_retry: bool) -> None:
         """Complete the work file, and make the output from it."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import typer
-from tribunal.cli import app
-from tribunal.exit_status import Settings
+from tribunal.commands.cli import app
+from tribunal.commands.exit_status import Settings
 
 from tests.unit.client.fake_client import FakeClient
 
@@ -63,7 +63,7 @@ def test_info_as_json_says_which_weights_are_for_demonstration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake = FakeClient(sources={"aegis": "demo", "judge": "hub:a/b"})
-    monkeypatch.setattr("tribunal.cli.Client", fake)
+    monkeypatch.setattr("tribunal.commands.server.Client", fake)
     app(["info", "--json"], standalone_mode=False, obj=Settings())
     weights = json.loads(capsys.readouterr().out)["weights"]
     assert {name: of_model["are_demo"] for name, of_model in weights.items()} == {

@@ -24,7 +24,7 @@ from tribunal import (
     Verdict,
 )
 from tribunal.batches import encode_each
-from tribunal.messages import Question, moderation_request
+from tribunal.transport.messages import Question, moderation_request
 
 DOCUMENT: dict[str, Any] = {
     "flagged": True,

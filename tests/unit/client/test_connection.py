@@ -7,8 +7,8 @@ import pytest
 import tenacity
 from tribunal import Client, Connection, InvalidInput, Overloaded, ServerUnavailable
 from tribunal.connection import Address
-from tribunal.messages import Question, moderation_request, require_size
-from tribunal.retries import retry_after_s, retry_policy
+from tribunal.transport.messages import Question, moderation_request, require_size
+from tribunal.transport.retries import retry_after_s, retry_policy
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tribunal import Categories, Refusal, ServerInfo, Toxicity, Verdict, Weights
 from tribunal.contract import ToxicityLabel, ToxicityStatus
-from tribunal.evaluation.answers import Refused
+from tribunal.evaluation.answers import InvalidText
 from tribunal.evaluation.evaluation import Evaluation, evaluate_answers
 from tribunal.evaluation.labelled_data import LabelledTexts
 from tribunal.evaluation.recommend import Goal
@@ -100,7 +100,7 @@ def test_the_json_holds_all_figures_and_predictions_but_no_text(
 
 def test_the_page_shows_texts_only_where_asked_and_escaped(tmp_path: Path) -> None:
     verdicts: list[Verdict | None] = [verdict(toxicity=0.9), verdict(toxicity=0.1), None]
-    refused = [Refused(3, f"too long: {ATTACK}")]
+    refused = [InvalidText(3, f"too long: {ATTACK}")]
     for examples in (0, 1):
         evaluated = evaluation(
             verdicts, [False, True, True], examples=examples, refused=refused, goal=Goal(recall=1.0)
@@ -131,7 +131,7 @@ def test_the_plots_are_in_the_page(unanswered: Evaluation, tmp_path: Path) -> No
 def test_a_recommendation_has_the_share_that_it_flags(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
-    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)
+    monkeypatch.setattr("tribunal.console.WIDTH_PIPED", width)
     scores = [0.9, 0.8, 0.7, 0.2, 0.1]
     verdicts = [verdict(toxicity=score) for score in scores]
     print_evaluation(evaluation(verdicts, [True, True, False, True, False], goal=Goal(recall=0.6)))

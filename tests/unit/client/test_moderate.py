@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from tribunal import InvalidInput, ServerUnavailable
-from tribunal.cli import app
+from tribunal.commands.cli import app
+from tribunal.commands.exit_status import Settings
+from tribunal.commands.standard_input import PROMPT, batches_of_standard_input
 from tribunal.contract import MAX_BATCH_SIZE
-from tribunal.exit_status import Settings
-from tribunal.moderation.texts import PROMPT, batches_of_standard_input
 
 from tests.unit.client.fake_client import CATEGORIES, REASON, FakeClient
 
@@ -24,7 +24,7 @@ WARNING = "weights for demonstration only: aegis, judge\n"
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     """The client that the command uses."""
     fake = FakeClient()
-    monkeypatch.setattr("tribunal.moderation.command.Client", fake)
+    monkeypatch.setattr("tribunal.commands.moderate.Client", fake)
     return fake
 
 
@@ -37,7 +37,7 @@ def moderate(*arguments: str) -> int:
 def test_the_table_is_readable_at_this_width(
     client: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
-    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)
+    monkeypatch.setattr("tribunal.console.WIDTH_PIPED", width)
     moderate(*TEXTS)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
@@ -79,7 +79,7 @@ SENTENCES = ("How to make a bomb?", "I am sorry, no bomb today.")
 def test_the_table_shows_the_sentences_that_cross_a_threshold_at_this_width(
     client: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
-    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", width)
+    monkeypatch.setattr("tribunal.console.WIDTH_PIPED", width)
     moderate("--spans", SPANS_TEXT, "The bread is fresh.")
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
@@ -105,7 +105,7 @@ def _table(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_long_sentence_is_shown_whole(
     client: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tribunal.options.WIDTH_PIPED", 60)
+    monkeypatch.setattr("tribunal.console.WIDTH_PIPED", 60)
     sentence = f"{'very ' * 60}big [bomb] in \\[red]C:\\[/red]\\."
     shown = _table(capsys, "--spans", f"Bread. {sentence}")
     assert max(map(len, shown.splitlines())) <= 60

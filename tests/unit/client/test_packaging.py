@@ -16,7 +16,7 @@ EVALUATION = ("datasets", "jinja2", "matplotlib", "pandas", "pyarrow", "sklearn"
 
 
 @pytest.mark.parametrize(
-    ("module", "unwanted"), [("tribunal", HEAVY + EVALUATION), ("tribunal.cli", EVALUATION)]
+    ("module", "unwanted"), [("tribunal", HEAVY + EVALUATION), ("tribunal.commands.cli", EVALUATION)]
 )
 def test_it_does_not_import_unneeded_packages(module: str, unwanted: tuple[str, ...]) -> None:
     check = f"import sys, {module}; print([name for name in {unwanted!r} if name in sys.modules])"

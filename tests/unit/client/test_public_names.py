@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import tribunal
 import typer
-from tribunal.cli import app
+from tribunal.commands.cli import app
 
 from launcher.repository.contract import CHECKOUT
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from tribunal import InvalidInput, ServerError
-from tribunal.cli import app
-from tribunal.exit_status import Settings
+from tribunal.commands.cli import app
+from tribunal.commands.exit_status import Settings
 from tribunal.formats.input import Input
 from tribunal.formats.registry import InputFormat
 from tribunal.scan.engine import Asker, completed
@@ -27,7 +27,7 @@ TEXTS = ["The bread is fresh.", "How to make a bomb?", "refuse this", "a bomb ag
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     """The client that the command uses."""
     fake = FakeClient()
-    monkeypatch.setattr("tribunal.scan.command.Client", fake)
+    monkeypatch.setattr("tribunal.commands.scan.Client", fake)
     return fake
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tribunal.cli import app
+from tribunal.commands.cli import app
 from tribunal.gateway.policies import load_policies
 from tribunal.gateway.server import STOP_TIMEOUT_S
 from tribunal.gateway.settings import DEFAULT_MAX_BODY_BYTES

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from tribunal.client import Client
+from tribunal.commands.connection_options import connecting
+from tribunal.commands.options import AsJson, Explain, Judge, Spans, Timeout, Url
+from tribunal.commands.standard_input import batches_of, batches_of_standard_input
+from tribunal.commands.verdict_table import VerdictTable
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
-from tribunal.connection_options import connecting
 from tribunal.errors import TribunalError
-from tribunal.moderation.table import VerdictTable
-from tribunal.moderation.texts import batches_of, batches_of_standard_input
-from tribunal.options import AsJson, Explain, Judge, Spans, Timeout, Url
 from tribunal.server_info import demo_warning
 from tribunal.verdict import Span
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from tribunal.commands.connection_options import connecting
+from tribunal.commands.options import Url, naming_extra
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
-from tribunal.connection_options import connecting
 from tribunal.errors import InvalidInput
 from tribunal.gateway.settings import (
     DEFAULT_MAX_BODY_BYTES,
@@ -16,7 +17,6 @@ from tribunal.gateway.settings import (
     DEFAULT_MAX_WAIT_S,
     GatewaySettings,
 )
-from tribunal.options import Url, naming_extra
 
 MIB = 2**20
 Port = typer.Option(min=1, max=65535)

@@ -10,17 +10,15 @@ from typing import Any
 
 import httpx
 
-from tribunal import faults
 from tribunal.connection import Compression
 from tribunal.errors import DeadlineExceeded, ServerError, TribunalError
-from tribunal.messages import Tensor, Tensors
-from tribunal.retries import retry_after_s
-from tribunal.wire import datatype, from_bytes, to_bytes
+from tribunal.transport import faults
+from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.retries import retry_after_s
+from tribunal.transport.tensor_bytes import datatype, from_bytes, to_bytes
 
 # Header with the length of a body's JSON; the tensors' bytes follow it.
 JSON_LENGTH = "inference-header-content-length"
-# 404 means a wrong server, unless the message names a model that the server could load.
-UNLOADED = "has no available versions"
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,10 @@ def _fault(response: httpx.Response, url: str) -> TribunalError:
             return faults.unavailable(url, reason, pause_s)
         case 504:
             return DeadlineExceeded(f"a proxy in front of {url} timed out ({reason})")
-        case 404 if UNLOADED in reason:
+        case 404 if faults.UNLOADED in reason:
             return faults.unavailable(url, reason)
         case 400 | 413:
-            return faults.refused(reason)
+            return faults.invalid_request(reason)
         case _:
             return ServerError(f"{url}: {reason}")
 

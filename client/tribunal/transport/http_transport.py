@@ -11,20 +11,19 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tribunal import faults
 from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput
-from tribunal.http_wire import (
+from tribunal.transport import faults
+from tribunal.transport.http_wire import (
     inference_body,
     json_document,
     output_tensor,
     require_success,
     translated_errors,
 )
-from tribunal.messages import Tensor, Tensors
-from tribunal.trace_context import carried_headers
-from tribunal.transport import AsyncTransport, Transport
-from tribunal.wire import tls_context
+from tribunal.transport.interface import AsyncTransport, Tensor, Tensors, Transport
+from tribunal.transport.tls import tls_context
+from tribunal.transport.trace_context import carried_headers
 
 Result = TypeVar("Result")
 # Triton's status for a model that is not ready.

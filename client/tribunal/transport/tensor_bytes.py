@@ -1,6 +1,5 @@
-"""The bytes of tensors, and TLS, for both protocols."""
+"""The bytes of tensors, for both protocols."""
 
-import ssl
 import struct
 from collections.abc import Sequence
 
@@ -12,9 +11,8 @@ from tritonclient.utils import (
     triton_to_np_dtype,
 )
 
-from tribunal.connection import Connection
-from tribunal.errors import InvalidInput, ServerError
-from tribunal.messages import Tensor
+from tribunal.errors import ServerError
+from tribunal.transport.interface import Tensor
 
 
 def datatype(values: Tensor) -> str:
@@ -41,15 +39,3 @@ def from_bytes(raw: bytes, triton_type: str, shape: Sequence[int]) -> Tensor:
         raise ServerError(
             f"the server's answer has a tensor of {len(raw)} bytes, which is not {triton_type} {list(shape)}"
         ) from error
-
-
-def tls_context(connection: Connection) -> ssl.SSLContext:
-    """The TLS context of the connection; raises InvalidInput if a file has no certificate or key."""
-    try:
-        context = ssl.create_default_context(cafile=connection.ca_file)
-        if connection.cert_file and connection.key_file:
-            context.load_cert_chain(connection.cert_file, connection.key_file)
-    except ssl.SSLError as error:
-        files = ", ".join(f"{name} {str(path)!r}" for name, path in connection.tls_files.items())
-        raise InvalidInput(f"cannot be read as PEM: {files} ({error.reason})") from error
-    return context

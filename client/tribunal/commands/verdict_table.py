@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from tribunal.options import one_line, output_width
+from tribunal.console import one_line, output_width
 from tribunal.verdict import Categories, Span, Toxicity, Verdict
 
 MAX_TEXT_WIDTH = 46

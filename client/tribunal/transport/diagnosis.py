@@ -6,7 +6,7 @@ import time
 from urllib.parse import urlsplit
 
 from tribunal.connection import Address, Connection
-from tribunal.wire import tls_context
+from tribunal.transport.tls import tls_context
 
 LONGEST_S = 2.0
 DEFAULT_PORTS = {False: 80, True: 443}

@@ -1,18 +1,13 @@
-"""Options and output that several commands of `tribunal` share."""
+"""Options that several commands of `tribunal` share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from tribunal.contract import JudgeMode
 from tribunal.errors import InvalidInput
-
-WIDTH_PIPED = 200
 
 Url = Annotated[
     str,
@@ -45,19 +40,3 @@ def naming_extra(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise InvalidInput(f"{extra} needs {package}: pip install 'tribunal[cli,{extra}]'") from error
-
-
-def output_width() -> int:
-    """Columns of standard output: the terminal's, or WIDTH_PIPED if it is not a terminal."""
-    console = Console()
-    return console.width if console.is_terminal else WIDTH_PIPED
-
-
-def print_table(table: Table) -> None:
-    """Print `table` on standard output, at full width."""
-    Console(highlight=False, width=output_width()).print(table)
-
-
-def one_line(text: str) -> str:
-    """`text` on one line, without control characters, and safe from rich's markup."""
-    return escape("".join(character if character.isprintable() else " " for character in text))

@@ -1,23 +1,14 @@
 """Builds the inputs of each model and reads its outputs: pure functions, shared by both clients."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from tribunal.contract import EXPLAIN, JUDGE_MODE, SPANS, STREAM, TEXT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError
 from tribunal.server_info import ServerInfo, Weights
+from tribunal.transport.interface import Tensor, Tensors
 from tribunal.verdict import Verdict
-
-# numpy is imported by the first call, and not by `import tribunal`.
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Tensor = npt.NDArray[Any]
-else:
-    Tensor = Any
-Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)

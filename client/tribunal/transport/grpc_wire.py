@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2
 
-from tribunal import faults
 from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput, ServerError, TribunalError
-from tribunal.messages import Tensor, Tensors
-from tribunal.retries import retry_after_s
-from tribunal.wire import datatype, from_bytes, to_bytes
+from tribunal.transport import faults
+from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.retries import retry_after_s
+from tribunal.transport.tensor_bytes import datatype, from_bytes, to_bytes
 
 # Errors of a stream come with their status; Triton otherwise puts their text alone in an answer.
 STREAM_HEADERS = {"triton_grpc_error": "true"}
@@ -25,8 +25,6 @@ COMPRESSION = {
 FINAL = "triton_final_response"
 # gRPC's messages in C, Go and Java; a full queue also has the status RESOURCE_EXHAUSTED.
 MESSAGE_SIZE = re.compile(r"larger than max|exceeds maximum size")
-# NOT_FOUND means a wrong server, unless the message names a model that the server could load.
-UNLOADED = "has no available versions"
 # The first words of gRPC's reason for a failed connection.
 NOT_CONNECTED = ("failed to connect", "connections to all backends failing", "errors resolving")
 
@@ -109,7 +107,7 @@ def _fault(error: Any, url: str) -> TribunalError | TimeoutError:
     pause_s = retry_after_s(trailers.get("retry-after"))
     match status:
         case grpc.StatusCode.INVALID_ARGUMENT:
-            return faults.refused(reason)
+            return faults.invalid_request(reason)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             if MESSAGE_SIZE.search(reason):
                 return InvalidInput(reason)
@@ -120,7 +118,7 @@ def _fault(error: Any, url: str) -> TribunalError | TimeoutError:
             return faults.no_connection(url, reason)
         case grpc.StatusCode.UNAVAILABLE:
             return faults.unavailable(url, reason, pause_s)
-        case grpc.StatusCode.NOT_FOUND if UNLOADED in reason:
+        case grpc.StatusCode.NOT_FOUND if faults.UNLOADED in reason:
             return faults.unavailable(url, reason)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return TimeoutError(reason)

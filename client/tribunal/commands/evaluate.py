@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tribunal.client import Client
+from tribunal.commands.connection_options import connecting
+from tribunal.commands.options import Timeout, Url, naming_extra
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
-from tribunal.connection_options import connecting
 from tribunal.evaluation.tables import print_evaluation
 from tribunal.evaluation.target import TEXT_FIELDS, Target
-from tribunal.options import Timeout, Url, naming_extra
 
 if TYPE_CHECKING:
     from tribunal.evaluation.evaluation import Evaluation

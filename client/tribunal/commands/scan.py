@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from tribunal.client import Client
+from tribunal.commands.connection_options import connecting
+from tribunal.commands.options import Explain, Judge, Spans, Timeout, Url, naming_extra
 from tribunal.connection import DEFAULT_URL, Connection
-from tribunal.connection_options import connecting
 from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.formats.input import STANDARD_INPUT
 from tribunal.formats.jsonl import JSONL
 from tribunal.formats.lines import LINES
 from tribunal.formats.registry import InputFormat, output_format
-from tribunal.options import Explain, Judge, Spans, Timeout, Url, naming_extra
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
 from tribunal.scan.passes import Options

@@ -11,6 +11,8 @@ from tribunal.errors import (
 
 # Parts of Triton's messages about an unknown input, or too many inputs.
 UNKNOWN_INPUT = ("unexpected inference input", "expected number of inputs")
+# "Not found" means a wrong server, unless the message names a model that the server could load.
+UNLOADED = "has no available versions"
 
 
 class NoConnection(ServerUnavailable):
@@ -37,7 +39,7 @@ def access_denied(url: str, reason: str) -> AccessDenied:
     return AccessDenied(f"{url} refuses these credentials ({reason})")
 
 
-def refused(reason: str) -> TribunalError:
+def invalid_request(reason: str) -> TribunalError:
     """The server refuses the request, because it is invalid or has an input that an older server lacks."""
     if any(words in reason for words in UNKNOWN_INPUT):
         return ServerError(f"the server is too old for an option of this call ({reason}): update the server")

@@ -1,11 +1,16 @@
-"""Sends named tensors to a model and returns its outputs; each protocol is imported at its first use."""
+"""What a transport does: it sends named tensors to a model and returns its outputs."""
 
-import os
-from collections.abc import AsyncGenerator, Generator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tribunal.connection import Address, Connection
-from tribunal.messages import Tensor, Tensors
+# numpy is imported by the first call, and not by `import tribunal`.
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Tensor = npt.NDArray[Any]
+else:
+    Tensor = Any
+Tensors = Mapping[str, Tensor]
 
 
 class Transport(Protocol):
@@ -60,32 +65,3 @@ class AsyncTransport(Protocol):
 
     async def close(self) -> None:
         """Release the connection and cancel calls in flight."""
-
-
-def open_transport(address: Address, connection: Connection) -> Transport:
-    """Transport by the protocol of `address`; raises InvalidInput if a TLS file cannot be read."""
-    if address.is_http:
-        from tribunal.http_transport import open_http
-
-        return open_http(address, connection)
-    _quiet_grpc()
-    from tribunal.grpc_transport import open_grpc
-
-    return open_grpc(address, connection)
-
-
-def open_async_transport(address: Address, connection: Connection) -> AsyncTransport:
-    """Transport by the protocol of `address`, of the running event loop."""
-    if address.is_http:
-        from tribunal.http_transport import open_async_http
-
-        return open_async_http(address, connection)
-    _quiet_grpc()
-    from tribunal.grpc_transport import open_async_grpc
-
-    return open_async_grpc(address, connection)
-
-
-def _quiet_grpc() -> None:
-    """Turn off gRPC's log lines, which repeat the errors; call this before importing gRPC."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

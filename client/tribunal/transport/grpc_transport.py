@@ -7,9 +7,9 @@ import grpc.aio
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from tribunal import faults
 from tribunal.connection import Address, Connection
-from tribunal.grpc_wire import (
+from tribunal.transport import faults
+from tribunal.transport.grpc_wire import (
     COMPRESSION,
     STREAM_HEADERS,
     inference_request,
@@ -19,10 +19,9 @@ from tribunal.grpc_wire import (
     streamed_piece,
     translated_errors,
 )
-from tribunal.messages import Tensor, Tensors
-from tribunal.trace_context import carried_headers
-from tribunal.transport import AsyncTransport, Transport
-from tribunal.wire import tls_context
+from tribunal.transport.interface import AsyncTransport, Tensor, Tensors, Transport
+from tribunal.transport.tls import tls_context
+from tribunal.transport.trace_context import carried_headers
 
 
 def open_grpc(address: Address, connection: Connection) -> Transport:

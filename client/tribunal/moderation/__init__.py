@@ -1,1 +1,0 @@
-"""`tribunal moderate`: the verdicts of single texts, as a table or as JSON, as they arrive."""
