@@ -75,7 +75,6 @@ bench: setup  ## measure Tribunal beside every baseline, with full-size random w
 	for benchmark in compare overhead shapes scaling start judge; do $(RUN) -m perf $$benchmark || exit 1; done
 	-$(RUN) -m perf sweep
 	$(RUN) -m perf plot
-	$(RUN) -m perf summary
 
 soak: setup  ## ten minutes of mixed load while faults are injected
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)

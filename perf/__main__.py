@@ -12,9 +12,7 @@ from perf import (
     gateway_overhead,
     gpu_check,
     guard,
-    judge_layer,
     judge_throughput,
-    length_buckets,
     overhead,
     overload,
     plot,
@@ -23,7 +21,6 @@ from perf import (
     shapes,
     spans,
     start_time,
-    summary,
     sweep,
 )
 from perf.attack import command as attack
@@ -39,14 +36,12 @@ BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
     "scan": (scan_throughput, 1),
     "start": (start_time, 5),
     "judge": (judge_throughput, 3),
-    "layer": (judge_layer, 5),
-    "length_buckets": (length_buckets, 1),
     "gateway": (gateway_overhead, 5),
     "guard": (guard, 1),
     "spans": (spans, 5),
     "overhead": (overhead, 5),
 }
-REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
+REPORTS: dict[str, ModuleType] = {"plot": plot}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perf import plot, summary
+from perf import plot
 from perf.__main__ import BENCHMARKS, REPORTS, command_line
 from perf.compare import comparison_table
 from perf.load.perf_analyzer import read_report
@@ -25,14 +25,6 @@ def test_every_command_has_help_with_its_defaults(command: str, capsys: pytest.C
     with pytest.raises(SystemExit, match="0"):
         command_line().parse_args([command, "--help"])
     assert "(default:" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", summary.ROWS)
-def test_the_summary_reads_the_committed_samples(name: str) -> None:
-    for samples in RESULTS.glob(f"{name}*.json"):
-        rows = list(summary.ROWS[name](read_samples(samples)))
-        assert rows
-        assert all(row.measured and row.value for row in rows)
 
 
 def test_the_plots_read_the_committed_samples(tmp_path: Path) -> None:
@@ -62,11 +54,9 @@ def test_a_soak_fails_with_a_lost_request_a_wrong_answer_or_no_recovery() -> Non
     assert exit_status(Tally(), Observations({"a fault": None}, [], restarts=0)) == 1
 
 
-def test_the_soak_reports_as_the_committed_report_does() -> None:
+def test_the_soak_prints_a_row_for_each_entry_of_its_report() -> None:
     observations = Observations({"a fault": 2.0}, [100.0, 101.0], restarts=0)
-    committed = read_samples(RESULTS / "soak.json")
-    assert describe(Tally(), observations).keys() == committed.keys() - {"hardware", "duration_s"}
-    assert soak_table(Tally(), observations).row_count == 11
+    assert soak_table(Tally(), observations).row_count == len(describe(Tally(), observations)) == 11
 
 
 def test_samples_are_written_with_the_hardware(tmp_path: Path) -> None:
