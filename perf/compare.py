@@ -27,7 +27,6 @@ from perf.baselines.registry import (
     baselines_at,
     reference_at,
 )
-from perf.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
 from perf.load.callers import screen_workload
 from perf.paths import OUTPUT_FOLDER
 from perf.rounds import (
@@ -40,7 +39,8 @@ from perf.rounds import (
     sample_key,
 )
 from perf.samples import write_samples
-from perf.servers import warm_client
+from perf.serving.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
+from perf.serving.servers import warm_client
 
 # The names of Tribunal's servers in the samples.
 TRIBUNAL: dict[Precision, str] = {precision: f"tribunal {precision}" for precision in PRECISIONS}

@@ -25,11 +25,11 @@ from launcher.exposure.ports import free_ports
 from launcher.host.devices import has_gpu
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
-from perf.exports import run_module
 from perf.load.callers import screen_workload, warm_up
 from perf.paths import OUTPUT_FOLDER
 from perf.rounds import Round
 from perf.samples import write_samples
+from perf.serving.exports import run_module
 
 FOLDER = OUTPUT_FOLDER / "gpu_check"
 CALLERS = (1, 8, 32)

@@ -24,7 +24,7 @@ from tribunal.guard import Release, StreamFlagged
 from export_scripts.demo.text import read_judgements
 from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
-from perf.servers import benchmark_server
+from perf.serving.servers import benchmark_server
 
 RATES_CHARS_PER_S = (30, 100, 300)
 # About one token of English text, the usual chunk of an LLM's stream.

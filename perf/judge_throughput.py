@@ -34,9 +34,9 @@ from launcher.repository.config import read_config
 from model_repository.judge_prompt.logic.prompting import Prompt, sampling_parameters
 from perf import baselines
 from perf.baselines.round_process import RoundProcess
-from perf.exports import export_encoders_and_judge
 from perf.samples import write_samples
-from perf.servers import benchmark_server
+from perf.serving.exports import export_encoders_and_judge
+from perf.serving.servers import benchmark_server
 
 CALLERS = (1, 4, 16, 64)
 # A round of a single caller would be too short with one text.

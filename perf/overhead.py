@@ -24,16 +24,16 @@ from tribunal import Client
 from launcher.exposure.ports import free_ports
 from launcher.recovery.processes import STUB, model_of
 from launcher.repository.contract import CHECKOUT
-from perf.core_meter import used_s
-from perf.deployment import LOOPBACK, wait_until_served
 from perf.encoder_sessions import EncoderSessions
-from perf.exports import PRECISIONS, exported_in
 from perf.load.workload import batches, read_workload
 from perf.paths import OUTPUT_FOLDER
 from perf.rounds import THROUGHPUT_CALLERS
 from perf.samples import write_samples
-from perf.servers import CLIENT_TIMEOUT_S
-from perf.soak.launched_server import LaunchedServer
+from perf.serving.core_meter import used_s
+from perf.serving.deployment import LOOPBACK, wait_until_served
+from perf.serving.exports import PRECISIONS, exported_in
+from perf.serving.launched_server import LaunchedServer
+from perf.serving.servers import CLIENT_TIMEOUT_S
 
 REQUEST_TEXTS = (1, 16)
 HERE, AGAINST, SESSIONS = "here", "against", "sessions"

@@ -20,12 +20,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from perf.core_meter import CoreMeter
-from perf.deployment import Deployment, deployed
 from perf.load.http_load import OK, Sample, http_load
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
+from perf.serving.core_meter import CoreMeter
+from perf.serving.deployment import Deployment, deployed
 
 # Batches, so that the load generator takes little of the cores that the server needs.
 TEXTS_IN_A_REQUEST = 8

@@ -23,7 +23,7 @@ from perf.load.perf_analyzer import PerfAnalyzer, install_perf_analyzer
 from perf.load.workload import short_texts
 from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
-from perf.servers import benchmark_server
+from perf.serving.servers import benchmark_server
 
 TEXTS = 100_000
 # Callers, and texts in a request; the last pair is the default of `tribunal scan`.

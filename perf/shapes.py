@@ -17,7 +17,6 @@ from rich.table import Table
 from tribunal import Client
 
 from export_scripts.hub_models import ENCODERS
-from perf.exports import export_encoders, full_size_repository
 from perf.load.workload import (
     REPEATED_SHARE,
     WINDOW_TOKENS,
@@ -29,7 +28,8 @@ from perf.load.workload import (
 from perf.paths import DEMO_REPOSITORY
 from perf.rounds import THROUGHPUT_CALLERS
 from perf.samples import write_samples
-from perf.servers import CLIENT_TIMEOUT_S, benchmark_server, memory_mib
+from perf.serving.exports import export_encoders, full_size_repository
+from perf.serving.servers import CLIENT_TIMEOUT_S, benchmark_server, memory_mib
 
 BATCH_TEXTS = 32
 WINDOWS = 20

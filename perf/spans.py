@@ -25,10 +25,10 @@ from tribunal import Client
 
 from export_scripts.demo.text import read_judgements, read_text
 from export_scripts.hub_models import ENCODERS
-from perf.exports import export_encoders, full_size_repository
 from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
-from perf.servers import warm_client
+from perf.serving.exports import export_encoders, full_size_repository
+from perf.serving.servers import warm_client
 
 HIDDEN_IN_WORDS = (50, 200, 800)
 HARMLESS_TEXTS = 100

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
-from perf.servers import benchmark_server
+from perf.serving.servers import benchmark_server
 
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 console = Console()

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from perf.exports import export_encoders, full_size_repository
 from perf.load.perf_analyzer import PerfAnalyzer, install_perf_analyzer
 from perf.load.workload import read_workload
 from perf.samples import write_samples
-from perf.servers import benchmark_server
+from perf.serving.exports import export_encoders, full_size_repository
+from perf.serving.servers import benchmark_server
 
 # Each range is first value, last value and step.
 CALLERS = (2, 8, 6)

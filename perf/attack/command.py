@@ -29,11 +29,11 @@ from perf.attack.held import HELD, hold
 from perf.attack.observer import Death, Observer, memory_by_process_mib
 from perf.attack.plan import nth_abandonment, nth_attack, seeded
 from perf.attack.sender import Sender, Target
-from perf.deployment import LOOPBACK, deployed
 from perf.load.callers import warm_up
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
+from perf.serving.deployment import LOOPBACK, deployed
 
 ATTACKS_AT_ONCE, ABANDONED_AT_ONCE = 24, 64
 # Requests of another seed, sent first, so that one-time allocations do not count as growth.

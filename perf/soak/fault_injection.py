@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from launcher.recovery.processes import STUB, model_of
-from perf.deployment import Deployment
 from perf.load.mixed_load import MixedLoad
+from perf.serving.deployment import Deployment
 
 # Time between the two faults of a pair; the second strikes during the recovery from the first.
 BETWEEN_S = 0.3

@@ -22,12 +22,12 @@ from rich.progress import Progress
 from rich.table import Table
 from tribunal import Client, TribunalError
 
-from perf.deployment import Deployment, deployed
 from perf.load.mixed_load import DEADLINE_S, MixedLoad
 from perf.load.tally import Tally
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
 from perf.samples import write_samples
-from perf.servers import memory_mib
+from perf.serving.deployment import Deployment, deployed
+from perf.serving.servers import memory_mib
 from perf.soak.fault_injection import fault_injections
 
 RECOVERY_TIMEOUT_S = 240.0

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from launcher.recovery.processes import STUB
-from perf.deployment import Deployment
 from perf.load.mixed_load import MixedLoad
+from perf.serving.deployment import Deployment
 from perf.soak import soak
 from perf.soak.fault_injection import fault_injections
 

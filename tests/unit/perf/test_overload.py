@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from perf.core_meter import CoreMeter
 from perf.gateway_overhead import CALLERS, GATEWAY, TRITON, overhead_table
 from perf.gateway_overhead import request_bodies as bodies_of_one_text
 from perf.load import http_load as http_load_module
@@ -22,6 +21,7 @@ from perf.overload import (
     request_bodies,
 )
 from perf.rounds import Round, sample_key
+from perf.serving.core_meter import CoreMeter
 
 BODY = b'{"text": "a"}'
 

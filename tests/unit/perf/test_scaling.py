@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from perf import scaling
-from perf.exports import PRECISIONS
 from perf.samples import read_samples
 from perf.scaling_loads import BASE, VALUES, ScalingLoad, loads
 from perf.scaling_report import limit_texts_per_s, scaling_table, varied
+from perf.serving.exports import PRECISIONS
 
 RESULTS = Path(scaling.__file__).parent / "results"
 

@@ -15,7 +15,7 @@ from tribunal import Client, TribunalError
 from launcher.exposure.ports import Ports, free_ports
 from launcher.repository.contract import CHECKOUT
 from perf.paths import OUTPUT_FOLDER
-from perf.soak.launched_server import LaunchedServer
+from perf.serving.launched_server import LaunchedServer
 
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 30.0
