@@ -28,8 +28,7 @@ from perf.baselines.registry import (
     reference_at,
 )
 from perf.load.callers import screen_workload
-from perf.paths import OUTPUT_FOLDER
-from perf.rounds import (
+from perf.load.rounds import (
     LATENCY_LOAD,
     LOADS,
     Load,
@@ -38,6 +37,7 @@ from perf.rounds import (
     figures_at,
     sample_key,
 )
+from perf.paths import OUTPUT_FOLDER
 from perf.samples import write_samples
 from perf.serving.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
 from perf.serving.servers import warm_client

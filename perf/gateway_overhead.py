@@ -16,9 +16,9 @@ from rich.table import Table
 from perf.attack.inference_attacks import tensor
 from perf.attack.socket_attack import MODERATION_PATH
 from perf.load.http_load import OK, http_load
+from perf.load.rounds import LATENCY_CALLERS, Round, encode_rounds, figures_at, sample_key
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY
-from perf.rounds import LATENCY_CALLERS, Round, encode_rounds, figures_at, sample_key
 from perf.samples import write_samples
 from perf.serving.deployment import deployed
 

@@ -26,8 +26,8 @@ from launcher.host.devices import has_gpu
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
 from perf.load.callers import screen_workload, warm_up
+from perf.load.rounds import Round
 from perf.paths import OUTPUT_FOLDER
-from perf.rounds import Round
 from perf.samples import write_samples
 from perf.serving.exports import run_module
 

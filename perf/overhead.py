@@ -25,9 +25,9 @@ from launcher.exposure.ports import free_ports
 from launcher.recovery.processes import STUB, model_of
 from launcher.repository.contract import CHECKOUT
 from perf.encoder_sessions import EncoderSessions
+from perf.load.rounds import THROUGHPUT_CALLERS
 from perf.load.workload import batches, read_workload
 from perf.paths import OUTPUT_FOLDER
-from perf.rounds import THROUGHPUT_CALLERS
 from perf.samples import write_samples
 from perf.serving.core_meter import used_s
 from perf.serving.deployment import LOOPBACK, wait_until_served

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from perf.compare import TRIBUNAL, description, ratios_at
-from perf.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
+from perf.load.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
 from perf.samples import read_samples
 from perf.scaling_report import fastest_round, limit_texts_per_s, varied
 from perf.sweep import RATES_PER_S

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from launcher.host.devices import available_cores
+from perf.load.rounds import THROUGHPUT_CALLERS
 from perf.load.workload import (
     SPECIAL_TOKENS,
     STRIDE_TOKENS,
@@ -10,7 +11,6 @@ from perf.load.workload import (
     read_workload,
     text_of_tokens,
 )
-from perf.rounds import THROUGHPUT_CALLERS
 
 WORKLOAD_PASSES = 2
 # Total tokens of the texts of one length; there are at least as many texts as callers.

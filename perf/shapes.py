@@ -17,6 +17,7 @@ from rich.table import Table
 from tribunal import Client
 
 from export_scripts.hub_models import ENCODERS
+from perf.load.rounds import THROUGHPUT_CALLERS
 from perf.load.workload import (
     REPEATED_SHARE,
     WINDOW_TOKENS,
@@ -26,7 +27,6 @@ from perf.load.workload import (
     with_repeats,
 )
 from perf.paths import DEMO_REPOSITORY
-from perf.rounds import THROUGHPUT_CALLERS
 from perf.samples import write_samples
 from perf.serving.exports import export_encoders, full_size_repository
 from perf.serving.servers import CLIENT_TIMEOUT_S, benchmark_server, memory_mib

@@ -10,8 +10,8 @@ from pathlib import Path
 from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
 from perf.load.callers import send_workload
+from perf.load.rounds import THROUGHPUT_LOAD, Load, Round
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import THROUGHPUT_LOAD, Load, Round
 
 # Screens the texts of one request; its result is ignored.
 Screen = Callable[[Sequence[str]], object]

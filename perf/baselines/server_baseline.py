@@ -19,8 +19,8 @@ from launcher.repository.contract import CHECKOUT
 from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT
 from perf.load.callers import send_workload
+from perf.load.rounds import THROUGHPUT_LOAD, Load, Round
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import THROUGHPUT_LOAD, Load, Round
 
 START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 60.0

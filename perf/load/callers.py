@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from tribunal import Client, TribunalError
 
+from perf.load.rounds import Round
 from perf.load.workload import WARM_UP_TEXTS, batches, read_workload
-from perf.rounds import Round
 
 
 def send_workload(

@@ -6,7 +6,7 @@ import pytest
 
 from perf import gpu_check
 from perf.gpu_check import VARIANTS, Outcome, main, record
-from perf.rounds import Round
+from perf.load.rounds import Round
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

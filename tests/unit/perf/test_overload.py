@@ -12,6 +12,7 @@ from perf.gateway_overhead import CALLERS, GATEWAY, TRITON, overhead_table
 from perf.gateway_overhead import request_bodies as bodies_of_one_text
 from perf.load import http_load as http_load_module
 from perf.load.http_load import HANGS, HttpLoad, Sample, http_load
+from perf.load.rounds import Round, sample_key
 from perf.overload import (
     TEXTS_IN_A_REQUEST,
     Overload,
@@ -20,7 +21,6 @@ from perf.overload import (
     overload_table,
     request_bodies,
 )
-from perf.rounds import Round, sample_key
 from perf.serving.core_meter import CoreMeter
 
 BODY = b'{"text": "a"}'

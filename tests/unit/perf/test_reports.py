@@ -9,8 +9,8 @@ from perf import plot
 from perf.__main__ import BENCHMARKS, REPORTS, command_line
 from perf.compare import comparison_table
 from perf.load.perf_analyzer import read_report
+from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds
 from perf.load.tally import Tally
-from perf.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds
 from perf.samples import read_samples, write_samples
 from perf.scan_throughput import scan_table
 from perf.shapes import Shapes, shapes_table

@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from perf.load.callers import send_workload
+from perf.load.rounds import LOADS, Figures, Round, decode_rounds, encode_rounds, figures_at, sample_key
 from perf.load.workload import WORKLOAD_TEXTS, read_workload
-from perf.rounds import LOADS, Figures, Round, decode_rounds, encode_rounds, figures_at, sample_key
 
 ROUNDS = [Round(1.0, [10.0, 20.0]), Round(2.0, [30.0, 40.0], failures=1), Round(4.0, [50.0, 60.0])]
 

@@ -10,8 +10,8 @@ import pytest
 
 from perf.baselines.registry import EncoderFiles
 from perf.baselines.server_baseline import HttpServer, ServerBaseline
+from perf.load.rounds import BATCH_LOAD, THROUGHPUT_LOAD
 from perf.load.workload import WORKLOAD_TEXTS
-from perf.rounds import BATCH_LOAD, THROUGHPUT_LOAD
 
 NO_FILES = EncoderFiles(Path(), Path())
 # Answers 503 to the first request, and 404 to a body that does not end with the second argument.
