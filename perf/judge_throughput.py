@@ -46,6 +46,7 @@ TIMEOUT_S = 120
 # With random weights, an answer ends only at the token limit.
 ANSWER_TOKENS = 48
 VLLM_SCRIPT = Path(baselines.__path__[0]) / "other_environments" / "vllm_rounds.py"
+ROUNDS = 3
 console = Console()
 
 

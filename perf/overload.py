@@ -22,7 +22,7 @@ from rich.table import Table
 
 from perf.load.http_load import OK, Sample, http_load
 from perf.load.workload import read_workload
-from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
+from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
 from perf.serving.core_meter import CoreMeter
 from perf.serving.deployment import Deployment, deployed
@@ -180,10 +180,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the overload."""
     parser.add_argument("--duration-s", type=float, default=120.0, metavar="S", help="seconds of overload")
     parser.add_argument("--with-judge", action="store_true", help="every text is judged by the LLM")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=OUTPUT_FOLDER / "overload.json",
-        metavar="FILE",
-        help="file of the samples",
-    )

@@ -1,5 +1,6 @@
 """`python -m perf plot`: plots the benchmarks' samples as PNG files, in the samples' folder."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from perf.compare import TRIBUNAL, description, ratios_at
 from perf.load.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
+from perf.paths import OUTPUT_FOLDER
 from perf.samples import read_samples
 from perf.scaling_report import fastest_round, limit_texts_per_s, varied
+from perf.speed.compare import TRIBUNAL, description, ratios_at
 from perf.sweep import RATES_PER_S
 
 matplotlib.use("Agg")
@@ -129,3 +131,10 @@ def main(folder: Path) -> None:
         image = samples.with_suffix(".png")
         figure.savefig(image)
         console.print(f"plot: {image}")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the plots."""
+    parser.add_argument(
+        "--folder", type=Path, default=OUTPUT_FOLDER, metavar="DIR", help="folder of the results"
+    )

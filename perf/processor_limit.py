@@ -15,7 +15,7 @@ from onnxruntime import InferenceSession, SessionOptions
 from export_scripts.hub_models import ENCODERS
 from launcher.host.devices import available_cores
 from launcher.repository.contract import limits
-from perf.encoder_sessions import open_tokenizer
+from perf.baselines.encoder_sessions import open_tokenizer
 from perf.load.workload import SPECIAL_TOKENS, STRIDE_TOKENS, WINDOW_TOKENS
 
 # OPSET of export_scripts/encoders.py, whose import takes 12 s; a test ties them.

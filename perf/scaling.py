@@ -28,6 +28,7 @@ from perf.serving.core_meter import used_s
 from perf.serving.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
 from perf.serving.servers import CLIENT_TIMEOUT_S, benchmark_server
 
+ROUNDS = 3
 console = Console()
 
 

@@ -36,6 +36,7 @@ WINDOWS = 20
 CACHE_MIB = 64
 REQUESTS = 20_000
 MEMORY_READINGS = 4
+ROUNDS = 5
 console = Console()
 
 

@@ -37,6 +37,7 @@ SEED = 15
 CONFUSABLES = str.maketrans("aceopxyiAEOPCTH", "асеорхуіАЕОРСТН")
 LEET = str.maketrans("aeiost", "431057")
 Flagged = Callable[[Sequence[str]], list[bool]]
+ROUNDS = 5
 console = Console()
 
 

@@ -23,6 +23,7 @@ LOADS = (
     ("--concurrency-range", ":".join(map(str, CALLERS))),
     ("--request-rate-range", ":".join(map(str, RATES_PER_S))),
 )
+ROUNDS = 1
 console = Console()
 
 

@@ -281,10 +281,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--triton", action="store_true", help="attack Triton's own ports as well, which callers do not reach"
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=OUTPUT_FOLDER / "attack.json",
-        metavar="FILE",
-        help="file of the report",
-    )

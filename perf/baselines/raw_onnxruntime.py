@@ -11,9 +11,9 @@ import numpy as np
 
 from export_scripts.hub_models import ENCODERS
 from launcher.host.devices import available_cores
+from perf.baselines.encoder_sessions import open_session, open_tokenizer
 from perf.baselines.library_baseline import LibraryBaseline, Screen
 from perf.baselines.registry import EncoderFiles, Precision
-from perf.encoder_sessions import open_session, open_tokenizer
 from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD
 
 

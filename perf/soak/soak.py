@@ -24,7 +24,7 @@ from tribunal import Client, TribunalError
 
 from perf.load.mixed_load import DEADLINE_S, MixedLoad
 from perf.load.tally import Tally
-from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
+from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
 from perf.serving.deployment import Deployment, deployed
 from perf.serving.servers import memory_mib
@@ -173,7 +173,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration-s", type=float, default=600.0, metavar="S", help="seconds of load")
     parser.add_argument(
         "--kinds", choices=("all", "single", "pairs"), default="all", help="faults that are injected"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=OUTPUT_FOLDER / "soak.json", metavar="FILE", help="file of the report"
     )

@@ -14,6 +14,7 @@ from perf.judge_throughput import (
     judge_table,
     new_texts,
 )
+from perf.paths import RESULTS_FOLDER
 from perf.samples import read_samples
 
 REPOSITORY = CHECKOUT / "model_repository"
@@ -60,7 +61,7 @@ def test_vllm_alone_decodes_as_the_served_judge_does() -> None:
 
 @pytest.mark.parametrize("judge", ["demo", "wide"])
 def test_the_committed_samples_have_every_number_of_callers(judge: str) -> None:
-    document = read_samples(CHECKOUT / "perf" / "results" / f"judge_{judge}.json")
+    document = read_samples(RESULTS_FOLDER / f"judge_{judge}.json")
     measured = [JudgeSample(**sample) for sample in document["samples"]]
     assert {(row.answer, row.callers) for row in figures(measured)} == set(
         itertools.product(("label alone", "label and reason"), CALLERS)

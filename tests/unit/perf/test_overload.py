@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from perf.gateway_overhead import CALLERS, GATEWAY, TRITON, overhead_table
-from perf.gateway_overhead import request_bodies as bodies_of_one_text
 from perf.load import http_load as http_load_module
 from perf.load.http_load import HANGS, HttpLoad, Sample, http_load
 from perf.load.rounds import Round, sample_key
@@ -22,6 +20,8 @@ from perf.overload import (
     request_bodies,
 )
 from perf.serving.core_meter import CoreMeter
+from perf.speed.gateway import CALLERS, GATEWAY, TRITON, overhead_table
+from perf.speed.gateway import request_bodies as bodies_of_one_text
 
 BODY = b'{"text": "a"}'
 

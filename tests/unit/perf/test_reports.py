@@ -6,21 +6,20 @@ from pathlib import Path
 import pytest
 
 from perf import plot
-from perf.__main__ import BENCHMARKS, REPORTS, command_line
-from perf.compare import comparison_table
+from perf.__main__ import COMMANDS, command_line
 from perf.load.perf_analyzer import read_report
 from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds
 from perf.load.tally import Tally
+from perf.paths import RESULTS_FOLDER
 from perf.samples import read_samples, write_samples
-from perf.scan_throughput import scan_table
 from perf.shapes import Shapes, shapes_table
 from perf.soak.soak import Observations, describe, exit_status, soak_table
+from perf.speed.compare import comparison_table
+from perf.speed.scan import scan_table
 from perf.sweep import sweep_table
 
-RESULTS = Path(plot.__file__).parent / "results"
 
-
-@pytest.mark.parametrize("command", [*BENCHMARKS, *REPORTS, "soak", "attack", "overload"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_its_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command_line().parse_args([command, "--help"])
@@ -29,20 +28,20 @@ def test_every_command_has_help_with_its_defaults(command: str, capsys: pytest.C
 
 def test_the_plots_read_the_committed_samples(tmp_path: Path) -> None:
     for name in plot.PLOTS:
-        shutil.copy(RESULTS / f"{name}.json", tmp_path)
+        shutil.copy(RESULTS_FOLDER / f"{name}.json", tmp_path)
     plot.main(tmp_path)
     assert {image.stem for image in tmp_path.glob("*.png")} == set(plot.PLOTS)
 
 
 def test_tables_of_the_committed_samples_have_a_row_for_each_measurement() -> None:
-    compared = decode_rounds(read_samples(RESULTS / "compare.json")["samples"])
+    compared = decode_rounds(read_samples(RESULTS_FOLDER / "compare.json")["samples"])
     for load, names in ((LATENCY_LOAD, 5), (THROUGHPUT_LOAD, 10), (BATCH_LOAD, 4)):
         assert comparison_table(compared, load).row_count == names
-    assert scan_table(read_samples(RESULTS / "scan.json")["samples"]).row_count == 5
-    shapes = read_samples(RESULTS / "shapes.json")
+    assert scan_table(read_samples(RESULTS_FOLDER / "scan.json")["samples"]).row_count == 5
+    shapes = read_samples(RESULTS_FOLDER / "shapes.json")
     del shapes["hardware"]
     assert shapes_table(Shapes(**shapes)).row_count == 5
-    for sample in read_samples(RESULTS / "sweep.json")["sweeps"]:
+    for sample in read_samples(RESULTS_FOLDER / "sweep.json")["sweeps"]:
         assert sweep_table(sample).row_count == len(sample["rows"])
 
 

@@ -1,18 +1,15 @@
 """Throughput by length, batch, callers and instances, and its share of the processor's limit."""
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from perf import scaling
+from perf.paths import RESULTS_FOLDER
 from perf.samples import read_samples
 from perf.scaling_loads import BASE, VALUES, ScalingLoad, loads
 from perf.scaling_report import limit_texts_per_s, scaling_table, varied
 from perf.serving.exports import PRECISIONS
-
-RESULTS = Path(scaling.__file__).parent / "results"
 
 
 def sample(load: ScalingLoad, texts_per_s: float) -> dict[str, Any]:
@@ -66,5 +63,5 @@ def test_every_caller_has_a_request(load: ScalingLoad) -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", VALUES)
 def test_the_committed_samples_have_a_row_for_each_value(precision: str, name: str) -> None:
-    table = scaling_table(read_samples(RESULTS / "scaling.json"), precision, name)
+    table = scaling_table(read_samples(RESULTS_FOLDER / "scaling.json"), precision, name)
     assert table.row_count >= 3

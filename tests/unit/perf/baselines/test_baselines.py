@@ -24,10 +24,18 @@ from perf.baselines.registry import (
     reference_at,
 )
 from perf.baselines.round_process import RoundProcess
-from perf.compare import OTHER_PASSES, REFERENCE_PASSES, TRIBUNAL, contestants, passes_of, ratios_at, turns
 from perf.load.callers import send_workload
 from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, LOADS, THROUGHPUT_LOAD, Load, Round, sample_key
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS
+from perf.speed.compare import (
+    OTHER_PASSES,
+    REFERENCE_PASSES,
+    TRIBUNAL,
+    contestants,
+    passes_of,
+    ratios_at,
+    turns,
+)
 
 NO_FILES = EncoderFiles(Path(), Path())
 ECHO = (

@@ -24,7 +24,7 @@ from tribunal import Client
 from launcher.exposure.ports import free_ports
 from launcher.recovery.processes import STUB, model_of
 from launcher.repository.contract import CHECKOUT
-from perf.encoder_sessions import EncoderSessions
+from perf.baselines.encoder_sessions import EncoderSessions
 from perf.load.rounds import THROUGHPUT_CALLERS
 from perf.load.workload import batches, read_workload
 from perf.paths import OUTPUT_FOLDER
@@ -44,6 +44,7 @@ DEMO_PASSES, FULL_SIZE_PASSES = 20, 3
 Costs = dict[str, float]
 # The costs of each round, by `key`.
 Samples = dict[str, list[Costs]]
+ROUNDS = 5
 console = Console()
 
 

@@ -25,6 +25,7 @@ from perf.serving.deployment import deployed
 GATEWAY, TRITON = "gateway", "triton"
 CALLERS = (LATENCY_CALLERS, 32)
 WARM_UP_S, ROUND_S = 3.0, 8.0
+ROUNDS = 5
 console = Console()
 
 

@@ -48,6 +48,7 @@ TRIBUNAL: dict[Precision, str] = {precision: f"tribunal {precision}" for precisi
 # texts: Tribunal's int8 reached 0.73 of raw ONNX Runtime's in rounds of 80 texts, and 0.80 in rounds of 480.
 # The other baselines are slower, so they need fewer texts.
 REFERENCE_PASSES, OTHER_PASSES = 6, 2
+ROUNDS = 5
 console = Console()
 
 

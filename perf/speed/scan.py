@@ -31,6 +31,7 @@ LOADS = ((8, 1), (16, 1), (4, 32))
 # Number of requests in perf_analyzer's sample of the texts.
 ANALYZED_REQUESTS = 3_000
 READING_INTERVAL_S = 1.0
+ROUNDS = 1
 console = Console()
 
 

@@ -37,6 +37,7 @@ NEMO_CHUNK_TOKENS, NEMO_CONTEXT_TOKENS = 200, 50
 # `streaming_sampling_rate` of https://docs.litellm.ai/docs/proxy/guardrails, in LiteLLM 1.106.
 LITELLM_EVERY_CHUNKS = 5
 TIMEOUT_S = 120.0
+ROUNDS = 1
 console = Console()
 
 Chunks = AsyncIterator[str]

@@ -19,6 +19,7 @@ from perf.samples import write_samples
 from perf.serving.servers import benchmark_server
 
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+ROUNDS = 5
 console = Console()
 
 

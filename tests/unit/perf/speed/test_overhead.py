@@ -1,15 +1,13 @@
 """The CPU time of a text besides the encoders' runs."""
 
-from pathlib import Path
-
 import pytest
 
-from perf import overhead
 from perf.load.workload import batches, read_workload
-from perf.overhead import AGAINST, HERE, SESSIONS, key, overhead_table, overheads
+from perf.paths import RESULTS_FOLDER
 from perf.samples import read_samples
+from perf.speed import overhead
+from perf.speed.overhead import AGAINST, HERE, SESSIONS, key, overhead_table, overheads
 
-RESULTS = Path(overhead.__file__).parent / "results"
 SESSION_COSTS = {"aegis": 1.0, "rejection": 2.0}
 SERVER_COSTS = {"tritonserver": 0.5, "aegis": 1.25, "rejection": 2.25, "client": 9.0}
 OTHER_COSTS = {**SERVER_COSTS, "tritonserver": 1.5, "toxicity": 0.5}
@@ -43,7 +41,7 @@ def test_the_table_of_one_server_has_no_ratio() -> None:
 
 @pytest.mark.parametrize("name", ["overhead", "overhead_int8"])
 def test_the_committed_samples_have_a_table_for_each_size_of_request(name: str) -> None:
-    samples = read_samples(RESULTS / f"{name}.json")["cpu_ms"]
+    samples = read_samples(RESULTS_FOLDER / f"{name}.json")["cpu_ms"]
     for texts in overhead.REQUEST_TEXTS:
         assert len(overhead_table(samples, texts).columns) == 4
 
