@@ -8,18 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from perf import (
-    gpu_check,
-    judge_throughput,
-    overload,
-    plot,
-    scaling,
-    shapes,
-    spans,
-    sweep,
-)
+from perf import overload, plot, shapes
 from perf.attack import command as attack
+from perf.gpu import check as gpu_check
+from perf.growth import scaling, sweep
+from perf.judge import throughput as judge
 from perf.paths import OUTPUT_FOLDER
+from perf.quality import spans
 from perf.soak import soak
 from perf.speed import compare, gateway, guard, overhead, scan, start
 
@@ -31,7 +26,7 @@ COMMANDS: dict[str, ModuleType] = {
     "guard": guard,
     "scan": scan,
     "start": start,
-    "judge": judge_throughput,
+    "judge": judge,
     "scaling": scaling,
     "sweep": sweep,
     "shapes": shapes,

@@ -10,12 +10,12 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from perf.growth.scaling_report import fastest_round, limit_texts_per_s, varied
+from perf.growth.sweep import RATES_PER_S
 from perf.load.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
 from perf.paths import OUTPUT_FOLDER
 from perf.samples import read_samples
-from perf.scaling_report import fastest_round, limit_texts_per_s, varied
 from perf.speed.compare import TRIBUNAL, description, ratios_at
-from perf.sweep import RATES_PER_S
 
 matplotlib.use("Agg")
 pyplot.rcParams.update(

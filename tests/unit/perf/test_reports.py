@@ -7,6 +7,7 @@ import pytest
 
 from perf import plot
 from perf.__main__ import COMMANDS, command_line
+from perf.growth.sweep import sweep_table
 from perf.load.perf_analyzer import read_report
 from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds
 from perf.load.tally import Tally
@@ -16,7 +17,6 @@ from perf.shapes import Shapes, shapes_table
 from perf.soak.soak import Observations, describe, exit_status, soak_table
 from perf.speed.compare import comparison_table
 from perf.speed.scan import scan_table
-from perf.sweep import sweep_table
 
 
 @pytest.mark.parametrize("command", COMMANDS)

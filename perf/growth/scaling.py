@@ -18,12 +18,12 @@ from rich.progress import track
 from tribunal import Client
 
 from launcher.process.server import TritonServer
+from perf.growth.processor_limit import core_gflop_per_s, mean_gflop
+from perf.growth.scaling_loads import BASE, VALUES, ScalingLoad, loads
+from perf.growth.scaling_report import Sample, scaling_table
 from perf.load.callers import warm_up
 from perf.load.workload import batches
-from perf.processor_limit import core_gflop_per_s, mean_gflop
 from perf.samples import read_samples, write_samples
-from perf.scaling_loads import BASE, VALUES, ScalingLoad, loads
-from perf.scaling_report import Sample, scaling_table
 from perf.serving.core_meter import used_s
 from perf.serving.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
 from perf.serving.servers import CLIENT_TIMEOUT_S, benchmark_server

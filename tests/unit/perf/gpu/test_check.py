@@ -4,21 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from perf import gpu_check
-from perf.gpu_check import VARIANTS, Outcome, main, record
+from perf.gpu.check import VARIANTS, Outcome, main, record
 from perf.load.rounds import Round
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_check, "has_gpu", lambda: False)
+    monkeypatch.setattr(check, "has_gpu", lambda: False)
     assert main("demo", tmp_path / "report.json", without_gpu=False) == 1
     assert not (tmp_path / "report.json").exists()
 
 
 def test_engines_are_skipped_with_a_reason_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_check, "has_gpu", lambda: False)
+    monkeypatch.setattr(check, "has_gpu", lambda: False)
     (tensorrt,) = [variant for variant in VARIANTS if variant.needs_engines]
-    outcome, scores = gpu_check.run_variant(tensorrt, "demo", None)
+    outcome, scores = check.run_variant(tensorrt, "demo", None)
     assert (outcome.skipped, scores) == ("TensorRT needs a GPU", None)
 
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from launcher.repository.contract import CHECKOUT
-from perf.judge_throughput import (
+from perf.judge.throughput import (
     CALLERS,
     JudgeFigures,
     JudgeSample,

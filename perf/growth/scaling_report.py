@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-# One load: `precision`, `load`, `gflop` of a text, and `rounds` with the results of `perf.scaling.send`.
+# One load: `precision`, `load`, `gflop` of a text, and `rounds` with the results of `scaling.send`.
 Sample = dict[str, Any]
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from perf.growth.scaling_loads import BASE, VALUES, ScalingLoad, loads
+from perf.growth.scaling_report import limit_texts_per_s, scaling_table, varied
 from perf.paths import RESULTS_FOLDER
 from perf.samples import read_samples
-from perf.scaling_loads import BASE, VALUES, ScalingLoad, loads
-from perf.scaling_report import limit_texts_per_s, scaling_table, varied
 from perf.serving.exports import PRECISIONS
 
 

@@ -8,8 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForSequenceClassification
 
+from perf.growth.processor_limit import PRODUCTS, EncoderShape, core_gflop_per_s, text_gflop
 from perf.load.workload import STRIDE_TOKENS, WINDOW_TOKENS
-from perf.processor_limit import PRODUCTS, EncoderShape, core_gflop_per_s, text_gflop
 
 TOKENS = 130
 CONFIG = BertConfig(
