@@ -8,14 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from perf import overload, plot, shapes
-from perf.attack import command as attack
+from perf import plot, shapes
 from perf.gpu import check as gpu_check
 from perf.growth import scaling, sweep
 from perf.judge import throughput as judge
 from perf.paths import OUTPUT_FOLDER
 from perf.quality import spans
-from perf.soak import soak
+from perf.robustness import overload
+from perf.robustness.attack import command as attack
+from perf.robustness.soak import soak
 from perf.speed import compare, gateway, guard, overhead, scan, start
 
 # Each command with its module. A module with ROUNDS, a default number, measures in rounds.

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from perf.attack.inference_attacks import tensor
-from perf.attack.socket_attack import MODERATION_PATH
 from perf.load.http_load import OK, http_load
 from perf.load.rounds import LATENCY_CALLERS, Round, encode_rounds, figures_at, sample_key
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY
+from perf.robustness.attack.inference_attacks import tensor
+from perf.robustness.attack.socket_attack import MODERATION_PATH
 from perf.samples import write_samples
 from perf.serving.deployment import deployed
 

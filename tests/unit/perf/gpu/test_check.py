@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from perf.gpu import check
 from perf.gpu.check import VARIANTS, Outcome, main, record
 from perf.load.rounds import Round
 

@@ -22,16 +22,16 @@ from rich.progress import Progress
 from rich.table import Table
 from tribunal import Client
 
-from perf.attack.attack_texts import MAX_TEXT_BYTES, text_of_bytes
-from perf.attack.bystander import Bystander
-from perf.attack.campaign import Campaign
-from perf.attack.held import HELD, hold
-from perf.attack.observer import Death, Observer, memory_by_process_mib
-from perf.attack.plan import nth_abandonment, nth_attack, seeded
-from perf.attack.sender import Sender, Target
 from perf.load.callers import warm_up
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
+from perf.robustness.attack.attack_texts import MAX_TEXT_BYTES, text_of_bytes
+from perf.robustness.attack.bystander import Bystander
+from perf.robustness.attack.campaign import Campaign
+from perf.robustness.attack.held import HELD, hold
+from perf.robustness.attack.observer import Death, Observer, memory_by_process_mib
+from perf.robustness.attack.plan import nth_abandonment, nth_attack, seeded
+from perf.robustness.attack.sender import Sender, Target
 from perf.samples import write_samples
 from perf.serving.deployment import LOOPBACK, deployed
 

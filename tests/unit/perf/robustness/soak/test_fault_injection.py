@@ -10,9 +10,9 @@ import pytest
 
 from launcher.recovery.processes import STUB
 from perf.load.mixed_load import MixedLoad
+from perf.robustness.soak import soak
+from perf.robustness.soak.fault_injection import fault_injections
 from perf.serving.deployment import Deployment
-from perf.soak import soak
-from perf.soak.fault_injection import fault_injections
 
 STUBS = {
     model: [f"/opt/{STUB}", "model.py", f"{model}_0_0", "0"]

@@ -12,11 +12,19 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from perf.attack.abandoned import Abandonment
-from perf.attack.frame_attacks import DATA, END_HEADERS, END_STREAM, HEADERS, frame, opening, request_headers
-from perf.attack.grpc_attacks import INFER, STREAM_INFER, GrpcAttack, moderation_request
-from perf.attack.inference_attacks import tensor
-from perf.attack.socket_attack import MODERATION_PATH, SocketAttack, post_json
+from perf.robustness.attack.abandoned import Abandonment
+from perf.robustness.attack.frame_attacks import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    frame,
+    opening,
+    request_headers,
+)
+from perf.robustness.attack.grpc_attacks import INFER, STREAM_INFER, GrpcAttack, moderation_request
+from perf.robustness.attack.inference_attacks import tensor
+from perf.robustness.attack.socket_attack import MODERATION_PATH, SocketAttack, post_json
 
 ANSWER_TIMEOUT_S = 30.0
 # Time that a sender stays connected if the server owes no answer.

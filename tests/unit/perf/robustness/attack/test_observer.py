@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from perf.attack.command import Observations, effect_table, exit_status, outcome_table
-from perf.attack.observer import Death, Observer, memory_by_process_mib, process_name
+from perf.robustness.attack.command import Observations, effect_table, exit_status, outcome_table
+from perf.robustness.attack.observer import Death, Observer, memory_by_process_mib, process_name
 
 SLEEPER = "import time; time.sleep(60)"
 PARENT = (

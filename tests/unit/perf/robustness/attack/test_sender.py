@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from perf.attack import sender as sender_module
-from perf.attack.campaign import Campaign
-from perf.attack.sender import CLOSED, LEFT, NO_ANSWER, Sender, Target, call_frames, http_status
-from perf.attack.socket_attack import SocketAttack
+from perf.robustness.attack import sender as sender_module
+from perf.robustness.attack.campaign import Campaign
+from perf.robustness.attack.sender import CLOSED, LEFT, NO_ANSWER, Sender, Target, call_frames, http_status
+from perf.robustness.attack.socket_attack import SocketAttack
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = SocketAttack("a kind", (b"GET / HTTP/1.1\r\n", b"\r\n"))

@@ -11,7 +11,7 @@ import pytest
 from perf.load import http_load as http_load_module
 from perf.load.http_load import HANGS, HttpLoad, Sample, http_load
 from perf.load.rounds import Round, sample_key
-from perf.overload import (
+from perf.robustness.overload import (
     TEXTS_IN_A_REQUEST,
     Overload,
     exit_status,

@@ -6,9 +6,9 @@ import random
 import zlib
 from collections.abc import Callable
 
-from perf.attack.attack_texts import MODELS, log_uniform, mutated, short_text
-from perf.attack.inference_attacks import valid_document
-from perf.attack.socket_attack import MODERATION_PATH, SocketAttack, post, request_head
+from perf.robustness.attack.attack_texts import MODELS, log_uniform, mutated, short_text
+from perf.robustness.attack.inference_attacks import valid_document
+from perf.robustness.attack.socket_attack import MODERATION_PATH, SocketAttack, post, request_head
 
 CHUNKED = "Transfer-Encoding: chunked"
 PATHS = (MODERATION_PATH, "/v1/verdicts", "/v1/moderations", "/v2/health/ready", "/", "/metrics", "/docs")

@@ -8,12 +8,18 @@ from collections.abc import Callable
 import pytest
 from tritonclient.grpc import service_pb2
 
-from perf.attack import dialect_attacks, frame_attacks, grpc_attacks, inference_attacks, protocol_attacks
-from perf.attack.abandoned import LONGEST_WAIT_S, Abandonment
-from perf.attack.attack_texts import MAX_TEXT_BYTES, any_size_text, mutated, text_of_bytes
-from perf.attack.grpc_attacks import GrpcAttack
-from perf.attack.plan import GROUPS, Attack, nth_abandonment, nth_attack, seeded
-from perf.attack.socket_attack import SocketAttack, post_json
+from perf.robustness.attack import (
+    dialect_attacks,
+    frame_attacks,
+    grpc_attacks,
+    inference_attacks,
+    protocol_attacks,
+)
+from perf.robustness.attack.abandoned import LONGEST_WAIT_S, Abandonment
+from perf.robustness.attack.attack_texts import MAX_TEXT_BYTES, any_size_text, mutated, text_of_bytes
+from perf.robustness.attack.grpc_attacks import GrpcAttack
+from perf.robustness.attack.plan import GROUPS, Attack, nth_abandonment, nth_attack, seeded
+from perf.robustness.attack.socket_attack import SocketAttack, post_json
 
 MAKERS = [make for _, makers in GROUPS for make in makers]
 DRAWS = 30

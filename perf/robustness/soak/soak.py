@@ -25,10 +25,10 @@ from tribunal import Client, TribunalError
 from perf.load.mixed_load import DEADLINE_S, MixedLoad
 from perf.load.tally import Tally
 from perf.paths import DEMO_REPOSITORY
+from perf.robustness.soak.fault_injection import fault_injections
 from perf.samples import write_samples
 from perf.serving.deployment import Deployment, deployed
 from perf.serving.servers import memory_mib
-from perf.soak.fault_injection import fault_injections
 
 RECOVERY_TIMEOUT_S = 240.0
 # The server has recovered after this many consecutive verdicts with the judge's answer.

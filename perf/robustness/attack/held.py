@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tribunal import Client, TribunalError
 
-from perf.attack.frame_attacks import END_HEADERS, HEADERS, frame, opening, request_headers
-from perf.attack.sender import Target
-from perf.attack.socket_attack import Port
+from perf.robustness.attack.frame_attacks import END_HEADERS, HEADERS, frame, opening, request_headers
+from perf.robustness.attack.sender import Target
+from perf.robustness.attack.socket_attack import Port
 
 # Longer than any deadline of a request.
 HOLD_S = 40.0

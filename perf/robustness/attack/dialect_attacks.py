@@ -5,8 +5,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from perf.attack.attack_texts import STRANGE_VALUES, any_size_text, log_uniform, mutated, text_of_bytes
-from perf.attack.socket_attack import SocketAttack, post, post_json
+from perf.robustness.attack.attack_texts import (
+    STRANGE_VALUES,
+    any_size_text,
+    log_uniform,
+    mutated,
+    text_of_bytes,
+)
+from perf.robustness.attack.socket_attack import SocketAttack, post, post_json
 
 
 def valid_documents(rng: random.Random) -> dict[str, dict[str, Any]]:

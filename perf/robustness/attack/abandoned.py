@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from perf.attack.attack_texts import MAX_TEXT_BYTES, short_text, text_of_bytes
+from perf.robustness.attack.attack_texts import MAX_TEXT_BYTES, short_text, text_of_bytes
 
 How = Literal["gRPC cancel", "gRPC deadline", "gRPC stream cancel", "gRPC disconnect", "HTTP disconnect"]
 LONGEST_WAIT_S = 0.5

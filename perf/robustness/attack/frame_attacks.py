@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable
 
-from perf.attack.attack_texts import log_uniform, mutated
-from perf.attack.grpc_attacks import INFER, moderation_request
-from perf.attack.socket_attack import SocketAttack
+from perf.robustness.attack.attack_texts import log_uniform, mutated
+from perf.robustness.attack.grpc_attacks import INFER, moderation_request
+from perf.robustness.attack.socket_attack import SocketAttack
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RESET, SETTINGS, PING, GO_AWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9

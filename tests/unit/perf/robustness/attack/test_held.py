@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from perf.attack import held as held_module
-from perf.attack.held import CALLS_ON_A_CONNECTION, Held, calls_without_a_message, hold
-from perf.attack.sender import Target
+from perf.robustness.attack import held as held_module
+from perf.robustness.attack.held import CALLS_ON_A_CONNECTION, Held, calls_without_a_message, hold
+from perf.robustness.attack.sender import Target
 
 HALF = Held("half heads", "http", b"GET / HT", 6)
 

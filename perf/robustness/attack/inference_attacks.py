@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from perf.attack.attack_texts import (
+from perf.robustness.attack.attack_texts import (
     DATATYPES,
     MODELS,
     STRANGE_VALUES,
@@ -16,7 +16,7 @@ from perf.attack.attack_texts import (
     short_text,
     text_of_bytes,
 )
-from perf.attack.socket_attack import MODERATION_PATH, SocketAttack, post, post_json
+from perf.robustness.attack.socket_attack import MODERATION_PATH, SocketAttack, post, post_json
 
 Document = dict[str, Any]
 INPUT_NAMES = ("text", "judge", "explain", "spans", "input_ids", "attention_mask", "text_input", "")

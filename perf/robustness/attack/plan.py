@@ -3,13 +3,13 @@
 import random
 from collections.abc import Callable
 
-from perf.attack.abandoned import Abandonment, abandonment
-from perf.attack.dialect_attacks import DIALECT_ATTACKS
-from perf.attack.frame_attacks import FRAME_ATTACKS
-from perf.attack.grpc_attacks import GRPC_ATTACKS, GrpcAttack
-from perf.attack.inference_attacks import INFERENCE_ATTACKS
-from perf.attack.protocol_attacks import PROTOCOL_ATTACKS
-from perf.attack.socket_attack import SocketAttack
+from perf.robustness.attack.abandoned import Abandonment, abandonment
+from perf.robustness.attack.dialect_attacks import DIALECT_ATTACKS
+from perf.robustness.attack.frame_attacks import FRAME_ATTACKS
+from perf.robustness.attack.grpc_attacks import GRPC_ATTACKS, GrpcAttack
+from perf.robustness.attack.inference_attacks import INFERENCE_ATTACKS
+from perf.robustness.attack.protocol_attacks import PROTOCOL_ATTACKS
+from perf.robustness.attack.socket_attack import SocketAttack
 
 Attack = SocketAttack | GrpcAttack
 Maker = Callable[[random.Random], Attack]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tritonclient.grpc import service_pb2
 
-from perf.attack.attack_texts import (
+from perf.robustness.attack.attack_texts import (
     DATATYPES,
     MODELS,
     absurd_shape,
