@@ -12,9 +12,9 @@ from perf.load.perf_analyzer import read_report
 from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds
 from perf.load.tally import Tally
 from perf.paths import RESULTS_FOLDER
+from perf.robustness.soak.soak import Observations, describe, exit_status, soak_table
 from perf.samples import read_samples, write_samples
 from perf.shapes import Shapes, shapes_table
-from perf.soak.soak import Observations, describe, exit_status, soak_table
 from perf.speed.compare import comparison_table
 from perf.speed.scan import scan_table
 
@@ -58,12 +58,14 @@ def test_the_soak_prints_a_row_for_each_entry_of_its_report() -> None:
     assert soak_table(Tally(), observations).row_count == len(describe(Tally(), observations)) == 11
 
 
-def test_samples_are_written_with_the_hardware(tmp_path: Path) -> None:
+def test_samples_are_written_with_their_origin(tmp_path: Path) -> None:
     output = tmp_path / "folder" / "samples.json"
     write_samples(output, {"start_s": [1.0]})
     samples = read_samples(output)
     assert samples["start_s"] == [1.0]
     assert samples["hardware"]["cores"] > 0
+    assert samples["packages"].keys() >= {"onnxruntime", "tritonclient"}
+    assert samples["commit"] is None or len(samples["commit"].removesuffix("-dirty")) == 40
 
 
 def test_a_report_of_perf_analyzer_is_read_by_column(tmp_path: Path) -> None:
