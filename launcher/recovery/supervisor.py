@@ -14,6 +14,7 @@ from typing import Protocol
 
 from launcher.process.model_control import UNREACHABLE
 from launcher.process.server import TritonServer
+from launcher.recovery.background import Background
 from launcher.recovery.backoff import BackOff
 from launcher.recovery.events import Event, Kind, OnEvent
 from launcher.recovery.processes import ServerProcesses
@@ -92,14 +93,14 @@ class Supervisor:
         self._losses: dict[str, Loss] = {}
         self._has_stubs: set[str] = set()
         self._instances: dict[str, int] = {}
-        self._stopped = threading.Event()
+        self._background = Background(self._watch, POLL_INTERVAL_S, STOP_TIMEOUT_S)
+        self._stopped = self._background.stopped
         # Held while an ensemble loads, so that none is loaded after `__exit__` has returned.
         self._ensembles = threading.Lock()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Supervisor":
         self._has_stubs = set(self._processes.stubs().values())
-        self._thread.start()
+        self._background.__enter__()
         return self
 
     def __exit__(
@@ -111,15 +112,14 @@ class Supervisor:
         with self._ensembles:
             self._stopped.set()
         # A model may take long to load; stopping the server ends that too.
-        self._thread.join(STOP_TIMEOUT_S)
+        self._background.__exit__()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(POLL_INTERVAL_S):
-            try:
-                self.look()
-            except UNREACHABLE as error:
-                # If tritonserver has died, the caller that waits for it restarts it.
-                self._say("unknown", f"the state of the models is not known: {error!r}")
+        try:
+            self.look()
+        except UNREACHABLE as error:
+            # If tritonserver has died, the caller that waits for it restarts it.
+            self._say("unknown", f"the state of the models is not known: {error!r}")
 
     def look(self) -> None:
         """Find models that do not serve, and start to restore those that are due; raises UNREACHABLE."""

@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from launcher.recovery.background import Background
 from perf.load.perf_analyzer import PerfAnalyzer, install_perf_analyzer
 from perf.load.workload import short_texts
 from perf.paths import DEMO_REPOSITORY
@@ -44,18 +44,9 @@ def measure_scan(url: str, source: Path, output: Path) -> dict[str, Any]:
     started_s = time.perf_counter()
     process = psutil.Popen([*command, "--url", url, "--overwrite"], stderr=subprocess.DEVNULL)
     memory_mib: list[float] = []
-    ended = threading.Event()
-
-    def read_memory() -> None:
-        while not ended.wait(READING_INTERVAL_S):
-            memory_mib.append(process.memory_info().rss / 2**20)
-
-    reader = threading.Thread(target=read_memory)
-    reader.start()
-    status = process.wait()
-    elapsed_s = time.perf_counter() - started_s
-    ended.set()
-    reader.join()
+    with Background(lambda: memory_mib.append(process.memory_info().rss / 2**20), READING_INTERVAL_S):
+        status = process.wait()
+        elapsed_s = time.perf_counter() - started_s
     with output.open("rb") as lines:
         records = sum(1 for _ in lines)
     if status or records != TEXTS:

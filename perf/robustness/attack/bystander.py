@@ -1,6 +1,6 @@
 """A normal caller during an attack; it sends known texts and compares the verdicts with the expected ones."""
 
-import threading
+import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from types import TracebackType
 
 from tribunal import Client, TribunalError, Verdict
 
+from launcher.recovery.background import Background
 from perf.load.tally import agrees
 
 PAUSE_S = 0.05
@@ -24,14 +25,15 @@ class Bystander:
         self._url = url
         with Client(url, timeout_s=TIMEOUT_S) as client:
             self._expected = {text: client.moderate(text, judge="never") for text in texts}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._next = itertools.cycle(self._expected.items())
+        self._background = Background(self._ask_next, PAUSE_S)
         self.latencies_ms: list[float] = []
         self.failed: Counter[str] = Counter()
         self.wrong: list[str] = []
 
     def __enter__(self) -> "Bystander":
-        self._thread.start()
+        self._client = Client(self._url, timeout_s=TIMEOUT_S)
+        self._background.__enter__()
         return self
 
     def __exit__(
@@ -40,16 +42,11 @@ class Bystander:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopped.set()
-        self._thread.join()
+        self._background.__exit__()
+        self._client.close()
 
-    def _ask(self) -> None:
-        with Client(self._url, timeout_s=TIMEOUT_S) as client:
-            while not self._stopped.is_set():
-                for text, expected in self._expected.items():
-                    self._ask_one(client, text, expected)
-                    if self._stopped.wait(PAUSE_S):
-                        break
+    def _ask_next(self) -> None:
+        self._ask_one(self._client, *next(self._next))
 
     def ask_each_once(self) -> None:
         """Send each text once more, after the context; a text without a verdict counts as wrong."""

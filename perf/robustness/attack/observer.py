@@ -1,15 +1,15 @@
 """Watches a deployment's processes: which ones die, and how much memory each kind takes."""
 
 import contextlib
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
 import psutil
 
+from launcher.recovery.background import Background
 from launcher.recovery.processes import STUB, model_of
 
 INTERVAL_S = 0.25
@@ -38,14 +38,14 @@ class Observer:
     def __init__(self, roots: Iterable[int], under_way: Callable[[], list[str]]) -> None:
         self._roots = list(roots)
         self._under_way = under_way
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._background = Background(self._look, INTERVAL_S)
         self.deaths: list[Death] = []
 
     def __enter__(self) -> "Observer":
         self._started_s = time.monotonic()
-        self._watched = living(self._roots)
-        self._thread.start()
+        self._seen_before = living(self._roots)
+        self._watched = dict(self._seen_before)
+        self._background.__enter__()
         return self
 
     def __exit__(
@@ -54,16 +54,10 @@ class Observer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._look(self._watched)
+        self._background.__exit__()
+        self._look()
 
-    def _watch(self) -> None:
-        seen_before: Mapping[psutil.Process, str] = self._watched
-        while not self._stopped.wait(INTERVAL_S):
-            seen_before = self._look(seen_before)
-
-    def _look(self, seen_before: Mapping[psutil.Process, str]) -> Mapping[psutil.Process, str]:
+    def _look(self) -> None:
         """Record deaths; a process is watched from its second sighting on."""
         seen = living(self._roots)
         at_s = time.monotonic() - self._started_s
@@ -71,8 +65,8 @@ class Observer:
             if process not in seen:
                 del self._watched[process]
                 self.deaths.append(Death(name, process.pid, at_s, self._under_way()))
-        self._watched |= {process: name for process, name in seen.items() if process in seen_before}
-        return seen
+        self._watched |= {process: name for process, name in seen.items() if process in self._seen_before}
+        self._seen_before = seen
 
 
 def living(roots: Iterable[int]) -> dict[psutil.Process, str]:
