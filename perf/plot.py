@@ -34,7 +34,7 @@ TRIBUNAL_COLOR, BASELINE_COLOR = "#1b6ca8", "#b0b7bf"
 PRECISION_COLORS = {"fp32": TRIBUNAL_COLOR, "int8": "#c8553d"}
 SCALING_LABELS = {
     "tokens": "tokens of a text",
-    "batch": "texts in a request",
+    "request_texts": "texts in a request",
     "callers": "callers",
     "instances": "instances of each encoder",
 }

@@ -6,9 +6,7 @@ changes at a time. The table compares each throughput with the processor's limit
 
 import contextlib
 import statistics
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,8 +19,8 @@ from launcher.process.server import TritonServer
 from perf.growth.processor_limit import core_gflop_per_s, mean_gflop
 from perf.growth.scaling_loads import BASE, VALUES, ScalingLoad, loads
 from perf.growth.scaling_report import Sample, scaling_table
-from perf.load.callers import warm_up
-from perf.load.workload import batches
+from perf.load.callers import screening, send_texts, warm_up
+from perf.load.rounds import Load
 from perf.samples import read_samples, write_samples
 from perf.serving.core_meter import used_s
 from perf.serving.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
@@ -33,22 +31,19 @@ console = Console()
 
 
 def send(server: TritonServer, client: Client, load: ScalingLoad, texts: Sequence[str]) -> dict[str, float]:
-    """Send the texts; returns texts per second, the server's CPU milliseconds for a text, and p50 in ms."""
+    """Send the texts; returns texts per second, the server's CPU milliseconds for a text, and p50 in ms.
 
-    def request_ms(request: Sequence[str]) -> float:
-        started_s = time.perf_counter()
-        client.moderate_batch(request, judge="never")
-        return (time.perf_counter() - started_s) * 1000
-
+    Raises RuntimeError if texts failed.
+    """
     process = psutil.Process(server.pid)
-    before_s, started_s = used_s(process), time.perf_counter()
-    with ThreadPoolExecutor(load.callers) as pool:
-        latencies_ms = list(pool.map(request_ms, batches(texts, load.batch)))
-    elapsed_s = time.perf_counter() - started_s
+    before_s = used_s(process)
+    round_ = send_texts(screening(client), texts, Load(load.callers, load.request_texts))
+    if round_.failures:
+        raise RuntimeError(f"{round_.failures} texts failed")
     return {
-        "texts_per_s": len(texts) / elapsed_s,
+        "texts_per_s": round_.texts_per_s,
         "cpu_ms": (used_s(process) - before_s) * 1000 / len(texts),
-        "p50_ms": statistics.median(latencies_ms),
+        "p50_ms": statistics.median(round_.latencies_ms),
     }
 
 

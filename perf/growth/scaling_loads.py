@@ -22,11 +22,11 @@ class ScalingLoad:
     """The texts and the server of one measurement.
 
     tokens: length of each text with special tokens; 0 for the workload's texts.
-    batch: texts in a request. callers: concurrent requests. instances: of each encoder.
+    request_texts: texts in a request. callers: concurrent requests. instances: of each encoder.
     """
 
     tokens: int = 0
-    batch: int = 1
+    request_texts: int = 1
     callers: int = THROUGHPUT_CALLERS
     instances: int = available_cores()
 
@@ -43,7 +43,7 @@ BASE = ScalingLoad()
 WINDOWS_TOKENS = (WINDOW_TOKENS + SPECIAL_TOKENS + strides * STRIDE_TOKENS for strides in (0, 1, 3))
 VALUES: dict[str, tuple[int, ...]] = {
     "tokens": (10, 34, 130, *WINDOWS_TOKENS),
-    "batch": (1, 4, 16),
+    "request_texts": (1, 4, 16),
     "callers": (1, 2, 4, 8, 16),
     "instances": tuple(range(1, available_cores() + 2)),
 }

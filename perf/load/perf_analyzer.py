@@ -32,9 +32,9 @@ class PerfAnalyzer:
     libraries: Path
 
     def measure(
-        self, url: str, protocol: str, load: Sequence[str], texts: Sequence[str], batch: int = 1
+        self, url: str, protocol: str, load: Sequence[str], texts: Sequence[str], request_texts: int = 1
     ) -> list[dict[str, float]]:
-        """Send the texts, `batch` of them in each request; raises RuntimeError if perf_analyzer fails.
+        """Send the texts, `request_texts` in each request; raises RuntimeError if perf_analyzer fails.
 
         load: perf_analyzer's options for the callers or the request rate.
         Returns the rows of its report, one for each step of the load, by its column names.
@@ -46,10 +46,10 @@ class PerfAnalyzer:
         requests = [{"text": [text], "judge": ["never"]} for text in texts]
         texts_file.write_text(json.dumps({"data": requests}), "utf-8")
         # All measurement windows together are one pass over the texts.
-        window_requests = len(texts) // batch // MEASUREMENT_WINDOWS + 1
+        window_requests = len(texts) // request_texts // MEASUREMENT_WINDOWS + 1
         command = [
             *(str(self.binary), "-m", "moderation", "-u", url, "-i", protocol),
-            *("--input-data", str(texts_file), "-b", str(batch)),
+            *("--input-data", str(texts_file), "-b", str(request_texts)),
             *("--measurement-mode", "count_windows", "--measurement-request-count", str(window_requests)),
             # Latencies of texts of mixed lengths never meet its default stability limit of 10 %.
             *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),

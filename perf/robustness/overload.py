@@ -21,14 +21,14 @@ from rich.console import Console
 from rich.table import Table
 
 from perf.load.http_load import OK, Sample, http_load
-from perf.load.workload import read_workload
+from perf.load.workload import batches, read_workload
 from perf.paths import DEMO_REPOSITORY
 from perf.samples import write_samples
 from perf.serving.core_meter import CoreMeter
 from perf.serving.deployment import Deployment, deployed
 
 # Batches, so that the load generator takes little of the cores that the server needs.
-TEXTS_IN_A_REQUEST = 8
+REQUEST_TEXTS = 8
 CAPACITY_CALLERS = 16
 WARM_UP_S, CAPACITY_S, LATENCY_S, PAUSE_S = 3.0, 20.0, 8.0, 10.0
 OVERLOAD_FACTOR = 4.0
@@ -94,9 +94,9 @@ def figures_of(measured: Overload) -> OverloadFigures:
     ]
     capacity = sum(sample.status == OK for sample in measured.capacity)
     return OverloadFigures(
-        capacity_texts_per_s=TEXTS_IN_A_REQUEST * capacity / measured.capacity_s,
-        offered_texts_per_s=TEXTS_IN_A_REQUEST * len(measured.overload) / measured.duration_s,
-        goodput_texts_per_s=TEXTS_IN_A_REQUEST * len(answered) / measured.duration_s,
+        capacity_texts_per_s=REQUEST_TEXTS * capacity / measured.capacity_s,
+        offered_texts_per_s=REQUEST_TEXTS * len(measured.overload) / measured.duration_s,
+        goodput_texts_per_s=REQUEST_TEXTS * len(answered) / measured.duration_s,
         accepted_p50_ms=percentile_ms(measured.overload, [OK], 50),
         accepted_p99_ms=percentile_ms(measured.overload, [OK], 99),
         refused_p99_ms=percentile_ms(measured.overload, REFUSED, 99),
@@ -107,13 +107,10 @@ def figures_of(measured: Overload) -> OverloadFigures:
 
 
 def request_bodies(*, judge: bool) -> list[bytes]:
-    """Documents for `/v1/verdicts` of TEXTS_IN_A_REQUEST texts each; the judge gives no reasons."""
+    """Documents for `/v1/verdicts` of REQUEST_TEXTS texts each; the judge gives no reasons."""
     texts = read_workload()
     options = {"judge": "always", "explain": False} if judge else {"judge": "never"}
-    return [
-        json.dumps({"texts": texts[start : start + TEXTS_IN_A_REQUEST], **options}).encode()
-        for start in range(0, len(texts), TEXTS_IN_A_REQUEST)
-    ]
+    return [json.dumps({"texts": request, **options}).encode() for request in batches(texts, REQUEST_TEXTS)]
 
 
 async def measure(deployment: Deployment, duration_s: float, *, judge: bool) -> Overload:
@@ -142,7 +139,7 @@ async def measure(deployment: Deployment, duration_s: float, *, judge: bool) -> 
 
 def overload_table(figures: OverloadFigures, cores: Mapping[str, Mapping[str, float]]) -> Table:
     """Print a row for each figure, and the cores that each process used."""
-    table = Table("measured", "value", caption=f"requests of {TEXTS_IN_A_REQUEST} texts each")
+    table = Table("measured", "value", caption=f"requests of {REQUEST_TEXTS} texts each")
     table.add_row("capacity", f"{figures.capacity_texts_per_s:.0f} texts/s")
     table.add_row("offered", f"{figures.offered_texts_per_s:.0f} texts/s")
     table.add_row("goodput", f"{figures.goodput_texts_per_s:.0f} texts/s")

@@ -27,7 +27,7 @@ from perf.baselines.registry import (
     baselines_at,
     reference_at,
 )
-from perf.load.callers import screen_workload
+from perf.load.callers import screening, send_texts
 from perf.load.rounds import (
     LATENCY_LOAD,
     LOADS,
@@ -37,6 +37,7 @@ from perf.load.rounds import (
     figures_at,
     sample_key,
 )
+from perf.load.workload import read_workload
 from perf.paths import OUTPUT_FOLDER
 from perf.samples import write_samples
 from perf.serving.exports import CHECKPOINTS, PRECISIONS, export_encoders, full_size_repository
@@ -118,7 +119,7 @@ def compare(rounds: int, only: Collection[str]) -> dict[str, list[Round]]:
 
 def screen_passes(client: Client, load: Load, passes: int) -> Round:
     """A round of one of Tribunal's servers."""
-    return screen_workload(client, load.callers, passes, load.request_texts)
+    return send_texts(screening(client), read_workload() * passes, load)
 
 
 def comparison_table(samples: Mapping[str, Sequence[Round]], load: Load) -> Table:

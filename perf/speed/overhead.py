@@ -25,6 +25,7 @@ from launcher.exposure.ports import free_ports
 from launcher.recovery.processes import STUB, model_of
 from launcher.repository.contract import CHECKOUT
 from perf.baselines.encoder_sessions import EncoderSessions
+from perf.load.callers import screening
 from perf.load.rounds import THROUGHPUT_CALLERS
 from perf.load.workload import batches, read_workload
 from perf.paths import OUTPUT_FOLDER
@@ -101,15 +102,9 @@ def server_costs(server: LaunchedServer, client: Client, requests: Sequence[Sequ
     def used() -> Costs:
         return {**server_cpu_s(server), CLIENT: used_s(psutil.Process())}
 
-    def send(texts: Sequence[str]) -> None:
-        if len(texts) == 1:
-            client.moderate(texts[0], judge="never")
-        else:
-            client.moderate_batch(texts, judge="never")
-
     before = used()
     with ThreadPoolExecutor(THROUGHPUT_CALLERS) as pool:
-        list(pool.map(send, requests))
+        list(pool.map(screening(client), requests))
     after = used()
     sent = sum(map(len, requests))
     return {name: (after[name] - before[name]) * 1000 / sent for name in after}

@@ -57,11 +57,13 @@ def measure_scan(url: str, source: Path, output: Path) -> dict[str, Any]:
 def measure_analyzer(analyzer: PerfAnalyzer, url: str, texts: Sequence[str]) -> dict[str, float]:
     """Texts per second that perf_analyzer reaches with each load."""
     texts_per_s = {}
-    for callers, batch in LOADS:
-        load_name = f"{callers} callers, {batch} texts in a request"
+    for callers, request_texts in LOADS:
+        load_name = f"{callers} callers, {request_texts} texts in a request"
         with console.status(f"perf_analyzer: {load_name}"):
             load = ["--concurrency-range", str(callers)]
-            (row,) = analyzer.measure(url, "grpc", load, texts[: ANALYZED_REQUESTS * batch], batch)
+            (row,) = analyzer.measure(
+                url, "grpc", load, texts[: ANALYZED_REQUESTS * request_texts], request_texts
+            )
         texts_per_s[load_name] = row["Inferences/Second"]
     return texts_per_s
 

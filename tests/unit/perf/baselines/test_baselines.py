@@ -24,9 +24,9 @@ from perf.baselines.registry import (
     reference_at,
 )
 from perf.baselines.round_process import RoundProcess
-from perf.load.callers import send_workload
+from perf.load.callers import send_texts
 from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, LOADS, THROUGHPUT_LOAD, Load, Round, sample_key
-from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS
+from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS, read_workload
 from perf.speed.compare import (
     OTHER_PASSES,
     REFERENCE_PASSES,
@@ -56,7 +56,7 @@ class InstantBaseline:
     @contextlib.contextmanager
     def start(self, encoders: EncoderFiles) -> Iterator[RunRound]:  # noqa: ARG002
         """Yield a function that counts the texts."""
-        yield lambda load, passes: send_workload(len, load.callers, passes)
+        yield lambda load, passes: send_texts(len, read_workload() * passes, load)
 
 
 def module_with(*baselines: Baseline) -> ModuleType:

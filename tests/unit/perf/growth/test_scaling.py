@@ -27,7 +27,7 @@ DOCUMENT: dict[str, Any] = {
         sample(BASE, 20.0),
         sample(replace(BASE, callers=1), 10.0),
         sample(replace(BASE, tokens=34), 30.0),
-        sample(replace(BASE, batch=16), 25.0),
+        sample(replace(BASE, request_texts=16), 25.0),
     ],
 }
 
@@ -51,13 +51,13 @@ def test_one_quantity_changes_at_a_time_and_no_load_repeats() -> None:
     for load in loads():
         assert sum(base[name] != value for name, value in asdict(load).items()) <= 1
     values = sum(len(of_quantity) for of_quantity in VALUES.values())
-    # `batch`, `callers` and `instances` each have the value of BASE.
+    # `request_texts`, `callers` and `instances` each have the value of BASE.
     assert len(loads()) == len(set(loads())) == values - 2
 
 
 @pytest.mark.parametrize("load", loads())
 def test_every_caller_has_a_request(load: ScalingLoad) -> None:
-    assert len(load.texts(seed=1)) >= load.callers * load.batch
+    assert len(load.texts(seed=1)) >= load.callers * load.request_texts
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 import requests
 
-from perf.load.callers import send_workload
-from perf.load.rounds import LOADS, Figures, Round, decode_rounds, encode_rounds, figures_at, sample_key
+from perf.load.callers import send_texts
+from perf.load.rounds import LOADS, Figures, Load, Round, decode_rounds, encode_rounds, figures_at, sample_key
 from perf.load.workload import WORKLOAD_TEXTS, read_workload
 
 ROUNDS = [Round(1.0, [10.0, 20.0]), Round(2.0, [30.0, 40.0], failures=1), Round(4.0, [50.0, 60.0])]
@@ -40,13 +40,13 @@ def test_tables_call_a_load_by_its_callers_and_texts() -> None:
 
 
 def test_a_round_counts_every_text() -> None:
-    round_ = send_workload(len, callers=4)
+    round_ = send_texts(len, read_workload(), Load(4))
     assert (len(round_.latencies_ms), round_.failures) == (WORKLOAD_TEXTS, 0)
 
 
 def test_the_latency_of_a_text_is_that_of_its_request() -> None:
     requests_sent: list[Sequence[str]] = []
-    round_ = send_workload(requests_sent.append, callers=2, request_texts=16)
+    round_ = send_texts(requests_sent.append, read_workload(), Load(2, 16))
     assert {len(request) for request in requests_sent} == {16}
     assert sorted(text for request in requests_sent for text in request) == sorted(read_workload())
     assert len(round_.latencies_ms) == WORKLOAD_TEXTS
@@ -61,7 +61,7 @@ def test_a_round_counts_the_failed_requests_and_raises_other_errors() -> None:
             raise requests.ConnectionError
 
     for request_texts in (1, 16):
-        round_ = send_workload(screen, callers=4, request_texts=request_texts)
+        round_ = send_texts(screen, read_workload(), Load(4, request_texts))
         assert (len(round_.latencies_ms), round_.failures) == (WORKLOAD_TEXTS - request_texts, request_texts)
     with pytest.raises(ZeroDivisionError):
-        send_workload(lambda _: 1 / 0, callers=4)
+        send_texts(lambda _: 1 / 0, read_workload(), Load(4))

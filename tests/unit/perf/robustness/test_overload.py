@@ -12,7 +12,7 @@ from perf.load import http_load as http_load_module
 from perf.load.http_load import HANGS, HttpLoad, Sample, http_load
 from perf.load.rounds import Round, sample_key
 from perf.robustness.overload import (
-    TEXTS_IN_A_REQUEST,
+    REQUEST_TEXTS,
     Overload,
     exit_status,
     figures_of,
@@ -46,8 +46,8 @@ def test_goodput_is_what_was_answered_with_verdicts_before_the_end() -> None:
     measured = overloaded("200", "429", "200", "200")
     measured.overload.append(Sample(0.95, 100.0, "200"))
     figures = figures_of(measured)
-    assert figures.capacity_texts_per_s == TEXTS_IN_A_REQUEST
-    assert figures.goodput_texts_per_s == 3 * TEXTS_IN_A_REQUEST
+    assert figures.capacity_texts_per_s == REQUEST_TEXTS
+    assert figures.goodput_texts_per_s == 3 * REQUEST_TEXTS
     assert figures.goodput_share == 3
     assert figures.statuses == {"200": 4, "429": 1}
     assert (figures.before_p50_ms, figures.after_p50_ms) == (10, 12)
@@ -75,7 +75,7 @@ def test_a_busy_process_takes_about_a_core() -> None:
 
 def test_bodies_hold_the_workload() -> None:
     documents = [json.loads(body) for body in request_bodies(judge=True)]
-    assert {len(document["texts"]) for document in documents} == {TEXTS_IN_A_REQUEST}
+    assert {len(document["texts"]) for document in documents} == {REQUEST_TEXTS}
     assert documents[0]["judge"] == "always"
     bodies = bodies_of_one_text(["a text"])
     assert json.loads(bodies[TRITON][0])["inputs"][0]["data"] == [json.loads(bodies[GATEWAY][0])["text"]]
