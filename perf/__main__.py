@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from perf import plot, shapes
+from perf import plot
 from perf.gpu import check as gpu_check
-from perf.growth import scaling, sweep
+from perf.growth import memory, scaling, sweep
 from perf.judge import throughput as judge
 from perf.paths import OUTPUT_FOLDER
 from perf.quality import spans
@@ -30,7 +30,7 @@ COMMANDS: dict[str, ModuleType] = {
     "judge": judge,
     "scaling": scaling,
     "sweep": sweep,
-    "shapes": shapes,
+    "memory": memory,
     "spans": spans,
     "overload": overload,
     "soak": soak,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from perf.growth.scaling_report import fastest_round, limit_texts_per_s, varied
 from perf.growth.sweep import RATES_PER_S
-from perf.load.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
+from perf.load.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_figures
 from perf.paths import OUTPUT_FOLDER
 from perf.samples import read_samples
 from perf.speed.compare import TRIBUNAL, description, ratios_at
@@ -48,7 +48,7 @@ def hardware_line(hardware: dict[str, Any]) -> str:
 
 def draw_ratios(document: dict[str, Any]) -> Figure:
     """Throughput of Tribunal and of every baseline, relative to raw ONNX Runtime at the same precision."""
-    ratios = ratios_at(decode_rounds(document["samples"]), THROUGHPUT_LOAD)
+    ratios = ratios_at(decode_figures(document["figures"]), THROUGHPUT_LOAD)
     names = sorted(ratios, key=ratios.__getitem__)
     figure, axes = pyplot.subplots()
     bars = axes.barh(

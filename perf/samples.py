@@ -19,11 +19,16 @@ PACKAGES = ("nvidia-pytriton", "onnxruntime", "tokenizers", "torch", "transforme
 console = Console()
 
 
-def write_samples(output: Path, measured: dict[str, Any]) -> None:
-    """Write the samples to the file `output`, with what they were measured on, and print its path."""
+def write_samples(output: Path, measured: dict[str, Any], raw: dict[str, Any] | None = None) -> None:
+    """Write the results to the file `output`, with what they were measured on, and print its path.
+
+    raw: samples of single requests, for a file beside it, `<name>.samples.json`, which is not committed.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps({**describe_origin(), **measured}), "utf-8")
-    console.print(f"samples: {output}")
+    if raw is not None:
+        output.with_suffix(".samples.json").write_text(json.dumps(raw), "utf-8")
+    console.print(f"results: {output}")
 
 
 def read_samples(path: Path) -> dict[str, Any]:

@@ -79,14 +79,22 @@ def encode_rounds(samples: Mapping[str, Sequence[Round]]) -> dict[str, list[dict
     return {key: [asdict(round_) for round_ in rounds] for key, rounds in samples.items()}
 
 
-def decode_rounds(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Round]]:
-    """Rounds by key, from JSON."""
-    return {key: [Round(**round_) for round_ in rounds] for key, rounds in samples.items()}
+def figures_of(samples: Mapping[str, Sequence[Round]]) -> dict[str, Figures]:
+    """Figures by key."""
+    return {key: Figures.of(rounds) for key, rounds in samples.items()}
 
 
-def figures_at(
-    samples: Mapping[str, Sequence[Round]], callers: int, request_texts: int = 1
-) -> dict[str, Figures]:
+def encode_figures(figures: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
+    """Figures by key, for JSON."""
+    return {key: asdict(row) for key, row in figures.items()}
+
+
+def decode_figures(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Figures]:
+    """Figures by key, from JSON."""
+    return {key: Figures(**row) for key, row in figures.items()}
+
+
+def figures_at(figures: Mapping[str, Figures], callers: int, request_texts: int = 1) -> dict[str, Figures]:
     """Figures of all servers and baselines under a load, by name."""
     ending = sample_key("", callers, request_texts)
-    return {key.removesuffix(ending): Figures.of(samples[key]) for key in samples if key.endswith(ending)}
+    return {key.removesuffix(ending): row for key, row in figures.items() if key.endswith(ending)}

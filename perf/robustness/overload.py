@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -168,8 +167,11 @@ def main(duration_s: float, with_judge: bool, output: Path) -> int:
         measured = asyncio.run(measure(deployment, duration_s, judge=with_judge))
     figures = figures_of(measured)
     console.print(overload_table(figures, measured.cores))
-    document: dict[str, Any] = {"with_judge": with_judge, "figures": asdict(figures), **asdict(measured)}
-    write_samples(output, document)
+    raw = asdict(measured)
+    cores, capacity_s, duration_s = (raw.pop(name) for name in ("cores", "capacity_s", "duration_s"))
+    durations = {"capacity_s": capacity_s, "duration_s": duration_s}
+    document = {"with_judge": with_judge, "figures": asdict(figures), **durations, "cores": cores}
+    write_samples(output, document, raw=raw)
     return exit_status(figures)
 
 

@@ -10,7 +10,7 @@ with raw ONNX Runtime.
 import argparse
 import contextlib
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,10 +31,13 @@ from perf.load.callers import screening, send_texts
 from perf.load.rounds import (
     LATENCY_LOAD,
     LOADS,
+    Figures,
     Load,
     Round,
+    encode_figures,
     encode_rounds,
     figures_at,
+    figures_of,
     sample_key,
 )
 from perf.load.workload import read_workload
@@ -82,9 +85,9 @@ def precision_of(name: str) -> Precision:
     return by_name[name] if name in by_name else all_baselines()[name].precision
 
 
-def ratios_at(samples: Mapping[str, Sequence[Round]], load: Load) -> dict[str, float]:
+def ratios_at(measured: Mapping[str, Figures], load: Load) -> dict[str, float]:
     """Texts/s relative to the reference at the same precision, by name; omits names without a reference."""
-    figures = figures_at(samples, *load)
+    figures = figures_at(measured, *load)
     references = {name: reference_at(load, precision_of(name)).name for name in figures}
     return {
         name: row.texts_per_s / figures[references[name]].texts_per_s
@@ -122,9 +125,9 @@ def screen_passes(client: Client, load: Load, passes: int) -> Round:
     return send_texts(screening(client), read_workload() * passes, load)
 
 
-def comparison_table(samples: Mapping[str, Sequence[Round]], load: Load) -> Table:
+def comparison_table(measured: Mapping[str, Figures], load: Load) -> Table:
     """Table of one load: each ratio to the reference's throughput, then absolute figures."""
-    ratios = ratios_at(samples, load)
+    ratios = ratios_at(measured, load)
     table = Table(
         "screened by",
         "ratio",
@@ -135,7 +138,7 @@ def comparison_table(samples: Mapping[str, Sequence[Round]], load: Load) -> Tabl
         title=str(load),
         caption="ratio: texts/s, relative to raw ONNX Runtime at the same precision",
     )
-    for name, row in figures_at(samples, *load).items():
+    for name, row in figures_at(measured, *load).items():
         table.add_row(
             description(name),
             f"{ratios[name]:.2f}" if name in ratios else "-",
@@ -170,7 +173,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(rounds: int, output: Path, only: Collection[str]) -> None:
     """Measure, print a table for each load, and write the samples."""
     samples = compare(rounds, only)
+    figures = figures_of(samples)
     for load in LOADS:
-        if figures_at(samples, *load):
-            console.print(comparison_table(samples, load))
-    write_samples(output, {"samples": encode_rounds(samples)})
+        if figures_at(figures, *load):
+            console.print(comparison_table(figures, load))
+    write_samples(output, {"figures": encode_figures(figures)}, raw={"samples": encode_rounds(samples)})

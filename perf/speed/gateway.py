@@ -14,7 +14,16 @@ from rich.progress import track
 from rich.table import Table
 
 from perf.load.http_load import OK, http_load
-from perf.load.rounds import LATENCY_CALLERS, Round, encode_rounds, figures_at, sample_key
+from perf.load.rounds import (
+    LATENCY_CALLERS,
+    Figures,
+    Round,
+    encode_figures,
+    encode_rounds,
+    figures_at,
+    figures_of,
+    sample_key,
+)
 from perf.load.workload import read_workload
 from perf.paths import DEMO_REPOSITORY
 from perf.robustness.attack.inference_attacks import tensor
@@ -72,11 +81,11 @@ def measure(urls: Mapping[str, str], rounds: int) -> dict[str, list[Round]]:
     return samples
 
 
-def overhead_table(samples: Mapping[str, Sequence[Round]]) -> Table:
+def overhead_table(measured: Mapping[str, Figures]) -> Table:
     """The figures of both at each number of callers, the gateway's added latency, and its ratios."""
     table = Table("callers", "measured", GATEWAY, TRITON, "difference or ratio")
     for callers in CALLERS:
-        figures = figures_at(samples, callers)
+        figures = figures_at(measured, callers)
         gateway, triton = figures[GATEWAY], figures[TRITON]
         for name, through, straight in (
             ("p50", gateway.p50_ms, triton.p50_ms),
@@ -99,5 +108,6 @@ def main(rounds: int, output: Path) -> None:
             TRITON: f"{deployment.triton_http_url}{MODERATION_PATH}",
         }
         samples = measure(urls, rounds)
-    console.print(overhead_table(samples))
-    write_samples(output, {"samples": encode_rounds(samples)})
+    figures = figures_of(samples)
+    console.print(overhead_table(figures))
+    write_samples(output, {"figures": encode_figures(figures)}, raw={"samples": encode_rounds(samples)})

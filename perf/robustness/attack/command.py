@@ -256,7 +256,9 @@ def main(
         for line in death.under_way[:SHOWN_UNDER_WAY]:
             console.print(f"  {line}", markup=False, highlight=False)
     report: dict[str, Any] = {"seed": seed, "first": first, "requests": requests, "cancels": cancels}
-    write_samples(output, report | asdict(observations))
+    observed = asdict(observations)
+    raw = {name: observed.pop(name) for name in ("outcomes", "examples")}
+    write_samples(output, report | observed, raw=raw)
     return exit_status(observations)
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from perf import plot
 from perf.__main__ import COMMANDS, command_line
+from perf.growth.memory import Memory, memory_table
 from perf.growth.sweep import sweep_table
 from perf.load.perf_analyzer import read_report
-from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_rounds
+from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD, decode_figures
 from perf.load.tally import Tally
 from perf.paths import RESULTS_FOLDER
 from perf.robustness.soak.soak import Observations, describe, exit_status, soak_table
 from perf.samples import read_samples, write_samples
-from perf.shapes import Shapes, shapes_table
 from perf.speed.compare import comparison_table
 from perf.speed.scan import scan_table
 
@@ -34,13 +34,13 @@ def test_the_plots_read_the_committed_samples(tmp_path: Path) -> None:
 
 
 def test_tables_of_the_committed_samples_have_a_row_for_each_measurement() -> None:
-    compared = decode_rounds(read_samples(RESULTS_FOLDER / "compare.json")["samples"])
+    compared = decode_figures(read_samples(RESULTS_FOLDER / "compare.json")["figures"])
     for load, names in ((LATENCY_LOAD, 5), (THROUGHPUT_LOAD, 10), (BATCH_LOAD, 4)):
         assert comparison_table(compared, load).row_count == names
     assert scan_table(read_samples(RESULTS_FOLDER / "scan.json")["samples"]).row_count == 5
-    shapes = read_samples(RESULTS_FOLDER / "shapes.json")
-    del shapes["hardware"]
-    assert shapes_table(Shapes(**shapes)).row_count == 5
+    memory = read_samples(RESULTS_FOLDER / "memory.json")
+    del memory["hardware"]
+    assert memory_table(Memory(**memory)).row_count == 3
     for sample in read_samples(RESULTS_FOLDER / "sweep.json")["sweeps"]:
         assert sweep_table(sample).row_count == len(sample["rows"])
 
@@ -60,7 +60,8 @@ def test_the_soak_prints_a_row_for_each_entry_of_its_report() -> None:
 
 def test_samples_are_written_with_their_origin(tmp_path: Path) -> None:
     output = tmp_path / "folder" / "samples.json"
-    write_samples(output, {"start_s": [1.0]})
+    write_samples(output, {"start_s": [1.0]}, raw={"latencies_ms": [5.0]})
+    assert read_samples(output.with_suffix(".samples.json")) == {"latencies_ms": [5.0]}
     samples = read_samples(output)
     assert samples["start_s"] == [1.0]
     assert samples["hardware"]["cores"] > 0

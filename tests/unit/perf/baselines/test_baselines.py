@@ -25,7 +25,16 @@ from perf.baselines.registry import (
 )
 from perf.baselines.round_process import RoundProcess
 from perf.load.callers import send_texts
-from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, LOADS, THROUGHPUT_LOAD, Load, Round, sample_key
+from perf.load.rounds import (
+    BATCH_LOAD,
+    LATENCY_LOAD,
+    LOADS,
+    THROUGHPUT_LOAD,
+    Load,
+    Round,
+    figures_of,
+    sample_key,
+)
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_TEXTS, read_workload
 from perf.speed.compare import (
     OTHER_PASSES,
@@ -123,7 +132,7 @@ def test_int8_is_compared_with_raw_int8(load: Load) -> None:
         "fastapi": 10.0,
     }
     samples = {sample_key(name, *load): [Round(1 / rate, [1.0])] for name, rate in texts_per_s.items()}
-    assert ratios_at(samples, load) == pytest.approx(
+    assert ratios_at(figures_of(samples), load) == pytest.approx(
         {"raw": 1.0, "tribunal fp32": 0.95, "raw-int8": 1.0, "tribunal int8": 0.875, "fastapi": 0.5}
     )
 

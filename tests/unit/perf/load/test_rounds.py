@@ -7,7 +7,17 @@ import pytest
 import requests
 
 from perf.load.callers import send_texts
-from perf.load.rounds import LOADS, Figures, Load, Round, decode_rounds, encode_rounds, figures_at, sample_key
+from perf.load.rounds import (
+    LOADS,
+    Figures,
+    Load,
+    Round,
+    decode_figures,
+    encode_figures,
+    figures_at,
+    figures_of,
+    sample_key,
+)
 from perf.load.workload import WORKLOAD_TEXTS, read_workload
 
 ROUNDS = [Round(1.0, [10.0, 20.0]), Round(2.0, [30.0, 40.0], failures=1), Round(4.0, [50.0, 60.0])]
@@ -21,10 +31,10 @@ def test_figures_are_medians_of_rounds_and_percentiles_of_texts() -> None:
 
 def test_figures_are_read_back_by_name_and_load() -> None:
     samples = {sample_key("raw", *load): [round_] for load, round_ in zip(LOADS, ROUNDS, strict=True)}
-    document = json.loads(json.dumps(encode_rounds(samples)))
-    assert decode_rounds(document) == samples
+    figures = figures_of(samples)
+    assert decode_figures(json.loads(json.dumps(encode_figures(figures)))) == figures
     for load, round_ in zip(LOADS, ROUNDS, strict=True):
-        assert figures_at(samples, *load) == {"raw": Figures.of([round_])}
+        assert figures_at(figures, *load) == {"raw": Figures.of([round_])}
 
 
 def test_the_keys_of_single_texts_are_those_of_older_samples() -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from perf.load import http_load as http_load_module
 from perf.load.http_load import HANGS, HttpLoad, Sample, http_load
-from perf.load.rounds import Round, sample_key
+from perf.load.rounds import Round, figures_of, sample_key
+from perf.robustness import overload
 from perf.robustness.overload import (
     REQUEST_TEXTS,
     Overload,
     exit_status,
-    figures_of,
     overload_table,
     request_bodies,
 )
@@ -45,7 +45,7 @@ def overloaded(*statuses: str) -> Overload:
 def test_goodput_is_what_was_answered_with_verdicts_before_the_end() -> None:
     measured = overloaded("200", "429", "200", "200")
     measured.overload.append(Sample(0.95, 100.0, "200"))
-    figures = figures_of(measured)
+    figures = overload.figures_of(measured)
     assert figures.capacity_texts_per_s == REQUEST_TEXTS
     assert figures.goodput_texts_per_s == 3 * REQUEST_TEXTS
     assert figures.goodput_share == 3
@@ -61,7 +61,7 @@ def test_goodput_is_what_was_answered_with_verdicts_before_the_end() -> None:
 def test_an_overload_fails_where_a_request_hangs_or_fails_or_none_is_answered(
     statuses: tuple[str, ...], expected: int
 ) -> None:
-    assert exit_status(figures_of(overloaded(*statuses))) == expected
+    assert exit_status(overload.figures_of(overloaded(*statuses))) == expected
 
 
 def test_a_busy_process_takes_about_a_core() -> None:
@@ -87,7 +87,7 @@ def test_the_gateway_is_compared_at_each_number_of_callers() -> None:
         for name, latency_ms in ((GATEWAY, 12.0), (TRITON, 10.0))
         for callers in CALLERS
     }
-    table = overhead_table(rounds)
+    table = overhead_table(figures_of(rounds))
     assert table.row_count == 4 * len(CALLERS)
     assert "+2.00 ms" in list(table.columns[-1].cells)
 

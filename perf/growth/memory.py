@@ -1,13 +1,11 @@
-"""`python -m perf shapes`: the cost of batches, long texts, repeated texts and many requests.
+"""`python -m perf memory`: the server's memory, its growth with requests, and the gain from a cache.
 
-Each ratio compares two measurements that take turns in one run. All ratios but the last are the full-size
-encoders'; the demonstration encoders show whether the server's memory grows over 20,000 requests.
+The throughputs with and without the cache take turns, on the full-size encoders. The demonstration encoders
+show whether the server's memory grows over 20,000 requests.
 """
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,13 +15,11 @@ from rich.table import Table
 from tribunal import Client
 
 from export_scripts.hub_models import ENCODERS
-from perf.load.rounds import THROUGHPUT_CALLERS
+from perf.load.callers import screening, send_texts
+from perf.load.rounds import THROUGHPUT_LOAD
 from perf.load.workload import (
     REPEATED_SHARE,
-    WINDOW_TOKENS,
     read_workload,
-    text_of_tokens,
-    text_of_windows,
     with_repeats,
 )
 from perf.paths import DEMO_REPOSITORY
@@ -31,8 +27,6 @@ from perf.samples import write_samples
 from perf.serving.exports import export_encoders, full_size_repository
 from perf.serving.servers import CLIENT_TIMEOUT_S, benchmark_server, memory_mib
 
-BATCH_TEXTS = 32
-WINDOWS = 20
 CACHE_MIB = 64
 REQUESTS = 20_000
 MEMORY_READINGS = 4
@@ -41,70 +35,49 @@ console = Console()
 
 
 @dataclass(frozen=True)
-class Shapes:
+class Memory:
     """The results, by their names in the samples.
 
-    ratios: for each round, the time of a batch relative to its texts one by one, the time of a text of many
-    windows relative to as many texts of one window, and the throughput with the cache relative to none.
+    cache_ratios: for each round, the throughput with the cache relative to none.
     served_mib, weights_mib: memory of the server of the full-size encoders, and size of their ONNX files.
     demo_mib: memory of the server of the demonstration encoders before and during REQUESTS requests.
     """
 
-    ratios: dict[str, list[float]]
+    cache_ratios: list[float]
     served_mib: float
     weights_mib: float
     demo_mib: list[float]
 
 
-def elapsed_s(work: Callable[[], object]) -> float:
-    """Seconds that `work` takes."""
-    started_s = time.perf_counter()
-    work()
-    return time.perf_counter() - started_s
-
-
-def one_by_one_s(client: Client, texts: Sequence[str]) -> float:
-    """Seconds that the texts take, each sent after the answer to the previous one."""
-    return elapsed_s(lambda: [client.moderate(text, judge="never") for text in texts])
-
-
 def concurrently_s(client: Client, texts: Sequence[str]) -> float:
-    """Seconds that the texts take, sent by THROUGHPUT_CALLERS callers."""
-    with ThreadPoolExecutor(THROUGHPUT_CALLERS) as pool:
-        return elapsed_s(lambda: list(pool.map(lambda text: client.moderate(text, judge="never"), texts)))
+    """Seconds that the texts take, under THROUGHPUT_LOAD; raises RuntimeError if texts failed."""
+    round_ = send_texts(screening(client), texts, THROUGHPUT_LOAD)
+    if round_.failures:
+        raise RuntimeError(f"{round_.failures} texts failed")
+    return round_.elapsed_s
 
 
-def measure_ratios(client: Client, cached: Client, rounds: int) -> dict[str, list[float]]:
+def measure_cache(client: Client, cached: Client, rounds: int) -> list[float]:
     """Ratios by round; `cached` is a client of the server with a cache."""
-    batch = read_workload()[:BATCH_TEXTS]
-    window_texts = [text_of_tokens(WINDOW_TOKENS, seed) for seed in range(WINDOWS)]
-    long_text = text_of_windows(WINDOWS, seed=WINDOWS)
-    verdict = client.moderate(long_text, judge="never")
-    if (verdict.windows, verdict.truncated) != (WINDOWS, False):
-        raise RuntimeError(f"the long text has {verdict.windows} windows instead of {WINDOWS}")
-    ratios: dict[str, list[float]] = {"batch": [], "windows": [], "cache": []}
-    for number in track(range(rounds), "shapes", console=console):
-        batch_s = elapsed_s(lambda: client.moderate_batch(batch, judge="never"))
-        ratios["batch"].append(batch_s / one_by_one_s(client, batch))
-        long_s = elapsed_s(lambda: client.moderate(long_text, judge="never"))
-        ratios["windows"].append(long_s / one_by_one_s(client, window_texts))
+    ratios = []
+    for number in track(range(rounds), "cache", console=console):
         # The number makes every text of a round a cache miss.
         repeated = with_repeats([f"{number} {text}" for text in read_workload()])
         uncached_s = concurrently_s(client, repeated)
-        ratios["cache"].append(uncached_s / concurrently_s(cached, repeated))
+        ratios.append(uncached_s / concurrently_s(cached, repeated))
     return ratios
 
 
-def measure_full_size(rounds: int) -> tuple[dict[str, list[float]], float]:
+def measure_full_size(rounds: int) -> tuple[list[float], float]:
     """Ratios by round, and then the memory in MiB of the server without a cache."""
     repository = full_size_repository("fp32")
     with (
-        benchmark_server(repository, "shapes") as server,
+        benchmark_server(repository, "memory_full_size") as server,
         benchmark_server(repository, "cached", cache_mib=CACHE_MIB) as cached,
         Client(server.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as client,
         Client(cached.grpc_url, timeout_s=CLIENT_TIMEOUT_S) as cached_client,
     ):
-        ratios = measure_ratios(client, cached_client, rounds)
+        ratios = measure_cache(client, cached_client, rounds)
         # While both servers run, they share the pages of the weights, and only a part would count.
         cached.stop()
         return ratios, memory_mib(server.pid)
@@ -131,28 +104,19 @@ def measure_memory_growth() -> list[float]:
     return readings_mib
 
 
-def shapes_table(shapes: Shapes) -> Table:
+def memory_table(memory: Memory) -> Table:
     """Each ratio with the names of its two sides."""
-    median = {name: statistics.median(values) for name, values in shapes.ratios.items()}
-    first_mib, last_mib = shapes.demo_mib[0], shapes.demo_mib[-1]
+    first_mib, last_mib = memory.demo_mib[0], memory.demo_mib[-1]
     table = Table("measured", "relative to", "ratio")
-    table.add_row(
-        f"time of a batch of {BATCH_TEXTS} mixed texts", "its texts one by one", f"{median['batch']:.2f}"
-    )
-    table.add_row(
-        f"time of a text of {WINDOWS} windows",
-        f"{WINDOWS} texts of one window",
-        f"{median['windows']:.2f}",
-    )
     table.add_row(
         f"throughput with the cache, {REPEATED_SHARE:.0%} repeated texts",
         "throughput without",
-        f"{median['cache']:.2f}",
+        f"{statistics.median(memory.cache_ratios):.2f}",
     )
     table.add_row(
-        f"memory of the server ({shapes.served_mib:.0f} MiB)",
-        f"its weights ({shapes.weights_mib:.0f} MiB)",
-        f"{shapes.served_mib / shapes.weights_mib:.2f}",
+        f"memory of the server ({memory.served_mib:.0f} MiB)",
+        f"its weights ({memory.weights_mib:.0f} MiB)",
+        f"{memory.served_mib / memory.weights_mib:.2f}",
     )
     table.add_row(
         f"memory of the demonstration server after {REQUESTS} requests ({last_mib:.0f} MiB)",
@@ -168,11 +132,11 @@ def main(rounds: int, output: Path) -> None:
     repository = full_size_repository("fp32")
     weights = [repository / name / "1" / "model.onnx" for name in ENCODERS]
     ratios, served_mib = measure_full_size(rounds)
-    shapes = Shapes(
-        ratios=ratios,
+    memory = Memory(
+        cache_ratios=ratios,
         served_mib=served_mib,
         weights_mib=sum(path.stat().st_size for path in weights) / 2**20,
         demo_mib=measure_memory_growth(),
     )
-    console.print(shapes_table(shapes))
-    write_samples(output, asdict(shapes))
+    console.print(memory_table(memory))
+    write_samples(output, asdict(memory))
