@@ -72,10 +72,9 @@ serve: setup  ## serve model_repository until Ctrl-C
 
 bench: setup  ## measure Tribunal beside every baseline, with full-size random weights
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)
-	for benchmark in compare overhead shapes scaling start judge; do $(RUN) -m perf $$benchmark || exit 1; done
+	for benchmark in compare overhead memory scaling start judge; do $(RUN) -m perf $$benchmark || exit 1; done
 	-$(RUN) -m perf sweep
 	$(RUN) -m perf plot
-	$(RUN) -m perf summary
 
 soak: setup  ## ten minutes of mixed load while faults are injected
 	$(RUN) -m export_scripts --source demo --repository $(DEMO_REPOSITORY)

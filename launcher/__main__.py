@@ -17,6 +17,7 @@ from launcher import CrashError, StartError
 from launcher.arguments import parse_arguments, server_options
 from launcher.exposure.addresses import Exposure
 from launcher.process.server import TritonServer
+from launcher.recovery.events import Event, EventFile
 from launcher.recovery.restarts import Restarts
 from launcher.recovery.supervisor import supervise
 from launcher.repository.manifest import MANIFEST
@@ -31,7 +32,8 @@ def main() -> int:
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _interrupt)
     try:
-        return keep_serving(TritonServer(server_options(arguments)), arguments.command)
+        server = TritonServer(server_options(arguments))
+        return keep_serving(server, arguments.command, EventFile(arguments.events))
     except StartError as error:
         console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)
         return 1
@@ -40,17 +42,23 @@ def main() -> int:
         return 0
 
 
-def keep_serving(server: TritonServer, command: list[str]) -> int:
+def keep_serving(server: TritonServer, command: list[str], events: EventFile) -> int:
     """Serve, and restart tritonserver when it dies; returns the exit status.
 
     Triton 24.10 has crashed in its gRPC streams and during its start. Raises StartError if the first start
     fails.
     """
     restarts = Restarts()
+
+    def report(event: Event) -> None:
+        events.write(event)
+        console.print(event.line)
+
     while True:
         try:
-            with started(server), supervise(server, on_event=console.print):
+            with started(server), supervise(server, on_event=report):
                 restarts.served()
+                events.write(Event("ready", "every model serves"))
                 if command:
                     return run(server, command)
                 death = f"tritonserver ended by itself with status {server.wait()}"
@@ -61,10 +69,9 @@ def keep_serving(server: TritonServer, command: list[str]) -> int:
         pause_s = restarts.pause_s()
         if pause_s is None:
             raise StartError(f"{death}; it was never ready: see {server.log_name}")
-        console.print(
-            f"[red]{death}[/red]; restarting in {pause_s:g} s (its log: {server.log_name})",
-            soft_wrap=True,
-        )
+        again = f"restarting in {pause_s:g} s (its log: {server.log_name})"
+        events.write(Event("restarting", f"{death}; {again}"))
+        console.print(f"[red]{death}[/red]; {again}", soft_wrap=True)
         time.sleep(pause_s)
 
 

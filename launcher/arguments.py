@@ -71,6 +71,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="file of Triton's own log, - for standard error (default: %(default)s)",
     )
     parser.add_argument(
+        "--events",
+        type=Path,
+        metavar="FILE",
+        help="append a line of JSON to this file for each restart of tritonserver, and for each model that "
+        "is lost or restored (default: none)",
+    )
+    parser.add_argument(
         "--work-folder",
         type=Path,
         metavar="DIR",

@@ -1,52 +1,43 @@
-"""`python -m perf`: the benchmarks, the soak test, and reports of their results."""
+"""`python -m perf`: the benchmarks, and plots of their results."""
 
 import argparse
+import inspect
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from perf import (
-    compare,
-    gateway_overhead,
-    gpu_check,
-    guard,
-    judge_layer,
-    judge_throughput,
-    length_buckets,
-    overhead,
-    overload,
-    plot,
-    scaling,
-    scan_throughput,
-    shapes,
-    spans,
-    start_time,
-    summary,
-    sweep,
-)
-from perf.attack import command as attack
+from perf import plot
+from perf.gpu import check as gpu_check
+from perf.growth import memory, scaling, sweep
+from perf.judge import throughput as judge
 from perf.paths import OUTPUT_FOLDER
-from perf.soak import soak
+from perf.quality import spans
+from perf.robustness import overload
+from perf.robustness.attack import command as attack
+from perf.robustness.soak import soak
+from perf.speed import compare, gateway, guard, overhead, scan, start
 
-# Each benchmark by its command, with its default number of rounds.
-BENCHMARKS: dict[str, tuple[ModuleType, int]] = {
-    "compare": (compare, 5),
-    "shapes": (shapes, 5),
-    "scaling": (scaling, 3),
-    "sweep": (sweep, 1),
-    "scan": (scan_throughput, 1),
-    "start": (start_time, 5),
-    "judge": (judge_throughput, 3),
-    "layer": (judge_layer, 5),
-    "length_buckets": (length_buckets, 1),
-    "gateway": (gateway_overhead, 5),
-    "guard": (guard, 1),
-    "spans": (spans, 5),
-    "overhead": (overhead, 5),
+# Each command with its module. A module with ROUNDS, a default number, measures in rounds.
+COMMANDS: dict[str, ModuleType] = {
+    "compare": compare,
+    "overhead": overhead,
+    "gateway": gateway,
+    "guard": guard,
+    "scan": scan,
+    "start": start,
+    "judge": judge,
+    "scaling": scaling,
+    "sweep": sweep,
+    "memory": memory,
+    "spans": spans,
+    "overload": overload,
+    "soak": soak,
+    "attack": attack,
+    "gpu-check": gpu_check,
+    "plot": plot,
 }
-REPORTS: dict[str, ModuleType] = {"plot": plot, "summary": summary}
 
 
 def main() -> None:
@@ -63,7 +54,7 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m perf", description=purpose(__doc__))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add_command(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    for name, module in COMMANDS.items():
         description = purpose(module.__doc__)
         command = commands.add_parser(
             name,
@@ -72,32 +63,17 @@ def command_line() -> argparse.ArgumentParser:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         command.set_defaults(run_command=module.main)
-        return command
-
-    for name, (module, rounds) in BENCHMARKS.items():
-        command = add_command(name, module)
-        command.add_argument(
-            "--rounds", type=int, default=rounds, metavar="N", help="rounds that are measured"
-        )
-        output = OUTPUT_FOLDER / f"{name}.json"
-        command.add_argument(
-            "--output", type=Path, default=output, metavar="FILE", help="file of the samples"
-        )
-        if module is compare:
-            compare.add_options(command)
-        if module is judge_throughput:
-            judge_throughput.add_options(command)
-        if module is overhead:
-            overhead.add_options(command)
-    soak.add_options(add_command("soak", soak))
-    attack.add_options(add_command("attack", attack))
-    overload.add_options(add_command("overload", overload))
-    gpu_check.add_options(add_command("gpu-check", gpu_check))
-    for name, module in REPORTS.items():
-        command = add_command(name, module)
-        command.add_argument(
-            "--folder", type=Path, default=OUTPUT_FOLDER, metavar="DIR", help="folder of the samples"
-        )
+        if hasattr(module, "ROUNDS"):
+            command.add_argument(
+                "--rounds", type=int, default=module.ROUNDS, metavar="N", help="rounds that are measured"
+            )
+        if hasattr(module, "add_options"):
+            module.add_options(command)
+        if "output" in inspect.signature(module.main).parameters and command.get_default("output") is None:
+            output = OUTPUT_FOLDER / f"{name}.json"
+            command.add_argument(
+                "--output", type=Path, default=output, metavar="FILE", help="file of the results"
+            )
     return parser
 
 

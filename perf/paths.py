@@ -8,3 +8,5 @@ OUTPUT_FOLDER = CHECKOUT / "build" / "perf"
 TOOLS_FOLDER = CHECKOUT / "build" / "tools"
 # The demonstration models, as `python -m export_scripts --source demo` exports them for `make bench`.
 DEMO_REPOSITORY = CHECKOUT / "build" / "demo_repository"
+# The committed results, from which the documentation has its figures.
+RESULTS_FOLDER = CHECKOUT / "perf" / "results"

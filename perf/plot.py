@@ -1,5 +1,6 @@
 """`python -m perf plot`: plots the benchmarks' samples as PNG files, in the samples' folder."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from perf.compare import TRIBUNAL, description, ratios_at
-from perf.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_rounds
+from perf.growth.scaling_report import fastest_round, limit_texts_per_s, varied
+from perf.growth.sweep import RATES_PER_S
+from perf.load.rounds import THROUGHPUT_CALLERS, THROUGHPUT_LOAD, decode_figures
+from perf.paths import OUTPUT_FOLDER
 from perf.samples import read_samples
-from perf.scaling_report import fastest_round, limit_texts_per_s, varied
-from perf.sweep import RATES_PER_S
+from perf.speed.compare import TRIBUNAL, description, ratios_at
 
 matplotlib.use("Agg")
 pyplot.rcParams.update(
@@ -32,7 +34,7 @@ TRIBUNAL_COLOR, BASELINE_COLOR = "#1b6ca8", "#b0b7bf"
 PRECISION_COLORS = {"fp32": TRIBUNAL_COLOR, "int8": "#c8553d"}
 SCALING_LABELS = {
     "tokens": "tokens of a text",
-    "batch": "texts in a request",
+    "request_texts": "texts in a request",
     "callers": "callers",
     "instances": "instances of each encoder",
 }
@@ -46,7 +48,7 @@ def hardware_line(hardware: dict[str, Any]) -> str:
 
 def draw_ratios(document: dict[str, Any]) -> Figure:
     """Throughput of Tribunal and of every baseline, relative to raw ONNX Runtime at the same precision."""
-    ratios = ratios_at(decode_rounds(document["samples"]), THROUGHPUT_LOAD)
+    ratios = ratios_at(decode_figures(document["figures"]), THROUGHPUT_LOAD)
     names = sorted(ratios, key=ratios.__getitem__)
     figure, axes = pyplot.subplots()
     bars = axes.barh(
@@ -129,3 +131,10 @@ def main(folder: Path) -> None:
         image = samples.with_suffix(".png")
         figure.savefig(image)
         console.print(f"plot: {image}")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the plots."""
+    parser.add_argument(
+        "--folder", type=Path, default=OUTPUT_FOLDER, metavar="DIR", help="folder of the results"
+    )

@@ -7,14 +7,16 @@ with "Stub process is not healthy". A judge whose engine died is unloaded, and T
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
 from launcher.process.model_control import UNREACHABLE
 from launcher.process.server import TritonServer
+from launcher.recovery.background import Background
 from launcher.recovery.backoff import BackOff
+from launcher.recovery.events import Event, Kind, OnEvent
 from launcher.recovery.processes import ServerProcesses
 
 POLL_INTERVAL_S = 0.5
@@ -81,24 +83,24 @@ class Supervisor:
     """Watches the models of a server in a thread, as a context manager.
 
     Each model is restored in its own thread, so a model that loads slowly or fails does not delay the others.
-    on_event: called with a line when a model is lost, is restored, or cannot be restored.
+    on_event: called when a model is lost, is restored, or cannot be restored.
     """
 
-    def __init__(self, control: Control, processes: Processes, on_event: Callable[[str], object]) -> None:
+    def __init__(self, control: Control, processes: Processes, on_event: OnEvent) -> None:
         self._control = control
         self._processes = processes
         self._on_event = on_event
         self._losses: dict[str, Loss] = {}
         self._has_stubs: set[str] = set()
         self._instances: dict[str, int] = {}
-        self._stopped = threading.Event()
+        self._background = Background(self._watch, POLL_INTERVAL_S, STOP_TIMEOUT_S)
+        self._stopped = self._background.stopped
         # Held while an ensemble loads, so that none is loaded after `__exit__` has returned.
         self._ensembles = threading.Lock()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Supervisor":
         self._has_stubs = set(self._processes.stubs().values())
-        self._thread.start()
+        self._background.__enter__()
         return self
 
     def __exit__(
@@ -110,15 +112,14 @@ class Supervisor:
         with self._ensembles:
             self._stopped.set()
         # A model may take long to load; stopping the server ends that too.
-        self._thread.join(STOP_TIMEOUT_S)
+        self._background.__exit__()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(POLL_INTERVAL_S):
-            try:
-                self.look()
-            except UNREACHABLE as error:
-                # If tritonserver has died, the caller that waits for it restarts it.
-                self._say(f"the state of the models is not known: {error!r}")
+        try:
+            self.look()
+        except UNREACHABLE as error:
+            # If tritonserver has died, the caller that waits for it restarts it.
+            self._say("unknown", f"the state of the models is not known: {error!r}")
 
     def look(self) -> None:
         """Find models that do not serve, and start to restore those that are due; raises UNREACHABLE."""
@@ -132,7 +133,7 @@ class Supervisor:
             now_s = time.monotonic()
             if model not in self._losses:
                 self._losses[model] = Loss(now_s, now_s)
-                self._say(f"{model} has died; restoring it")
+                self._say("lost", f"{model} has died; restoring it", model)
             loss = self._losses[model]
             if not loss.restoring and now_s >= loss.next_s:
                 loss.restoring = True
@@ -161,7 +162,8 @@ class Supervisor:
         loss = self._losses.get(model)
         if loss and not loss.restoring and states.get(model) == READY:
             del self._losses[model]
-            self._say(f"{model} is restored after {time.monotonic() - loss.lost_s:.1f} s")
+            lost_for_s = time.monotonic() - loss.lost_s
+            self._say("restored", f"{model} is restored after {lost_for_s:.1f} s", model)
 
     def _restore(self, model: str, loss: Loss, died: bool) -> None:
         try:
@@ -176,7 +178,8 @@ class Supervisor:
         except UNREACHABLE as error:
             pause_s = loss.pauses.next_s()
             loss.next_s = time.monotonic() + pause_s
-            self._say(f"{model} cannot be restored: {error!r}; next attempt in {pause_s:g} s")
+            line = f"{model} cannot be restored: {error!r}; next attempt in {pause_s:g} s"
+            self._say("not_restored", line, model)
         finally:
             loss.restoring = False
 
@@ -194,11 +197,11 @@ class Supervisor:
             time.sleep(UNLOAD_POLL_INTERVAL_S)
         self._processes.kill_orphans()
 
-    def _say(self, line: str) -> None:
+    def _say(self, kind: Kind, line: str, model: str | None = None) -> None:
         if not self._stopped.is_set():
-            self._on_event(line)
+            self._on_event(Event(kind, line, model))
 
 
-def supervise(server: TritonServer, on_event: Callable[[str], object]) -> Supervisor:
+def supervise(server: TritonServer, on_event: OnEvent) -> Supervisor:
     """A supervisor of the running `server`."""
     return Supervisor(server.control, ServerProcesses(server.pid, server.models), on_event)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from perf.baselines.library_baseline import LibraryBaseline
 from perf.baselines.registry import EncoderFiles, all_baselines
-from perf.rounds import Load
+from perf.load.rounds import Load
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
-from perf.load.callers import send_workload
+from perf.load.callers import send_texts
+from perf.load.rounds import THROUGHPUT_LOAD, Load, Round
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import THROUGHPUT_LOAD, Load, Round
 
 # Screens the texts of one request; its result is ignored.
 Screen = Callable[[Sequence[str]], object]
@@ -60,6 +60,6 @@ class LibraryBaseline:
                 workers.submit(screen, texts).result()
 
             def run_round(load: Load, passes: int) -> Round:
-                return send_workload(screen_in_turn, load.callers, passes, load.request_texts)
+                return send_texts(screen_in_turn, read_workload() * passes, load)
 
             yield run_round

@@ -12,9 +12,9 @@ from pathlib import Path
 from perf.baselines.other_environment import install
 from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT, RoundProcess
+from perf.load.rounds import LATENCY_LOAD, Load
 from perf.load.workload import WARM_UP_TEXTS, WORKLOAD_FILE
 from perf.paths import OUTPUT_FOLDER
-from perf.rounds import LATENCY_LOAD, Load
 
 PACKAGES = ("llm-guard==0.3.16", "optimum[onnxruntime]==1.25.2", "torch==2.13.0", "transformers==4.51.3")
 SCRIPT = Path(__file__).parent / "other_environments" / "llm_guard_rounds.py"

@@ -11,10 +11,10 @@ import numpy as np
 
 from export_scripts.hub_models import ENCODERS
 from launcher.host.devices import available_cores
+from perf.baselines.encoder_sessions import open_session, open_tokenizer
 from perf.baselines.library_baseline import LibraryBaseline, Screen
 from perf.baselines.registry import EncoderFiles, Precision
-from perf.encoder_sessions import open_session, open_tokenizer
-from perf.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD
+from perf.load.rounds import BATCH_LOAD, LATENCY_LOAD, THROUGHPUT_LOAD
 
 
 def open_sessions(encoders: EncoderFiles, precision: Precision, names: Iterable[str]) -> Screen:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Literal, Protocol
 
 from perf import baselines
-from perf.rounds import Load, Round
+from perf.load.rounds import Load, Round
 
 Precision = Literal["fp32", "int8"]
 # Screens the workload under a load, in a number of passes.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.repository.contract import CHECKOUT
-from perf.rounds import Load, Round
+from perf.load.rounds import Load, Round
 
 STOP_TIMEOUT_S = 60.0
 # Prevents libraries from asking the Hugging Face hub for files and from starting threads.

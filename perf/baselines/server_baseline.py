@@ -18,9 +18,9 @@ from launcher.exposure.ports import free_ports
 from launcher.repository.contract import CHECKOUT
 from perf.baselines.registry import EncoderFiles, Precision, RunRound
 from perf.baselines.round_process import LIBRARY_ENVIRONMENT
-from perf.load.callers import send_workload
+from perf.load.callers import send_texts
+from perf.load.rounds import THROUGHPUT_LOAD, Load, Round
 from perf.load.workload import WARM_UP_TEXTS, read_workload
-from perf.rounds import THROUGHPUT_LOAD, Load, Round
 
 START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 60.0
@@ -80,7 +80,7 @@ class ServerBaseline:
                 send_signal(processes, signal.SIGCONT)
                 # New connections for each round, because servers close those that were idle for too long.
                 with requests.Session() as session:
-                    round_ = send_workload(partial(screen, session), load.callers, passes, load.request_texts)
+                    round_ = send_texts(partial(screen, session), read_workload() * passes, load)
                 send_signal(processes, signal.SIGSTOP)
                 return round_
 

@@ -7,14 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from tribunal import Client, TribunalError
 
+from perf.load.rounds import Load, Round
 from perf.load.workload import WARM_UP_TEXTS, batches, read_workload
-from perf.rounds import Round
 
 
-def send_workload(
-    screen: Callable[[Sequence[str]], object], callers: int, passes: int = 1, request_texts: int = 1
-) -> Round:
-    """Screen the workload `passes` times; each concurrent caller sends requests of `request_texts` texts.
+def send_texts(screen: Callable[[Sequence[str]], object], texts: Sequence[str], load: Load) -> Round:
+    """Screen the texts under a load.
 
     screen: sends one request; its texts count as failed if it raises TribunalError or RequestException.
     """
@@ -28,24 +26,28 @@ def send_workload(
         return [(time.perf_counter() - started_s) * 1000] * len(texts)
 
     started_s = time.perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        answers = pool.map(latencies_ms, batches(read_workload() * passes, request_texts))
+    with ThreadPoolExecutor(load.callers) as pool:
+        answers = pool.map(latencies_ms, batches(texts, load.request_texts))
         outcomes = [outcome for answer in answers for outcome in answer]
     elapsed_s = time.perf_counter() - started_s
     answered_ms = [outcome for outcome in outcomes if outcome is not None]
     return Round(elapsed_s, answered_ms, failures=len(outcomes) - len(answered_ms))
 
 
-def screen_workload(client: Client, callers: int, passes: int = 1, request_texts: int = 1) -> Round:
-    """Screen the workload through Tribunal's `moderation` model, without the judge."""
+def screening(client: Client) -> Callable[[Sequence[str]], object]:
+    """A function that screens the texts of one request by Tribunal's `moderation`, without the judge."""
 
-    def screen(texts: Sequence[str]) -> None:
-        if request_texts == 1:
-            client.moderate(texts[0], judge="never")
-        else:
-            client.moderate_batch(texts, judge="never")
+    def screen(texts: Sequence[str]) -> object:
+        if len(texts) == 1:
+            return client.moderate(texts[0], judge="never")
+        return client.moderate_batch(texts, judge="never")
 
-    return send_workload(screen, callers, passes, request_texts)
+    return screen
+
+
+def screen_workload(client: Client, callers: int) -> Round:
+    """Screen the workload once, in requests of one text."""
+    return send_texts(screening(client), read_workload(), Load(callers))
 
 
 def warm_up(client: Client) -> None:

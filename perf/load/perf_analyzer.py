@@ -37,10 +37,10 @@ class PerfAnalyzer:
         protocol: str,
         load: Sequence[str],
         texts: Sequence[str],
-        batch: int = 1,
+        request_texts: int = 1,
         interval_s: float | None = None,
     ) -> list[dict[str, float]]:
-        """Send the texts, `batch` of them in each request; raises RuntimeError if perf_analyzer fails.
+        """Send the texts, `request_texts` in each request; raises RuntimeError if perf_analyzer fails.
 
         load: perf_analyzer's options for the callers or the request rate.
         interval_s: duration of each of the three measurement windows; None: together one pass over the texts.
@@ -53,13 +53,13 @@ class PerfAnalyzer:
         requests = [{"text": [text], "judge": ["never"]} for text in texts]
         texts_file.write_text(json.dumps({"data": requests}), "utf-8")
         if interval_s is None:
-            window_requests = len(texts) // batch // MEASUREMENT_WINDOWS + 1
+            window_requests = len(texts) // request_texts // MEASUREMENT_WINDOWS + 1
             window = ("count_windows", "--measurement-request-count", str(window_requests))
         else:
             window = ("time_windows", "--measurement-interval", str(round(interval_s * 1000)))
         command = [
             *(str(self.binary), "-m", "moderation", "-u", url, "-i", protocol),
-            *("--input-data", str(texts_file), "-b", str(batch)),
+            *("--input-data", str(texts_file), "-b", str(request_texts)),
             *("--measurement-mode", *window),
             # Latencies of texts of mixed lengths never meet its default stability limit of 10 %.
             *("--percentile", "99", "--stability-percentage", "999", "-f", str(report), *load),

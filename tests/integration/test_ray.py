@@ -23,7 +23,7 @@ from export_scripts.demo.text import read_judgements
 from launcher.exposure.ports import Ports, free_ports
 from launcher.process.server import TritonServer
 from launcher.repository.contract import CHECKOUT
-from perf.soak.launched_server import LaunchedServer
+from perf.serving.launched_server import LaunchedServer
 from tests.clients.run import environment
 
 TEXTS = [row["text"] for row in read_judgements("heldout")]

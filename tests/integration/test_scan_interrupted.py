@@ -17,7 +17,7 @@ import pytest
 
 from export_scripts.demo.text import read_judgements
 from launcher.exposure.ports import Ports, free_ports
-from perf.soak.launched_server import LaunchedServer
+from perf.serving.launched_server import LaunchedServer
 
 TRIBUNAL = str(Path(sys.executable).parent / "tribunal")
 INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "8"))

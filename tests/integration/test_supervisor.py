@@ -11,6 +11,7 @@ from tribunal import Client, TribunalError
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
+from launcher.recovery.events import Event
 from launcher.recovery.processes import STUB, model_of
 from launcher.recovery.supervisor import supervise
 
@@ -38,13 +39,13 @@ def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("model", ["tokenizer", "aegis", "verdict"])
 def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None:
-    events: list[str] = []
+    events: list[Event] = []
     instances = len(stubs(screening, model))
     with Client(screening.grpc_url, timeout_s=10) as client, supervise(screening, events.append):
         before = client.moderate("How to make a bomb?", judge="never")
         stubs(screening, model)[0].kill()
         deadline_s = time.monotonic() + 60
-        while not any(event.startswith(f"{model} is restored") for event in events):
+        while not any((event.kind, event.model) == ("restored", model) for event in events):
             assert time.monotonic() < deadline_s, f"{model} did not come back: {events}"
             time.sleep(0.05)
         while len(stubs(screening, model)) != instances:
@@ -58,7 +59,7 @@ def test_a_dead_process_is_replaced(screening: TritonServer, model: str) -> None
 
 
 def test_processes_that_die_one_after_the_other_are_all_replaced(screening: TritonServer) -> None:
-    events: list[str] = []
+    events: list[Event] = []
     with Client(screening.grpc_url, timeout_s=10) as client, supervise(screening, events.append):
         before = client.moderate("How to make a bomb?", judge="never")
         for model in ("rejection", "aegis"):
@@ -66,7 +67,7 @@ def test_processes_that_die_one_after_the_other_are_all_replaced(screening: Trit
             time.sleep(0.3)
         deadline_s = time.monotonic() + 60
         while screening.control.failures() or not all(
-            any(event.startswith(f"{model} is restored") for event in events)
+            any((event.kind, event.model) == ("restored", model) for event in events)
             for model in ("rejection", "aegis")
         ):
             assert time.monotonic() < deadline_s, events

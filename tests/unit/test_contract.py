@@ -22,7 +22,7 @@ from launcher.repository.contract import (
 )
 from model_repository.tokenizer.logic import windows
 from model_repository.verdict.logic import answer, asking
-from perf import processor_limit
+from perf.growth import processor_limit
 
 SCHEMA = json.loads((MODEL_REPOSITORY / "verdict" / "verdict.schema.json").read_text("utf-8"))
 CONFIGS: dict[str, ModelConfig] = {

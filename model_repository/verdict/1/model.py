@@ -19,7 +19,7 @@ from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status
 from logic.asking import Band, InvalidMode, Modes, text_splitter
 from logic.decision_metrics import COUNTERS, Tally, all_series, report
 from logic.encoded_texts import EncodedTexts
-from logic.judging import Judging, Limits, Question
+from logic.judging import Judging, Limits, Question, share_of_calls
 from logic.policy import Policy
 
 JUDGE = "judge"
@@ -34,8 +34,6 @@ ENCODED = (
     "sentences",
 )
 CALLER_GONE = "the client disconnected"
-# Each call of the LLM occupies a thread of this process until its answer is complete.
-MAX_CALLS_IN_FLIGHT = 64
 # Leaves calls for other requests, and still fills the LLM's batches.
 MAX_CALLS_OF_REQUEST = 16
 # Up to the config's judge_timeout_s, and above it for answers that timed out.
@@ -57,21 +55,23 @@ class TritonPythonModel:
         self.policy = Policy.from_parameters(settings, labels)
         self.modes = Modes.from_parameters(settings)
         self.band = Band(float(settings["auto_low"]), float(settings["auto_high"]))
+        # Each call of the LLM occupies a thread of its process until the answer is complete.
+        calls = share_of_calls(int(settings["judge_calls"]), json.loads(args["model_config"]))
         # Triton 24.10 drops its references to the answers of a decoupled model in a thread without the
         # GIL. If they were the last references, that would corrupt the process's memory.
-        self.kept: deque[list[Any]] = deque(maxlen=4 * MAX_CALLS_IN_FLIGHT)
+        self.kept: deque[list[Any]] = deque(maxlen=4 * calls)
         self._create_metrics(labels)
         self.judging = Judging(
             ask=self._ask,
             split=text_splitter(
                 folder / args["model_version"] / "tokenizer.json", int(settings["judge_piece_tokens"])
             ),
-            limits=Limits(float(settings["judge_timeout_s"]), MAX_CALLS_IN_FLIGHT, MAX_CALLS_OF_REQUEST),
+            limits=Limits(float(settings["judge_timeout_s"]), calls, min(calls, MAX_CALLS_OF_REQUEST)),
             observe=self._observe,
             warn=_warn,
         )
         self.loop = asyncio.new_event_loop()
-        self.loop.set_default_executor(ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT))
+        self.loop.set_default_executor(ThreadPoolExecutor(calls))
         self.loop_thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.loop_thread.start()
         self.tally = Tally()

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .answer import UNAVAILABLE, Judgement, Status, worst
 from .fair_calls import FairCalls, Share
@@ -18,12 +19,21 @@ class Limits:
 
     timeout_s: maximum wait for a request's first call, and maximum time from that call's start, so that other
     requests do not use up its time.
-    calls, calls_of_request: maximum concurrent calls of all requests and of one.
+    calls, calls_of_request: maximum concurrent calls of all requests of this process and of one.
     """
 
     timeout_s: float
     calls: int
     calls_of_request: int
+
+
+def share_of_calls(calls: int, config: Mapping[str, Any]) -> int:
+    """One process's share of the server's concurrent calls, at least 1.
+
+    config: the model's config as JSON, whose instance groups say how many processes share the calls.
+    """
+    processes = sum(group["count"] for group in config["instance_group"])
+    return max(1, calls // max(1, processes))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from launcher.recovery import supervisor
+from launcher.recovery.events import Event
 from launcher.recovery.supervisor import Supervisor
 
 STEPS = {"moderation": {"tokenizer", "aegis"}, "judge": {"phi3"}}
@@ -81,21 +82,22 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def is_restored(events: list[Event], model: str) -> bool:
+    return any((event.kind, event.model) == ("restored", model) for event in events)
+
+
 def is_whole(server: FakeServer) -> bool:
     return set(server.all_states.values()) == {"READY"} and len(server.alive) == 6
 
 
 def test_a_dead_process_is_replaced_and_then_the_ensemble_of_its_model(server: FakeServer) -> None:
-    events: list[str] = []
+    events: list[Event] = []
     with Supervisor(server, server, events.append):
         server.kill("aegis")
-        until(lambda: any(event.startswith("moderation is restored") for event in events))
+        until(lambda: is_restored(events, "moderation"))
     assert is_whole(server)
     assert server.calls == ["unload aegis", "kill orphans", "load aegis", "load moderation"]
-    assert [event.split(" after")[0] for event in events] == [
-        "aegis has died; restoring it",
-        *[event.split(" after")[0] for event in events[1:]],
-    ]
+    assert events[0] == Event("lost", "aegis has died; restoring it", "aegis")
 
 
 def test_a_process_that_dies_while_another_is_restored_is_restored_too(server: FakeServer) -> None:
@@ -121,12 +123,12 @@ def test_a_model_that_cannot_be_loaded_delays_no_other_model(server: FakeServer)
 
 
 def test_a_load_that_succeeds_on_the_third_try(server: FakeServer) -> None:
-    events: list[str] = []
+    events: list[Event] = []
     server.failures["aegis"] = 2
     with Supervisor(server, server, events.append):
         server.kill("aegis")
-        until(lambda: is_whole(server) and any("aegis is restored" in event for event in events))
-    refused = [event for event in events if "cannot be restored" in event]
+        until(lambda: is_whole(server) and is_restored(events, "aegis"))
+    refused = [event.line for event in events if event.kind == "not_restored"]
     assert [event.rpartition("in ")[2] for event in refused] == ["0.01 s", "0.02 s"]
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from model_repository.verdict.logic.answer import UNAVAILABLE, Judgement, Status
-from model_repository.verdict.logic.judging import Judging, Limits, Question
+from model_repository.verdict.logic.judging import Judging, Limits, Question, share_of_calls
 
 KIND = Judgement("answered", "non-toxic", 0.1)
 TOXIC = Judgement("answered", "toxic", 0.9)
@@ -237,3 +237,8 @@ def test_the_pieces_of_one_request_share_its_time() -> None:
         assert fixture.judge.asked == ["late"]
 
     run(steps)
+
+
+@pytest.mark.parametrize(("groups", "share"), [([1], 64), ([8], 8), ([4, 4], 8), ([100], 1), ([], 64)])
+def test_the_processes_share_the_calls_of_the_server(groups: list[int], share: int) -> None:
+    assert share_of_calls(64, {"instance_group": [{"count": count} for count in groups]}) == share

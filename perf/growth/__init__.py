@@ -1,0 +1,1 @@
+"""How cost grows: with length, batch, callers, instances, rate and number of requests."""

@@ -1,0 +1,1 @@
+"""What holds under faults, hostile callers, and more load than can be served."""

@@ -1,0 +1,1 @@
+"""How fast: throughput, latency and CPU time, each beside something to compare with."""
