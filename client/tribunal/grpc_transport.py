@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import grpc.aio
+from google.protobuf.json_format import MessageToDict
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
@@ -21,7 +22,7 @@ from tribunal.grpc_wire import (
 )
 from tribunal.messages import Tensor, Tensors
 from tribunal.trace_context import carried_headers
-from tribunal.transport import AsyncTransport, Transport
+from tribunal.transport import AsyncTransport, ModelConfig, Transport
 from tribunal.wire import tls_context
 
 
@@ -143,6 +144,10 @@ class _AsyncGrpcTransport(AsyncTransport):
     async def models(self, timeout_s: float) -> list[str]:
         statistics = await self._call("ModelStatistics", service_pb2.ModelStatisticsRequest(), timeout_s)
         return [model.name for model in statistics.model_stats]
+
+    async def config(self, model: str, timeout_s: float) -> ModelConfig:
+        answer = await self._call("ModelConfig", service_pb2.ModelConfigRequest(name=model), timeout_s)
+        return dict(MessageToDict(answer.config, preserving_proto_field_name=True))
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         readiness = await self._call("ModelReady", service_pb2.ModelReadyRequest(name=model), timeout_s)

@@ -23,7 +23,7 @@ from tribunal.http_wire import (
 )
 from tribunal.messages import Tensor, Tensors
 from tribunal.trace_context import carried_headers
-from tribunal.transport import AsyncTransport, Transport
+from tribunal.transport import AsyncTransport, ModelConfig, Transport
 from tribunal.wire import tls_context
 
 Result = TypeVar("Result")
@@ -81,6 +81,11 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def models(self, timeout_s: float) -> list[str]:
         return [str(model["name"]) for model in await self._get("/v2/models/stats", "model_stats", timeout_s)]
+
+    async def config(self, model: str, timeout_s: float) -> ModelConfig:
+        response = await self._send("GET", f"/v2/models/{model}/config", timeout_s)
+        require_success(response, self._url)
+        return json_document(response, response.content)
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         response = await self._send("GET", f"/v2/models/{model}/ready", timeout_s)

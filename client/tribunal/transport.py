@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import AsyncGenerator, Generator
-from typing import Protocol
+from typing import Any, Protocol
 
 from tribunal.connection import Address, Connection
 from tribunal.messages import Tensor, Tensors
+
+# A model's config as JSON, with the names of its protobuf.
+ModelConfig = dict[str, Any]
 
 
 class Transport(Protocol):
@@ -54,6 +57,9 @@ class AsyncTransport(Protocol):
 
     async def models(self, timeout_s: float) -> list[str]:
         """Names of the models that are loaded."""
+
+    async def config(self, model: str, timeout_s: float) -> ModelConfig:
+        """The config of a model that is loaded."""
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server takes requests for `model`."""
