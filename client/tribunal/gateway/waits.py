@@ -25,7 +25,7 @@ class Wait:
         return None if self.longest_s is None else f"queue;dur={1000 * self.longest_s:.1f}"
 
 
-_of_request: ContextVar[Wait | None] = ContextVar("tribunal_wait", default=None)
+_of_request: ContextVar[Wait | None] = ContextVar("gateway_wait", default=None)
 
 
 @contextmanager
