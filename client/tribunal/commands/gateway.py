@@ -13,7 +13,6 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.errors import InvalidInput
 from tribunal.gateway.settings import (
     DEFAULT_MAX_BODY_BYTES,
-    DEFAULT_MAX_IN_FLIGHT_TEXTS,
     DEFAULT_MAX_WAIT_S,
     GatewaySettings,
 )
@@ -51,9 +50,13 @@ def gateway(
         typer.Option("--max-wait", min=0, help="Answer 429 to requests that would wait longer, in seconds."),
     ] = DEFAULT_MAX_WAIT_S,
     max_in_flight: Annotated[
-        int,
-        typer.Option(min=1, help="Texts in flight at Triton; a text counts 1 for each KiB."),
-    ] = DEFAULT_MAX_IN_FLIGHT_TEXTS,
+        int | None,
+        typer.Option(
+            min=1,
+            show_default="as many as its instances take",
+            help="Limit for the texts in flight at Triton; a text counts 1 for each KiB.",
+        ),
+    ] = None,
     max_body_mib: Annotated[
         int, typer.Option(min=1, help="Maximum size of a request's body.")
     ] = DEFAULT_MAX_BODY_BYTES // MIB,

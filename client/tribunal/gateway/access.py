@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,6 +12,7 @@ from tribunal.gateway.authentication import address_of
 from tribunal.gateway.dialect import Dialect, dialect_of
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.metrics import Metrics
+from tribunal.gateway.waits import HEADER, waiting
 from tribunal.transport.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
@@ -43,10 +44,12 @@ class AccessMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if wait.header:
+                    MutableHeaders(scope=message)[HEADER] = wait.header
             await send(message)
 
         try:
-            with trace_context(Headers(scope=scope)):
+            with trace_context(Headers(scope=scope)), waiting() as wait:
                 await self._app(scope, receive, send_noting_status)
         except GatewayError as error:
             await answer(dialect, error)(scope, receive, send_noting_status)

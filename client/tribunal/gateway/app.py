@@ -1,6 +1,7 @@
 """The HTTP application: the dialects, and the middleware around them."""
 
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -9,7 +10,6 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from tribunal.async_client import AsyncClient
 from tribunal.errors import InvalidInput
 from tribunal.gateway.access import AccessMiddleware, answer
 from tribunal.gateway.authentication import AuthenticationMiddleware, Authenticator
@@ -23,8 +23,10 @@ from tribunal.gateway.moderator import Moderator
 from tribunal.gateway.page import add_page
 from tribunal.gateway.policies import load_policies
 from tribunal.gateway.settings import GatewaySettings
+from tribunal.gateway.triton import Triton
 
 log = logging.getLogger("tribunal.gateway")
+UNLIMITED = 2**31
 
 
 class Gateway:
@@ -38,8 +40,10 @@ class Gateway:
         self.policies, keys = self._read()
         self.authenticator = Authenticator(keys)
         self.metrics = Metrics()
-        self.client = AsyncClient(settings.url, timeout_s=settings.timeout_s, connection=settings.connection)
-        self.moderator = Moderator(self.client, settings, self.metrics)
+        # The queues limit what is in flight.
+        connection = replace(settings.connection, max_in_flight=UNLIMITED)
+        self.triton = Triton(settings.url, timeout_s=settings.timeout_s, connection=connection)
+        self.moderator = Moderator(self.triton, settings, self.metrics)
         self.metrics.watch(
             "tribunal_gateway_in_flight_cost",
             "Cost of the texts in flight at Triton: 1 for each KiB of a text.",

@@ -35,6 +35,7 @@ from tribunal.gateway.kserve import (
     require_model,
     require_outputs,
 )
+from tribunal.gateway.waits import HEADER, waiting
 from tribunal.transport.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")
@@ -189,8 +190,10 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
                 self._gateway.authenticator.count(caller)
                 self._moderator.require_room(caller)
             headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
-            with self._place(caller.queue), trace_context(headers):
+            with self._place(caller.queue), trace_context(headers), waiting() as wait:
                 yield caller
+            if wait.header:
+                context.set_trailing_metadata(((HEADER.lower(), wait.header),))
             status = grpc.StatusCode.OK
         except CancelledError:
             context.abort(grpc.StatusCode.CANCELLED, "the client disconnected")

@@ -10,6 +10,7 @@ from tribunal.gateway.decision import Decision
 from tribunal.gateway.errors import GatewayError
 
 # Up to the default deadline.
+WAIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -29,6 +30,13 @@ class Metrics:
             "Time from the first byte of a request to the last of its answer, by dialect.",
             ["dialect"],
             buckets=DURATION_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.waits = Histogram(
+            "tribunal_gateway_wait_seconds",
+            "Time that texts waited before they were sent to Triton, by queue.",
+            ["queue"],
+            buckets=WAIT_BUCKETS_S,
             registry=self.registry,
         )
         self.texts = Counter(

@@ -1,12 +1,13 @@
-"""Gets a request's verdicts from Triton, in chunks so that callers can take turns, and applies a policy."""
+"""Gets verdicts on a request's texts from Triton, through the queues, and applies a policy."""
 
 import asyncio
-from collections import Counter
+import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from tribunal.async_client import AsyncClient
+from tribunal.batches import Outcome
 from tribunal.contract import JudgeMode
 from tribunal.errors import TribunalError
 from tribunal.gateway.decision import Decision, decide
@@ -14,11 +15,16 @@ from tribunal.gateway.errors import GatewayError, from_tribunal
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.metrics import Metrics
 from tribunal.gateway.policies import Policy
-from tribunal.gateway.scheduler import Scheduler
+from tribunal.gateway.queue import Queue, Size
 from tribunal.gateway.settings import GatewaySettings
+from tribunal.gateway.triton import UNKNOWN_SIZE, Triton
+from tribunal.gateway.turns import Text
+from tribunal.gateway.waits import note_wait
 from tribunal.server_info import ServerInfo
+from tribunal.transport.messages import Question, encode_text
 from tribunal.verdict import Verdict
 
+log = logging.getLogger("tribunal.gateway")
 # A text's cost is about its number of windows of 512 tokens; a window has some KiB of English.
 BYTES_OF_COST = 1024
 # Spans about double the encoders' time, but not the judge's.
@@ -27,6 +33,10 @@ COST_OF_SPANS = 2
 ENCODERS, JUDGED = "encoders", "judge"
 # Limit for all waiting texts of all callers; bounds their memory.
 MAX_WAITING_COST = 32 * 1024
+# Texts that may be with the judge; each is a request of its own, so that none delays the others.
+JUDGED_SIZE = Size(requests=64, texts=1, cost=64)
+# The server's configs are read again, because a restart may have changed them.
+SIZE_READ_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,11 @@ class Options:
     judge: JudgeMode | None = None
     explain: bool | None = None
     spans: bool | None = None
+
+    @property
+    def question(self) -> Question:
+        """What the server is asked."""
+        return Question(self.judge_mode, self.with_reason, self.with_spans)
 
     @property
     def judge_mode(self) -> JudgeMode | None:
@@ -58,38 +73,41 @@ class Options:
 
 
 class Moderator:
-    """Moderates for all dialects: one client of Triton, and one scheduler for each queue.
+    """Moderates for all dialects: one client of Triton, and two queues.
 
     Texts that may need the judge have their own queue, because the judge takes seconds and the encoders take
     milliseconds. Every method raises GatewayError.
     """
 
-    def __init__(self, client: AsyncClient, settings: GatewaySettings, metrics: Metrics) -> None:
-        self._client = client
+    def __init__(self, triton: Triton, settings: GatewaySettings, metrics: Metrics) -> None:
+        self._triton = triton
         self._timeout_s = settings.timeout_s
+        self._max_cost = settings.max_in_flight_texts
         self._metrics = metrics
         self._is_stopping = False
-        self._schedulers = {
-            name: Scheduler(settings.max_in_flight_texts, settings.max_wait_s, MAX_WAITING_COST)
-            for name in (ENCODERS, JUDGED)
+        # Whether the server asks the judge by default, as its answers show; None before the first answer.
+        self._asks_judge: bool | None = None
+        self._queues = {
+            name: Queue(size, settings.max_wait_s, MAX_WAITING_COST, metrics.waits.labels(name).observe)
+            for name, size in ((ENCODERS, self._limited(UNKNOWN_SIZE)), (JUDGED, self._limited(JUDGED_SIZE)))
         }
 
     @property
     def in_flight(self) -> Mapping[str, int]:
         """Cost of the texts in flight at Triton, by queue."""
-        return {name: scheduler.in_flight for name, scheduler in self._schedulers.items()}
+        return {name: queue.in_flight for name, queue in self._queues.items()}
 
     @property
     def waiting(self) -> Mapping[str, int]:
         """Cost of the waiting texts, by queue."""
-        return {name: scheduler.waiting for name, scheduler in self._schedulers.items()}
+        return {name: queue.waiting for name, queue in self._queues.items()}
 
     def require_room(self, caller: Caller) -> None:
         """Refuse a caller before its request is read if the encoders' queue is too long.
 
         Every text needs the encoders, whether it is judged or not.
         """
-        self._schedulers[ENCODERS].require_room(caller.queue, 1)
+        self._queues[ENCODERS].require_room(caller.queue, 1)
 
     async def moderate(
         self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
@@ -122,84 +140,143 @@ class Moderator:
         options: for all texts, or one for each.
         """
         each = [options] * len(texts) if isinstance(options, Options) else options
-        for scheduler, cost in self._costs(texts, each).items():
-            self._schedulers[scheduler].require_room(caller.queue, cost)
+        answers: dict[int, Decision | GatewayError] = {}
+        asked: dict[Question, dict[int, Text]] = defaultdict(dict)
+        costs: dict[str, int] = defaultdict(int)
+        for row, (text, of_text) in enumerate(zip(texts, each, strict=True)):
+            question = of_text.question
+            try:
+                asked[question][row] = Text(encode_text(text, "text"), self._cost(text, question))
+            except TribunalError as error:
+                answers[row] = from_tribunal(error)
+            costs[self._queue(question)] += self._cost(text, question)
+        for queue, cost in costs.items():
+            self._queues[queue].require_room(caller.queue, cost)
         try:
             async with asyncio.timeout(self._timeout_s), asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._answer(text, of_text, caller))
-                    for text, of_text in zip(texts, each, strict=True)
+                    (
+                        of_question,
+                        group.create_task(self._outcomes(question, [*of_question.values()], caller)),
+                    )
+                    for question, of_question in asked.items()
                 ]
         except TimeoutError:
             raise GatewayError(504, "timeout", f"no verdict within {self._timeout_s:g} s") from None
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        answers = [task.result() for task in tasks]
-        self._metrics.count(answers)
-        return answers
+        for of_question, task in tasks:
+            for row, outcome in zip(of_question, task.result(), strict=True):
+                answers[row] = _answer(each[row].policy, outcome)
+        in_order = [answers[row] for row in range(len(texts))]
+        self._metrics.count(in_order)
+        return in_order
 
     async def stream_reason(self, text: str, caller: Caller) -> AsyncIterator[str]:
-        """The judge's answer piece by piece, label first, as it is generated."""
-        cost = _windows_cost(text)
-        self._schedulers[JUDGED].require_room(caller.queue, cost)
-        async with self._schedulers[JUDGED].turn(caller.queue, cost):
+        """The judge's answer piece by piece, label first, as it is generated.
+
+        If the caller goes, the rest is read and dropped, because a cancelled call can crash Triton 24.10.
+        """
+        queue, cost = self._queues[JUDGED], _windows_cost(text)
+        queue.require_room(caller.queue, cost)
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+
+        async def pump(_texts: list[bytes]) -> list[Outcome]:
             try:
-                async with aclosing(self._client.stream_judgement(text)) as pieces:  # type: ignore[type-var]
-                    async for piece in pieces:
-                        yield piece
-            except TribunalError as error:
-                raise from_tribunal(error) from error
+                async with aclosing(self._triton.stream_judgement(text)) as stream:  # type: ignore[type-var]
+                    async for piece in stream:
+                        pieces.put_nowait(piece)
+            finally:
+                pieces.put_nowait(None)
+            return []
+
+        # A stream shares its request with nothing.
+        asking = asyncio.ensure_future(queue.ask(caller.queue, object(), [Text(b"", cost)], pump))
+        asking.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await asking
+        except TribunalError as error:
+            raise from_tribunal(error) from error
+        finally:
+            asking.cancel()
 
     def stop(self) -> None:
         """Report not ready from now on; requests in flight continue."""
         self._is_stopping = True
 
+    async def drain(self) -> None:
+        """Wait for the requests in flight, also those whose callers have gone."""
+        for queue in self._queues.values():
+            await queue.drain()
+
+    async def follow_server(self) -> None:
+        """Adapt the encoders' queue to the server's configs, for as long as the gateway runs."""
+        while True:
+            await self.read_size()
+            await asyncio.sleep(SIZE_READ_EVERY_S)
+
+    async def read_size(self) -> None:
+        """Adapt the encoders' queue to the server's configs; without them it keeps its size."""
+        try:
+            self._queues[ENCODERS].size = self._limited(await self._triton.size())
+        except TribunalError as error:
+            log.info("the queue keeps its size, because the server's configs cannot be read: %s", error)
+
     async def is_ready(self) -> bool:
         """Whether the server gives verdicts, and the gateway accepts new requests."""
         try:
-            return not self._is_stopping and await self._client.is_ready()
+            return not self._is_stopping and await self._triton.is_ready()
         except TribunalError:
             return False
 
     async def info(self) -> ServerInfo:
         """The server's version, models and weights."""
         try:
-            return await self._client.info()
+            return await self._triton.info()
         except TribunalError as error:
             raise from_tribunal(error) from error
 
-    def _costs(self, texts: Sequence[str], each: Sequence[Options]) -> Mapping[str, int]:
-        """The cost of a request in each queue that its texts use."""
-        costs: Counter[str] = Counter()
-        for text, options in zip(texts, each, strict=True):
-            costs[_queue(options)] += _cost(text, options)
-        return costs
+    def _limited(self, size: Size) -> Size:
+        """`size` within the limit of the settings."""
+        return size if self._max_cost is None else replace(size, cost=self._max_cost)
 
-    async def _answer(self, text: str, options: Options, caller: Caller) -> Decision | GatewayError:
-        async with self._schedulers[_queue(options)].turn(caller.queue, _cost(text, options)):
-            verdict = await self._verdict(text, options)
-        return verdict if isinstance(verdict, GatewayError) else decide(options.policy, verdict)
+    def _queue(self, question: Question) -> str:
+        """The name of the queue of texts with this question."""
+        is_never_judged = question.judge is None and self._asks_judge is False
+        return ENCODERS if question.judge == "never" or is_never_judged else JUDGED
 
-    async def _verdict(self, text: str, options: Options) -> Verdict | GatewayError:
-        try:
-            return await self._client.moderate(
-                text, judge=options.judge_mode, explain=options.with_reason, spans=options.with_spans
-            )
-        except TribunalError as error:
-            fault = from_tribunal(error)
-            # An invalid text fails alone; any other error fails the whole chunk.
-            if fault.status == 400:
-                return fault
-            raise fault from error
+    def _cost(self, text: str, question: Question) -> int:
+        is_doubled = question.spans and self._queue(question) == ENCODERS
+        return _windows_cost(text) * (COST_OF_SPANS if is_doubled else 1)
+
+    async def _outcomes(self, question: Question, texts: Sequence[Text], caller: Caller) -> list[Outcome]:
+        async def send(contents: list[bytes]) -> list[Outcome]:
+            outcomes = await self._triton.outcomes(contents, question)
+            if question.judge is None:
+                self._note_default(outcomes)
+            return outcomes
+
+        outcomes, wait_s = await self._queues[self._queue(question)].ask(caller.queue, question, texts, send)
+        note_wait(wait_s)
+        return outcomes
+
+    def _note_default(self, outcomes: Sequence[Outcome]) -> None:
+        """Remember from verdicts whether the server asks the judge by default."""
+        for outcome in outcomes:
+            if isinstance(outcome, Verdict):
+                self._asks_judge = self._asks_judge or outcome.toxicity.status != "skipped"
 
 
-def _queue(options: Options) -> str:
-    return ENCODERS if options.judge_mode == "never" else JUDGED
-
-
-def _cost(text: str, options: Options) -> int:
-    is_doubled = options.with_spans and _queue(options) == ENCODERS
-    return _windows_cost(text) * (COST_OF_SPANS if is_doubled else 1)
+def _answer(policy: Policy, outcome: Outcome) -> Decision | GatewayError:
+    """The decision on a text. An invalid text fails alone; any other error fails the request."""
+    if isinstance(outcome, Verdict):
+        return decide(policy, outcome)
+    fault = from_tribunal(outcome)
+    if fault.status == 400:
+        return fault
+    raise fault from outcome
 
 
 def _windows_cost(text: str) -> int:

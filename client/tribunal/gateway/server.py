@@ -71,7 +71,10 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(gateway.client.close)
+        stack.push_async_callback(gateway.triton.close)
+        stack.push_async_callback(gateway.moderator.drain)
+        following = asyncio.create_task(gateway.moderator.follow_server())
+        stack.callback(following.cancel)
         if listening.metrics_port is not None:
             server, thread = start_http_server(
                 listening.metrics_port, listening.host, registry=gateway.metrics.registry

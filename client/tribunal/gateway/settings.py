@@ -7,7 +7,6 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 
 # 64 texts of 64 KiB, plus JSON's overhead.
 DEFAULT_MAX_BODY_BYTES = 8 * 2**20
-DEFAULT_MAX_IN_FLIGHT_TEXTS = 64
 DEFAULT_MAX_WAIT_S = 10.0
 # The maximum batch size of `moderation`.
 MAX_TEXTS = 64
@@ -20,8 +19,8 @@ class GatewaySettings:
     url: of Triton. connection: TLS, headers and retries for calls to Triton.
     timeout_s: from a request's last byte to its answer; a body must arrive within the same time.
     max_body_bytes: of a request, also after decompression.
-    max_in_flight_texts: texts in flight at Triton; others wait in the gateway, and are dropped if their
-    caller disconnects.
+    max_in_flight_texts: texts in flight at Triton, in each queue; None: as many as the server's instances
+    take. Others wait in the gateway, and are dropped if their caller disconnects.
     max_wait_s: a request that would wait longer is refused at once.
     cors_origins: origins whose web pages may send requests, such as `https://example.org`.
     """
@@ -32,6 +31,6 @@ class GatewaySettings:
     policies_file: Path | None = None
     keys_file: Path | None = None
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
-    max_in_flight_texts: int = DEFAULT_MAX_IN_FLIGHT_TEXTS
+    max_in_flight_texts: int | None = None
     max_wait_s: float = DEFAULT_MAX_WAIT_S
     cors_origins: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import grpc.aio
+from google.protobuf.json_format import MessageToDict
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
@@ -19,7 +20,7 @@ from tribunal.transport.grpc_wire import (
     streamed_piece,
     translated_errors,
 )
-from tribunal.transport.interface import AsyncTransport, Tensor, Tensors, Transport
+from tribunal.transport.interface import AsyncTransport, ModelConfig, Tensor, Tensors, Transport
 from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
@@ -142,6 +143,10 @@ class _AsyncGrpcTransport(AsyncTransport):
     async def models(self, timeout_s: float) -> list[str]:
         statistics = await self._call("ModelStatistics", service_pb2.ModelStatisticsRequest(), timeout_s)
         return [model.name for model in statistics.model_stats]
+
+    async def config(self, model: str, timeout_s: float) -> ModelConfig:
+        answer = await self._call("ModelConfig", service_pb2.ModelConfigRequest(name=model), timeout_s)
+        return dict(MessageToDict(answer.config, preserving_proto_field_name=True))
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         readiness = await self._call("ModelReady", service_pb2.ModelReadyRequest(name=model), timeout_s)

@@ -21,7 +21,7 @@ from tribunal.transport.http_wire import (
     require_success,
     translated_errors,
 )
-from tribunal.transport.interface import AsyncTransport, Tensor, Tensors, Transport
+from tribunal.transport.interface import AsyncTransport, ModelConfig, Tensor, Tensors, Transport
 from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
@@ -80,6 +80,11 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def models(self, timeout_s: float) -> list[str]:
         return [str(model["name"]) for model in await self._get("/v2/models/stats", "model_stats", timeout_s)]
+
+    async def config(self, model: str, timeout_s: float) -> ModelConfig:
+        response = await self._send("GET", f"/v2/models/{model}/config", timeout_s)
+        require_success(response, self._url)
+        return json_document(response, response.content)
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         response = await self._send("GET", f"/v2/models/{model}/ready", timeout_s)

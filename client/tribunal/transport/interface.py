@@ -12,6 +12,9 @@ else:
     Tensor = Any
 Tensors = Mapping[str, Tensor]
 
+# A model's config as JSON, with the names of its protobuf.
+ModelConfig = dict[str, Any]
+
 
 class Transport(Protocol):
     """A thread-safe connection to one server.
@@ -59,6 +62,9 @@ class AsyncTransport(Protocol):
 
     async def models(self, timeout_s: float) -> list[str]:
         """Names of the models that are loaded."""
+
+    async def config(self, model: str, timeout_s: float) -> ModelConfig:
+        """The config of a model that is loaded."""
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server takes requests for `model`."""

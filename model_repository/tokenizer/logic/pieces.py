@@ -13,7 +13,8 @@ from typing import Any
 _WHITE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
 
-# GPT-2's expression is, in turns, `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
+# GPT-2's expression is, in turns,
+# `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 # It never looks back, so a piece may start wherever one of its matches ends:
 # - after letters of ASCII, with the space before them, if no letter can follow;
 # - otherwise where white space follows, or the text ends: only its last two alternatives match white space

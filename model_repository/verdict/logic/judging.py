@@ -32,7 +32,7 @@ def share_of_calls(calls: int, config: Mapping[str, Any]) -> int:
 
     config: the model's config as JSON, whose instance groups say how many processes share the calls.
     """
-    processes = sum(group["count"] for group in config["instance_group"])
+    processes = sum(int(group["count"]) for group in config["instance_group"])
     return max(1, calls // max(1, processes))
 
 

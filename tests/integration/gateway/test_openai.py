@@ -123,7 +123,7 @@ async def _moderate_before_nobody() -> None:
         try:
             await client.moderations.create(input="a")
         finally:
-            await gateway.client.close()
+            await gateway.triton.close()
 
 
 def test_no_server_is_an_error_and_no_verdict() -> None:

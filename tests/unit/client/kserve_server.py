@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import (
     GRPCInferenceServiceServicer,
@@ -44,7 +45,8 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
 
     requests: texts of each request. inputs: input names of each request. failures: errors for the next ones.
     hold: requests wait while it is set. held_text: requests with this text wait, too.
-    judge_status: of every verdict. stream: the responses of a stream. cancelled: cancelled requests.
+    configs: of the models, by name. judge_status: of every verdict. stream: the responses of a stream.
+    cancelled: cancelled requests.
     """
 
     url: str = ""
@@ -56,6 +58,7 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
     in_flight: int = 0
     most_in_flight: int = 0
     cancelled: int = 0
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     judge_status: str = "skipped"
     stream: Callable[[], Iterator[Any]] = lambda: iter(())
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,6 +86,12 @@ class KserveServer(GRPCInferenceServiceServicer):  # type: ignore[misc]
         finally:
             with self.lock:
                 self.in_flight -= 1
+
+    def ModelConfig(self, request: Any, context: Any) -> Any:
+        """The config of a model, which exists if `configs` has it."""
+        if request.name not in self.configs:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"unknown model {request.name}")
+        return ParseDict({"config": self.configs[request.name]}, service_pb2.ModelConfigResponse())
 
     def ModelStreamInfer(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # noqa: ARG002
         """Answer as the test says."""

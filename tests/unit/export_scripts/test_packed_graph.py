@@ -29,6 +29,11 @@ def packed(request: pytest.FixtureRequest) -> tuple[PreTrainedModel, onnx.ModelP
     return model, build_encoder(model, "fp16", "packed", fused=True)
 
 
+def run(graph: onnx.ModelProto, ids: Ids, mask: Ids) -> npt.NDArray[np.float32]:
+    outputs = list(reference_session(graph).run(None, {"input_ids": ids, "attention_mask": mask}))
+    return np.asarray(outputs[0])
+
+
 def reference(model: PreTrainedModel, ids: Ids) -> npt.NDArray[np.float32]:
     with torch.no_grad():
         logits: npt.NDArray[np.float32] = model(torch.from_numpy(ids).long()[None]).logits[0].numpy()
@@ -40,7 +45,6 @@ def test_every_window_has_the_logits_of_pytorch(
     packed: tuple[PreTrainedModel, onnx.ModelProto], windows: int
 ) -> None:
     model, graph = packed
-    session = reference_session(graph)
     rng = np.random.default_rng(windows)
     rows = [
         [rng.integers(5, 200, rng.integers(1, 60)).tolist() for _ in range(1 + text * windows % windows)]
@@ -48,7 +52,7 @@ def test_every_window_has_the_logits_of_pytorch(
     ]
     rows.append([rng.integers(5, 200, 60).tolist() for _ in range(windows)])
     ids, mask = pad_batch(rows, pad_id=model.config.pad_token_id, pad_to_multiple_of=64)
-    logits = np.asarray(session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
+    logits = run(graph, ids, mask)
     assert logits.shape == (4, windows, model.config.num_labels)
     assert np.isfinite(logits).all()
     for text, row in enumerate(rows):
@@ -62,7 +66,7 @@ def test_rows_without_tokens_fail_nothing(packed: tuple[PreTrainedModel, onnx.Mo
     ids = np.full((2, 1, 512), model.config.pad_token_id, np.int32)
     mask = np.zeros_like(ids)
     ids[1, 0, :3], mask[1, 0, :3] = (7, 8, 9), 1
-    logits = np.asarray(reference_session(graph).run(None, {"input_ids": ids, "attention_mask": mask})[0])
+    logits = run(graph, ids, mask)
     assert np.isfinite(logits).all()
     np.testing.assert_allclose(logits[1, 0], reference(model, ids[1, 0, :3]), atol=1e-3)
 
