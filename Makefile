@@ -64,7 +64,7 @@ check: setup  ## ruff and mypy
 	for model in model_repository/*/1/model.py launcher/backends/*/model.py; do folder=$${model%/model.py}; \
 		MYPYPATH=$${folder%/1} $(RUN) -m mypy $$model || exit 1; done
 
-export: setup  ## fill model_repository (SOURCE=demo|hub|DIR, PRECISION=fp32|int8)
+export: setup  ## fill model_repository (SOURCE=demo|hub|DIR, PRECISION=fp32|int8|fp16)
 	$(RUN) -m export_scripts --source $(SOURCE) --precision $(PRECISION)
 
 serve: setup  ## serve model_repository until Ctrl-C
@@ -86,8 +86,8 @@ load: setup  ## a minute of mixed load by Locust, with its report in build/
 		$(VENV)/bin/locust --locustfile perf/load/locustfile.py --headless --users 16 --spawn-rate 4 \
 		--run-time 60s --host http://127.0.0.1:8000 --html build/load.html --only-summary
 
-gpu-check: setup  ## on a machine with a GPU: export, build engines, serve, compare with the CPU, report
-	$(RUN) -m perf gpu-check --source $(SOURCE)
+gpu-check: setup  ## on a machine with a GPU: serve, compare scores with the CPU, load, report
+	$(RUN) -m perf gpu-check
 
 recipe: setup  ## retrain the demonstration weights
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --group recipe \
