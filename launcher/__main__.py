@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from launcher import CrashError, StartError
 from launcher.arguments import parse_arguments, server_options
 from launcher.exposure.addresses import Exposure
+from launcher.host.devices import has_gpu
 from launcher.process.server import TritonServer
 from launcher.recovery.events import Event, EventFile
 from launcher.recovery.restarts import Restarts
@@ -103,6 +104,8 @@ def print_banner(server: TritonServer, start_s: float) -> None:
         if name in server.models:
             warning = ", for demonstration only" if weights["source"] == "demo" else ""
             console.print(f"  {name}: {weights['source']} ({weights['precision']}){warning}", soft_wrap=True)
+    if has_gpu() and any(weights.get("graph") == "loop" for weights in manifest["models"].values()):
+        console.print("  the encoders were exported for a CPU; for this GPU export with --precision fp16")
     if not server.has_judge:
         console.print("  no judge: the default mode is never, and the other modes are refused")
     console.print(

@@ -13,6 +13,7 @@ from launcher.host.devices import available_cores, has_gpu
 from launcher.host.files import CONFIG_NAME
 from launcher.host.tuning import tune_for_cpu, tune_for_gpu, write_local_configs
 from launcher.process.installation import Installation
+from launcher.repository.verification import require_graphs_for_cpu
 
 # https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/customization_guide/compose.html
 ROOT = Path("/opt/tritonserver")
@@ -45,10 +46,14 @@ class NvidiaImage(Installation):
             )
 
     def fit_to_host(self, repository: Path, instances: int) -> str | None:
-        """Write configs for this host's GPUs, or for its CPU."""
+        """Write configs for this host's GPUs, or for its CPU.
+
+        Raises StartError if an encoder was exported for GPUs and there is none.
+        """
         if has_gpu():
             write_local_configs(repository, partial(tune_for_gpu, cores=available_cores()))
         else:
+            require_graphs_for_cpu(repository)
             write_local_configs(repository, partial(tune_for_cpu, instances=instances, packed=False))
         return CONFIG_NAME
 

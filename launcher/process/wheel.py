@@ -20,6 +20,7 @@ from launcher.host.prepacking import prepack_encoders
 from launcher.host.tuning import tune_for_cpu, write_local_configs
 from launcher.process.environment import joined
 from launcher.process.installation import Installation
+from launcher.repository.verification import require_graphs_for_cpu
 
 BACKENDS = Path(__file__).parent.parent / "backends"
 # vLLM on CPU: its cache in GiB.
@@ -73,7 +74,11 @@ class Wheel(Installation):
         require_judge_environment()
 
     def fit_to_host(self, repository: Path, instances: int) -> str | None:
-        """Pack the encoders' weights for this processor and write configs for it."""
+        """Pack the encoders' weights for this processor and write configs for it.
+
+        Raises StartError if an encoder was exported for GPUs.
+        """
+        require_graphs_for_cpu(repository)
         prepack_encoders(repository)
         write_local_configs(repository, partial(tune_for_cpu, instances=instances, packed=True))
         return CONFIG_NAME

@@ -24,6 +24,18 @@ from launcher.repository.manifest import LABELS, MANIFEST, read_manifest, sha256
 RECORD_NAME = "local.verified.json"
 
 
+def require_graphs_for_cpu(repository: Path) -> None:
+    """Raise StartError if an encoder of `repository` has a packed graph, which runs only on a GPU."""
+    packed = [
+        name for name, model in read_manifest(repository)["models"].items() if model.get("graph") == "packed"
+    ]
+    if packed:
+        raise StartError(
+            f"{', '.join(packed)}: exported with --precision fp16, which runs only in NVIDIA's ONNX Runtime "
+            "backend on a GPU: export with --precision fp32 or int8"
+        )
+
+
 def require_exported(repository: Path) -> None:
     """Raise StartError unless `repository` is a model repository with the export's manifest."""
     if not (repository / "moderation" / "config.pbtxt").exists():

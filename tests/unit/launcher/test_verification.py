@@ -11,7 +11,7 @@ from launcher import StartError
 from launcher.repository import verification
 from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY, is_generated
 from launcher.repository.manifest import MANIFEST, sha256, write_manifest
-from launcher.repository.verification import record_path, require_exported, verify
+from launcher.repository.verification import record_path, require_exported, require_graphs_for_cpu, verify
 
 FILES = ("aegis/1/model.onnx", "phi3/1/weights/model.safetensors", "tokenizer/1/aegis.json")
 
@@ -194,3 +194,12 @@ def test_the_command_needs_only_pythons_own_library(repository: Path) -> None:
     assert refused.returncode == 1
     assert f"{FILES[0]} was changed" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_graph_for_gpus_is_refused_on_a_cpu(tmp_path: Path) -> None:
+    graphs = {"rejection": {"graph": "packed"}, "aegis": {"graph": "loop"}, "judge": {}}
+    write_manifest(tmp_path, {"models": graphs})
+    with pytest.raises(StartError, match=r"^rejection: exported with --precision fp16.* fp32 or int8$"):
+        require_graphs_for_cpu(tmp_path)
+    write_manifest(tmp_path, {"models": {"aegis": {"graph": "loop"}, "judge": {}}})
+    require_graphs_for_cpu(tmp_path)
