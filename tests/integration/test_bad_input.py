@@ -115,8 +115,8 @@ def test_ids_outside_of_the_vocabulary_fail_alone(server: TritonServer) -> None:
         def logits(token: int) -> npt.NDArray[Any]:
             tensors = []
             for name, value in (("input_ids", token), ("attention_mask", 1)):
-                tensor = tritonclient.grpc.InferInput(name, [1, 1, 8], "INT64")
-                tensor.set_data_from_numpy(np.full((1, 1, 8), value, dtype=np.int64))
+                tensor = tritonclient.grpc.InferInput(name, [1, 1, 8], "INT32")
+                tensor.set_data_from_numpy(np.full((1, 1, 8), value, dtype=np.int32))
                 tensors.append(tensor)
             return np.asarray(client.infer("rejection", tensors).as_numpy("logits"))
 
