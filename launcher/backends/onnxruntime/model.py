@@ -1,8 +1,9 @@
 """Triton backend `onnxruntime` for servers that lack the C++ one: the same configs, the same tensors.
 
-It refuses everything that the C++ backend refuses. If the caller of a long request has disconnected, it does
-not run the request and returns empty outputs. It honours `default_model_filename` and the parameters
-`intra_op_thread_count` and `inter_op_thread_count`, and runs only on the CPU.
+It refuses everything that the C++ backend refuses. An instance of KIND_GPU uses CUDA, any other the CPU. It
+honours `default_model_filename`, the parameters `intra_op_thread_count` and `inter_op_thread_count`, and the
+options of the accelerator `cuda`. On the CPU, if the caller of a long request has disconnected, it does not
+run the request and returns empty outputs.
 """
 
 import ctypes
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from logic.batching import Tensors, group_by_shape, join, split
+from logic.providers import choose_providers, require_cuda
 from logic.validation import GraphTensor, validate
-from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime import InferenceSession, SessionOptions, get_available_providers, preload_dlls
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 # A run of so many tokens takes far longer than asking Triton whether the caller is still connected (0.1 ms).
@@ -40,43 +42,62 @@ class TritonPythonModel:
         return config
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Open the model file of this version; its tensors are those of the config."""
-        if args["model_instance_kind"] != "CPU":
-            raise ValueError(f"this backend runs only on the CPU, not on {args['model_instance_kind']}")
+        """Open the model file of this version; its tensors are those of the config.
+
+        Raises ValueError if the instance's device cannot be used or the graph does not fit the config.
+        """
         config = json.loads(args["model_config"])
         self.input_names = [tensor["name"] for tensor in config["input"]]
         self.outputs = config["output"]
         self.output_names = [tensor["name"] for tensor in self.outputs]
         filename = config["default_model_filename"] or "model.onnx"
         path = Path(args["model_repository"]) / args["model_version"] / filename
-        self.session = InferenceSession(path, session_options(config), providers=["CPUExecutionProvider"])
+        kind = args["model_instance_kind"]
+        providers = choose_providers(
+            config, kind, args["model_instance_device_id"], get_available_providers()
+        )
+        self.on_gpu = kind == "GPU"
+        if self.on_gpu:
+            # CUDA's libraries are in packages, where the loader does not search.
+            preload_dlls()
+        self.session = InferenceSession(
+            path, session_options(config, on_gpu=self.on_gpu), providers=providers
+        )
+        if self.on_gpu:
+            require_cuda(self.session.get_providers())
         validate(
             config,
             [GraphTensor.of(node) for node in self.session.get_inputs()],
             [GraphTensor.of(node) for node in self.session.get_outputs()],
         )
-        self.ran_long = threading.Event()
-        threading.Thread(target=self._trim, daemon=True).start()
-        LIBC.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM_BYTES)
-        LIBC.mallopt(M_MMAP_THRESHOLD, MOST_MMAP_BYTES)
-        LIBC.malloc_trim(0)
+        if not self.on_gpu:
+            self._start_trimming()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer the requests in order; one that ONNX Runtime refuses fails alone."""
         inputs: list[Tensors] = [
             {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
         ]
+        # On a GPU asking for the caller costs more than the run.
         responses = [
-            self._unheard(request, tensors) for request, tensors in zip(requests, inputs, strict=True)
+            None if self.on_gpu else self._unheard(request, tensors)
+            for request, tensors in zip(requests, inputs, strict=True)
         ]
         heard = [index for index, response in enumerate(responses) if response is None]
         for group in group_by_shape([inputs[index] for index in heard]):
             indices = [heard[position] for position in group]
             for index, response in zip(indices, self._respond([inputs[i] for i in indices]), strict=True):
                 responses[index] = response
-        if sum(tensors[self.input_names[0]].size for tensors in inputs) >= LONG_TOKENS:
+        if not self.on_gpu and sum(tensors[self.input_names[0]].size for tensors in inputs) >= LONG_TOKENS:
             self.ran_long.set()
         return responses
+
+    def _start_trimming(self) -> None:
+        self.ran_long = threading.Event()
+        threading.Thread(target=self._trim, daemon=True).start()
+        LIBC.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM_BYTES)
+        LIBC.mallopt(M_MMAP_THRESHOLD, MOST_MMAP_BYTES)
+        LIBC.malloc_trim(0)
 
     def _trim(self) -> None:
         """Free unused memory to the system, at most every TRIM_PERIOD_S, after long runs."""
@@ -123,13 +144,14 @@ def _empty(tensor: dict[str, Any], batch_size: int) -> Any:
     return pb_utils.Tensor(tensor["name"], np.zeros(shape, dtype=dtype))
 
 
-def session_options(config: dict[str, Any]) -> SessionOptions:
+def session_options(config: dict[str, Any], *, on_gpu: bool = False) -> SessionOptions:
     """Thread counts of a Triton model config; ONNX Runtime's default if it has none."""
     options = SessionOptions()
     # In every instance, an arena keeps the memory of the longest text, and saves no time here.
     options.enable_cpu_mem_arena = False
-    # As in `launcher.host.prepacking`.
-    options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
+    if not on_gpu:
+        # As in `launcher.host.prepacking`.
+        options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
     parameters = config.get("parameters", {})
     if "intra_op_thread_count" in parameters:
         options.intra_op_num_threads = int(parameters["intra_op_thread_count"]["string_value"])
