@@ -23,6 +23,8 @@ BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 MAX_MODEL_LEN: dict[Target, int] = {"cpu": 1024, "gpu": 4096}
 # Size of the KV cache in requests of full length. The usual request of about 1000 tokens takes a quarter.
 KV_CACHE_SEQUENCES = 2
+# Sequences that the engine generates at the same time. The launcher lets `verdict` ask about as many.
+GPU_SEQUENCES = 256
 # Estimate, not measured: activations of a full batch, CUDA graphs, and CUDA itself.
 RUNTIME_BYTES = 2_000_000_000
 # Estimate, not measured: the two encoders in fp16 and their activations, on the same GPU.
@@ -154,6 +156,7 @@ def engine_arguments(
     }
     if memory is None:
         return {**arguments, "enforce_eager": True}
+    arguments["max_num_seqs"] = GPU_SEQUENCES
     arguments["gpu_memory_utilization"] = options.gpu_memory_utilization or memory.utilization
     if options.quantization:
         arguments["quantization"] = options.quantization

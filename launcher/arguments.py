@@ -31,14 +31,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=positive,
         default=available_cores(),
         metavar="N",
-        help="single-threaded instances of each encoder (default: one per core, %(default)s here)",
+        help="single-threaded instances of each encoder on a CPU (default: one per core, %(default)s here); "
+        "on GPUs each encoder has one instance per GPU",
     )
     parser.add_argument(
         "--config",
         default="auto",
         metavar="NAME",
-        help="auto: adapt the configs to a CPU, use the tracked ones on a GPU; tracked: always use the "
-        "tracked ones; tensorrt: use configs/tensorrt.pbtxt if a model has it (default: %(default)s)",
+        help="auto: adapt the configs to this host's GPUs or CPU; tracked: use the tracked ones; tensorrt: "
+        "use configs/tensorrt.pbtxt if a model has it (default: %(default)s)",
     )
     parser.add_argument(
         "--triton",

@@ -23,9 +23,9 @@ class ServerOptions:
     changed size or modification time.
     start_timeout_s: maximum time for loading the models.
     judge: False serves no LLM; the default mode is then `never`.
-    config: `auto` adapts the configs to a CPU and uses the tracked ones on a GPU; `tracked` always uses the
-    tracked ones; another name uses `configs/<config>.pbtxt` of each model that has one.
-    instances: number of single-threaded instances of each encoder; by default one per core.
+    config: `auto` adapts the configs to this host's GPUs or CPU; `tracked` uses the tracked ones;
+    another name uses `configs/<config>.pbtxt` of each model that has one.
+    instances: on a CPU, number of single-threaded instances of each encoder; by default one per core.
     cache_mib: size in MiB of the cache of the encoders' answers to repeated texts; 0 for none.
     trace_url: OTLP/HTTP endpoint of the spans, such as `http://host:4318/v1/traces`; None: no traces.
     triton: folder of a tritonserver that is laid out as in NVIDIA's images; None: /opt/tritonserver if it

@@ -2,9 +2,11 @@
 
 On a CPU several single-threaded instances are faster than one with several threads, and batching saves next
 to nothing. So there is one single-threaded instance per core, and no batching across requests, which would
-keep one instance busy while another is idle.
+keep one instance busy while another is idle. A host with GPUs needs several processes of the steps in Python
+to keep the GPUs busy.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,13 +44,17 @@ def tune_for_cpu(config: ModelConfig, instances: int, *, packed: bool = True) ->
     if "pad_to_multiple_of" in config.parameters:
         tuned.parameters["pad_to_multiple_of"].string_value = "1"
     if config.backend == "vllm" and packed:
-        tuned.parameters["EXECUTION_ENV_PATH"].string_value = str(JUDGE_ENVIRONMENT)
-        add_vllm_tensors(tuned)
+        _use_own_vllm_backend(tuned)
     return tuned
 
 
-def tune_for_gpu(config: ModelConfig, cores: int) -> ModelConfig:
+def tune_for_gpu(
+    config: ModelConfig, cores: int, *, judge_calls: int | None = None, own_backends: bool = False
+) -> ModelConfig:
     """Copy of a model's config for a host with GPUs.
+
+    judge_calls: concurrent calls of the judge; None: those of the config.
+    own_backends: our own backends serve the models, so the LLM gets its own environment and its tensors.
 
     The steps in Python run in half as many processes as there are `cores`, because one of them would keep the
     GPU waiting. The encoders compute on the GPU, so more threads would only take cores from these steps.
@@ -58,10 +64,24 @@ def tune_for_gpu(config: ModelConfig, cores: int) -> ModelConfig:
     if config.name in PYTHON_STEPS:
         del tuned.instance_group[:]
         tuned.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=max(1, cores // 2))
+    if config.name == "verdict" and judge_calls is not None:
+        tuned.parameters["judge_calls"].string_value = str(judge_calls)
+    if config.backend == "vllm" and own_backends:
+        _use_own_vllm_backend(tuned)
     if config.backend == "onnxruntime":
+        del tuned.instance_group[:]
+        # Without numbers of GPUs, Triton makes one instance on each.
+        tuned.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=1)
         tuned.parameters["intra_op_thread_count"].string_value = "1"
         tuned.parameters["inter_op_thread_count"].string_value = "1"
     return tuned
+
+
+def engine_sequences(repository: Path) -> int | None:
+    """Sequences that the exported judge's engine answers at the same time; None if it chooses itself."""
+    engine = repository / "phi3" / "1" / "model.json"
+    sequences = json.loads(engine.read_text("utf-8")).get("max_num_seqs") if engine.exists() else None
+    return None if sequences is None else int(sequences)
 
 
 def write_local_configs(repository: Path, tune: Callable[[ModelConfig], ModelConfig]) -> None:
@@ -78,3 +98,8 @@ def write_local_configs(repository: Path, tune: Callable[[ModelConfig], ModelCon
         if tuned != config:
             local.parent.mkdir(exist_ok=True)
             local.write_text(text_format.MessageToString(tuned), "utf-8")
+
+
+def _use_own_vllm_backend(config: ModelConfig) -> None:
+    config.parameters["EXECUTION_ENV_PATH"].string_value = str(JUDGE_ENVIRONMENT)
+    add_vllm_tensors(config)

@@ -11,7 +11,7 @@ from pathlib import Path
 from launcher import StartError
 from launcher.host.devices import available_cores, has_gpu
 from launcher.host.files import CONFIG_NAME
-from launcher.host.tuning import tune_for_cpu, tune_for_gpu, write_local_configs
+from launcher.host.tuning import engine_sequences, tune_for_cpu, tune_for_gpu, write_local_configs
 from launcher.process.installation import Installation
 from launcher.repository.verification import require_graphs_for_cpu
 
@@ -51,7 +51,10 @@ class NvidiaImage(Installation):
         Raises StartError if an encoder was exported for GPUs and there is none.
         """
         if has_gpu():
-            write_local_configs(repository, partial(tune_for_gpu, cores=available_cores()))
+            judge_calls = engine_sequences(repository)
+            write_local_configs(
+                repository, partial(tune_for_gpu, cores=available_cores(), judge_calls=judge_calls)
+            )
         else:
             require_graphs_for_cpu(repository)
             write_local_configs(repository, partial(tune_for_cpu, instances=instances, packed=False))

@@ -97,6 +97,7 @@ def test_the_share_of_memory_can_be_chosen() -> None:
         options = EngineOptions("gpu", gpu_memory_utilization=chosen)
         arguments = engine_arguments(Path("/models"), PHI3, "float16", options, memory(options))
         assert arguments["gpu_memory_utilization"] == pytest.approx(expected)
+        assert arguments["max_num_seqs"] == 256
 
 
 def test_the_context_is_never_longer_than_the_models() -> None:

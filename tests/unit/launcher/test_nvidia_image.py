@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
 from launcher import StartError
 from launcher.host import devices
@@ -55,7 +56,8 @@ def test_configs_are_fitted_to_a_gpu_or_to_the_cpu(
     monkeypatch.setattr(nvidia_image, "has_gpu", lambda: True)
     assert image.fit_to_host(tracked_copy, 3) == "local"
     local = read_config(tracked_copy / "aegis" / "configs" / "local.pbtxt")
-    assert (list(local.instance_group), len(local.model_warmup)) == ([], 5)
+    (group,) = local.instance_group
+    assert (group.kind, len(local.model_warmup)) == (ModelInstanceGroup.KIND_GPU, 5)
     local = read_config(tracked_copy / "tokenizer" / "configs" / "local.pbtxt")
     assert local.instance_group[0].count == max(1, devices.available_cores() // 2)
     monkeypatch.setattr(nvidia_image, "has_gpu", lambda: False)

@@ -9,7 +9,14 @@ from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
 from launcher.host.devices import available_cores
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.host.tuning import PYTHON_STEPS, tune_for_cpu, tune_for_gpu, write_local_configs
+from launcher.host.tuning import (
+    PYTHON_STEPS,
+    engine_sequences,
+    tune_for_cpu,
+    tune_for_gpu,
+    write_local_configs,
+)
+from launcher.host.vllm_tensors import add_vllm_tensors
 from launcher.repository.config import read_config
 from launcher.repository.contract import MODEL_REPOSITORY
 
@@ -62,18 +69,48 @@ def test_tuning_leaves_the_tracked_config_alone() -> None:
     assert config.SerializeToString() == before
 
 
-def test_a_host_with_a_gpu_gets_more_processes_of_the_python_steps_and_nothing_else(repository: Path) -> None:
-    write_local_configs(repository, partial(tune_for_gpu, cores=16))
+def test_a_host_with_gpus_gets_more_processes_of_the_python_steps(repository: Path) -> None:
+    write_local_configs(repository, partial(tune_for_gpu, cores=16, judge_calls=256))
     tuned = {path.parent.parent.name for path in repository.glob("*/configs/local.pbtxt")}
     assert tuned == {"tokenizer", "verdict", "rejection", "aegis"}
     for name in tuned:
         expected = read_config(repository / name / "config.pbtxt")
         if name in PYTHON_STEPS:
             expected.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=8)
+            if name == "verdict":
+                expected.parameters["judge_calls"].string_value = "256"
         else:
+            expected.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=1)
             expected.parameters["intra_op_thread_count"].string_value = "1"
             expected.parameters["inter_op_thread_count"].string_value = "1"
         assert read_config(repository / name / "configs" / "local.pbtxt") == expected
+
+
+def test_our_own_backends_on_a_gpu_need_nothing_else_but_the_llms_environment(repository: Path) -> None:
+    write_local_configs(repository, partial(tune_for_gpu, cores=16))
+    others = {path: path.read_bytes() for path in repository.glob("*/configs/local.pbtxt")}
+    write_local_configs(repository, partial(tune_for_gpu, cores=16, own_backends=True))
+    expected = read_config(repository / "phi3" / "config.pbtxt")
+    expected.parameters["EXECUTION_ENV_PATH"].string_value = str(JUDGE_ENVIRONMENT)
+    add_vllm_tensors(expected)
+    local = repository / "phi3" / "configs" / "local.pbtxt"
+    assert read_config(local) == expected
+    local.unlink()
+    assert {path: path.read_bytes() for path in repository.glob("*/configs/local.pbtxt")} == others
+
+
+def test_the_calls_of_the_judge_are_those_of_its_engine(repository: Path) -> None:
+    engine = repository / "phi3" / "1" / "model.json"
+    engine.unlink(missing_ok=True)
+    assert engine_sequences(repository) is None
+    engine.parent.mkdir(exist_ok=True)
+    engine.write_text('{"dtype": "float32"}')
+    assert engine_sequences(repository) is None
+    engine.write_text('{"max_num_seqs": 96}')
+    assert engine_sequences(repository) == 96
+    config = read_config(repository / "verdict" / "config.pbtxt")
+    config.name = "verdict"
+    assert tune_for_gpu(config, cores=2).parameters["judge_calls"] == config.parameters["judge_calls"]
 
 
 def test_each_python_step_has_a_process_on_a_single_core(repository: Path) -> None:
