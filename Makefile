@@ -6,8 +6,13 @@ JUDGE_VENV := .venv-judge
 RUN := $(VENV)/bin/python
 DEMO_REPOSITORY := build/demo_repository
 PLAYGROUND_PORT ?= 8080
+# `make setup GPU=1` installs what uses a GPU. Later calls of make see its mark, so they keep it.
+GPU ?= $(if $(wildcard $(VENV)/.gpu-ready),1)
 # uv does not read pip's setting for additional places to find wheels.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+GPU_LOCK := --quiet --only-binary :all: --no-header --no-annotate --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_31
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo playground test test-clients docs check export serve bench soak load gpu-check recipe lock clean
@@ -15,7 +20,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-setup: $(VENV)/.ready $(JUDGE_VENV)/.ready  ## make both virtual environments, with pinned packages
+setup: $(if $(GPU),$(VENV)/.gpu-ready $(JUDGE_VENV)/.gpu-ready,$(VENV)/.ready $(JUDGE_VENV)/.ready)  ## make both virtual environments, with pinned packages (GPU=1: for a GPU)
 
 $(VENV)/.ready: launcher/environments/main.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +34,19 @@ $(JUDGE_VENV)/.ready: launcher/environments/judge.txt $(VENV)/.ready
 	$(PYTHON) -m venv $(JUDGE_VENV)
 	$(VENV)/bin/uv pip install --quiet --python $(JUDGE_VENV)/bin/python --no-deps \
 		--requirement launcher/environments/judge.txt
+	touch $@
+
+# Both packages of ONNX Runtime have the same files, so one replaces the other.
+$(VENV)/.gpu-ready: launcher/environments/gpu.txt $(VENV)/.ready
+	$(VENV)/bin/uv pip uninstall --quiet --python $(RUN) onnxruntime onnxruntime-gpu
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --requirement launcher/environments/gpu.txt
+	touch $@
+
+# Additional places may have a build of torch for CPUs, which uv would prefer.
+$(JUDGE_VENV)/.gpu-ready: launcher/environments/judge_gpu.txt $(VENV)/.ready
+	$(PYTHON) -m venv --clear $(JUDGE_VENV)
+	UV_FIND_LINKS= $(VENV)/bin/uv pip install --quiet --python $(JUDGE_VENV)/bin/python --no-deps \
+		--requirement launcher/environments/judge_gpu.txt
 	touch $@
 
 demo: setup  ## export the demo weights, serve them, screen a dozen texts, stop
@@ -100,6 +118,10 @@ lock: setup  ## resolve and pin all packages
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 		--override launcher/environments/judge_overrides.txt launcher/environments/judge.in \
 		| sed 's/+cpu$$//' > launcher/environments/judge.txt
+	UV_FIND_LINKS= $(VENV)/bin/uv pip compile $(GPU_LOCK) --constraint launcher/environments/main.txt \
+		launcher/environments/gpu.in > launcher/environments/gpu.txt
+	UV_FIND_LINKS= $(VENV)/bin/uv pip compile $(GPU_LOCK) --override launcher/environments/judge_overrides.txt \
+		launcher/environments/judge_gpu.in > launcher/environments/judge_gpu.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --extra gateway --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 --constraint launcher/environments/main.txt pyproject.toml \
 		> docker/gateway.txt

@@ -1,4 +1,4 @@
-"""The tritonserver inside the nvidia-pytriton wheel, which runs on CPUs without Docker.
+"""The tritonserver inside the nvidia-pytriton wheel, which runs without Docker on CPUs and on GPUs.
 
 The wheel has only Triton's Python backend, so ours replace those for ONNX Runtime and vLLM.
 """
@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import onnxruntime
+
 from launcher import StartError
+from launcher.host.devices import available_cores, has_gpu
 from launcher.host.files import CONFIG_NAME
 from launcher.host.judge_environment import require_judge_environment
 from launcher.host.prepacking import prepack_encoders
-from launcher.host.tuning import tune_for_cpu, write_local_configs
+from launcher.host.tuning import engine_sequences, tune_for_cpu, tune_for_gpu, write_local_configs
 from launcher.process.environment import joined
 from launcher.process.installation import Installation
 from launcher.repository.verification import require_graphs_for_cpu
@@ -66,7 +69,7 @@ class Wheel(Installation):
             "LD_LIBRARY_PATH": joined(*self.library_folders, inherited.get("LD_LIBRARY_PATH")),
             "PYTHONPATH": joined(self.site_packages, inherited.get("PYTHONPATH")),
             "PATH": joined(binaries, inherited.get("PATH")),
-            **VLLM_ENVIRONMENT,
+            **({} if uses_gpu() else VLLM_ENVIRONMENT),
         }
 
     def require_judge(self) -> None:
@@ -74,14 +77,28 @@ class Wheel(Installation):
         require_judge_environment()
 
     def fit_to_host(self, repository: Path, instances: int) -> str | None:
-        """Pack the encoders' weights for this processor and write configs for it.
+        """Write configs for this host's GPUs; or pack the encoders' weights and write configs for its CPU.
 
-        Raises StartError if an encoder was exported for GPUs.
+        Raises StartError if an encoder was exported for GPUs and none can be used.
         """
+        if uses_gpu():
+            tune = partial(
+                tune_for_gpu,
+                cores=available_cores(),
+                judge_calls=engine_sequences(repository),
+                own_backends=True,
+            )
+            write_local_configs(repository, tune)
+            return CONFIG_NAME
         require_graphs_for_cpu(repository)
         prepack_encoders(repository)
         write_local_configs(repository, partial(tune_for_cpu, instances=instances, packed=True))
         return CONFIG_NAME
+
+
+def uses_gpu() -> bool:
+    """Whether this host has a GPU and `make setup GPU=1` installed what the encoders need to use it."""
+    return has_gpu() and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def find_wheel() -> Wheel:

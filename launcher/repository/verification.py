@@ -31,8 +31,8 @@ def require_graphs_for_cpu(repository: Path) -> None:
     ]
     if packed:
         raise StartError(
-            f"{', '.join(packed)}: exported with --precision fp16, which runs only in NVIDIA's ONNX Runtime "
-            "backend on a GPU: export with --precision fp32 or int8"
+            f"{', '.join(packed)}: exported with --precision fp16, which runs only on a GPU: export with "
+            "--precision fp32 or int8. For a GPU without NVIDIA's image, run `make setup GPU=1`"
         )
 
 

@@ -199,7 +199,7 @@ def test_the_command_needs_only_pythons_own_library(repository: Path) -> None:
 def test_a_graph_for_gpus_is_refused_on_a_cpu(tmp_path: Path) -> None:
     graphs = {"rejection": {"graph": "packed"}, "aegis": {"graph": "loop"}, "judge": {}}
     write_manifest(tmp_path, {"models": graphs})
-    with pytest.raises(StartError, match=r"^rejection: exported with --precision fp16.* fp32 or int8$"):
+    with pytest.raises(StartError, match=r"^rejection: exported with .*fp16.* fp32 or int8\. .*GPU=1`$"):
         require_graphs_for_cpu(tmp_path)
     write_manifest(tmp_path, {"models": {"aegis": {"graph": "loop"}, "judge": {}}})
     require_graphs_for_cpu(tmp_path)
