@@ -80,7 +80,11 @@ def test_mixed_texts_are_read_as_a_whole(tokenizer: Tokenizer) -> None:
     require_equal(tokenizer, texts)
 
 
-@given(texts=st.lists(st.text(alphabet=st.one_of(st.characters(), st.sampled_from(HOSTILE))), max_size=20))
+@given(
+    texts=st.lists(
+        st.text(alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from(HOSTILE))), max_size=20
+    )
+)
 @settings(deadline=None)
 def test_looked_up_ids_are_those_of_the_tokenizer(tokenizer: Tokenizer, texts: list[str]) -> None:
     encode = encoder(tokenizer)
