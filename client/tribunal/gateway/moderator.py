@@ -15,7 +15,7 @@ from tribunal.gateway.errors import GatewayError, from_tribunal
 from tribunal.gateway.keys import Caller
 from tribunal.gateway.metrics import Metrics
 from tribunal.gateway.policies import Policy
-from tribunal.gateway.queue import Queue, Size
+from tribunal.gateway.queue import Entry, Queue, Size
 from tribunal.gateway.settings import GatewaySettings
 from tribunal.gateway.triton import UNKNOWN_SIZE, Triton
 from tribunal.gateway.turns import Text
@@ -150,23 +150,23 @@ class Moderator:
             except TribunalError as error:
                 answers[row] = from_tribunal(error)
             costs[self._queue(question)] += self._cost(text, question)
-        for queue, cost in costs.items():
-            self._queues[queue].require_room(caller.queue, cost)
+        for name, cost in costs.items():
+            self._queues[name].require_room(caller.queue, cost)
+        entered = [
+            (of_question, *self._enter(question, [*of_question.values()], caller))
+            for question, of_question in asked.items()
+        ]
         try:
-            async with asyncio.timeout(self._timeout_s), asyncio.TaskGroup() as group:
-                tasks = [
-                    (
-                        of_question,
-                        group.create_task(self._outcomes(question, [*of_question.values()], caller)),
-                    )
-                    for question, of_question in asked.items()
-                ]
+            async with asyncio.timeout(self._timeout_s):
+                outcomes = await asyncio.gather(*(entry.outcomes() for _, _, entry in entered))
         except TimeoutError:
             raise GatewayError(504, "timeout", f"no verdict within {self._timeout_s:g} s") from None
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        for of_question, task in tasks:
-            for row, outcome in zip(of_question, task.result(), strict=True):
+        finally:
+            for _, queue, entry in entered:
+                queue.leave(entry)
+        note_wait(max((entry.wait_s for _, _, entry in entered), default=0.0))
+        for (of_question, _, _), of_entry in zip(entered, outcomes, strict=True):
+            for row, outcome in zip(of_question, of_entry, strict=True):
                 answers[row] = _answer(each[row].policy, outcome)
         in_order = [answers[row] for row in range(len(texts))]
         self._metrics.count(in_order)
@@ -182,25 +182,22 @@ class Moderator:
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
         async def pump(_texts: list[bytes]) -> list[Outcome]:
-            try:
-                async with aclosing(self._triton.stream_judgement(text)) as stream:  # type: ignore[type-var]
-                    async for piece in stream:
-                        pieces.put_nowait(piece)
-            finally:
-                pieces.put_nowait(None)
+            async with aclosing(self._triton.stream_judgement(text)) as stream:  # type: ignore[type-var]
+                async for piece in stream:
+                    pieces.put_nowait(piece)
             return []
 
         # A stream shares its request with nothing.
-        asking = asyncio.ensure_future(queue.ask(caller.queue, object(), [Text(b"", cost)], pump))
-        asking.add_done_callback(lambda _: pieces.put_nowait(None))
+        entry = queue.enter(caller.queue, object(), [Text(b"", cost)], pump)
+        entry.add_done_callback(lambda: pieces.put_nowait(None))
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
-            await asking
+            await entry.outcomes()
         except TribunalError as error:
             raise from_tribunal(error) from error
         finally:
-            asking.cancel()
+            queue.leave(entry)
 
     def stop(self) -> None:
         """Report not ready from now on; requests in flight continue."""
@@ -251,16 +248,17 @@ class Moderator:
         is_doubled = question.spans and self._queue(question) == ENCODERS
         return _windows_cost(text) * (COST_OF_SPANS if is_doubled else 1)
 
-    async def _outcomes(self, question: Question, texts: Sequence[Text], caller: Caller) -> list[Outcome]:
+    def _enter(self, question: Question, texts: Sequence[Text], caller: Caller) -> tuple[Queue, Entry]:
+        """Let texts with this question wait in their queue."""
+
         async def send(contents: list[bytes]) -> list[Outcome]:
             outcomes = await self._triton.outcomes(contents, question)
             if question.judge is None:
                 self._note_default(outcomes)
             return outcomes
 
-        outcomes, wait_s = await self._queues[self._queue(question)].ask(caller.queue, question, texts, send)
-        note_wait(wait_s)
-        return outcomes
+        queue = self._queues[self._queue(question)]
+        return queue, queue.enter(caller.queue, question, texts, send)
 
     def _note_default(self, outcomes: Sequence[Outcome]) -> None:
         """Remember from verdicts whether the server asks the judge by default."""

@@ -38,6 +38,27 @@ class Size:
         return MAX_REQUEST_COST if self.cost is None else min(self.cost, MAX_REQUEST_COST)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """The texts of one caller that entered a queue together: their parts in order, each with its caller."""
+
+    parts: Sequence[tuple[Caller, Part]]
+
+    @property
+    def wait_s(self) -> float:
+        """The longest wait in seconds of a part that was sent."""
+        return max((part.waited_s or 0.0 for _, part in self.parts), default=0.0)
+
+    async def outcomes(self) -> list[Outcome]:
+        """The outcomes of the texts, in order; raises the error of a request at once."""
+        of_parts = await asyncio.gather(*(part.outcomes for _, part in self.parts))
+        return [outcome for of_part in of_parts for outcome in of_part]
+
+    def add_done_callback(self, call: Callable[[], object]) -> None:
+        """Call `call` when the last part has its outcomes, an error, or is dropped."""
+        self.parts[-1][1].outcomes.add_done_callback(lambda _: call())
+
+
 class Queue:
     """The texts that wait for Triton, and those in flight.
 
@@ -78,51 +99,43 @@ class Queue:
         """Estimated wait in seconds of texts of this caller."""
         return self._turns.cost_before(caller, cost) / self._throughput.cost_per_s
 
-    async def ask(
-        self, caller: str, kind: Hashable, texts: Sequence[Text], send: Send
-    ) -> tuple[list[Outcome], float]:
-        """The outcomes of `texts`, in order, and the longest wait of one of them in seconds.
+    def enter(self, caller: str, kind: Hashable, texts: Sequence[Text], send: Send) -> "Entry":
+        """Let `texts` wait, and send what there is room for; the entry must leave in the end.
 
-        send: asks Triton about the texts of one request; of equal kinds only the first part's is called. Its
-        error is raised here. If the caller goes, its waiting texts are dropped, and the outcomes of those in
-        flight are dropped when they come.
+        It awaits nothing, so that no other request enters between `require_room` and this call.
+        send: asks Triton about the texts of one request; of equal kinds only the first part's is called.
         """
-        parts = [Part(kind, send, piece) for piece in self._cut(texts)]
-        entered = [(self._turns.add(caller, part), part) for part in parts]
+        entry = Entry([(self._turns.add(caller, part), part) for part in self._parts(kind, texts, send)])
         self._serve()
-        try:
-            outcomes = [outcome for part in parts for outcome in await part.outcomes]
-            return outcomes, max((part.waited_s or 0.0 for part in parts), default=0.0)
-        finally:
-            for account, part in entered:
-                self._leave(account, part)
-            self._serve()
+        return entry
+
+    def leave(self, entry: "Entry") -> None:
+        """Nobody waits for these texts any more: drop them, or their outcomes if they are in flight."""
+        for caller, part in entry.parts:
+            if not part.outcomes.cancel() and not part.outcomes.cancelled():
+                # Otherwise asyncio reports that nobody read it.
+                part.outcomes.exception()
+            if part.waited_s is None:
+                self._turns.drop(caller, part)
+        self._serve()
 
     async def drain(self) -> None:
         """Wait for the requests in flight, also those whose callers have gone."""
         while self._requests:
             await asyncio.wait(self._requests)
 
-    def _cut(self, texts: Sequence[Text]) -> Iterator[list[Text]]:
+    def _parts(self, kind: Hashable, texts: Sequence[Text], send: Send) -> Iterator[Part]:
         """The texts in parts: as few as the size of a request allows."""
         part: list[Text] = []
         cost = 0
         for text in texts:
             if part and (len(part) == self.size.texts or cost + text.cost > self.size.request_cost):
-                yield part
+                yield Part(kind, send, part)
                 part, cost = [], 0
             part.append(text)
             cost += text.cost
         if part:
-            yield part
-
-    def _leave(self, caller: Caller, part: Part) -> None:
-        """Nobody waits for this part any more: drop it unless it was sent."""
-        if not part.outcomes.cancel() and not part.outcomes.cancelled():
-            # Otherwise asyncio reports that nobody read it.
-            part.outcomes.exception()
-        if part.waited_s is None:
-            self._turns.drop(caller, part)
+            yield Part(kind, send, part)
 
     def _serve(self) -> None:
         """Send requests while there is room for another."""

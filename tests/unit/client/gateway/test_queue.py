@@ -38,17 +38,21 @@ class Asked:
         return [request.texts for request in self.sent]
 
     async def ask(self, caller: str, texts: Sequence[str], cost: int = 1, kind: Hashable = "plain") -> Asking:
-        """Ask in a task, and let the queue run. The outcome of each text is the text."""
-
-        async def asking() -> list[str]:
-            self.queue.require_room(caller, cost * len(texts))
-            encoded = [Text(text.encode(), cost) for text in texts]
-            outcomes, _ = await self.queue.ask(caller, kind, encoded, self._send)
-            return cast(list[str], outcomes)
-
-        task = asyncio.create_task(asking())
+        """Ask in a task, and let the queue run."""
+        task = asyncio.create_task(self.asking(caller, texts, cost, kind))
         await settle()
         return task
+
+    async def asking(
+        self, caller: str, texts: Sequence[str], cost: int = 1, kind: Hashable = "plain"
+    ) -> list[str]:
+        """The outcome of each text, which is the text."""
+        self.queue.require_room(caller, cost * len(texts))
+        entry = self.queue.enter(caller, kind, [Text(text.encode(), cost) for text in texts], self._send)
+        try:
+            return cast(list[str], await entry.outcomes())
+        finally:
+            self.queue.leave(entry)
 
     async def answer(self, number: int = -1, error: Exception | None = None) -> None:
         """Answer the request with this number; by default the newest."""
@@ -97,6 +101,21 @@ def test_a_single_text_is_sent_at_once_while_there_is_room() -> None:
         assert asked.texts == [["a"], ["b"]]
         assert asked.queue.waiting == 0
         await asked.answer_all()
+
+    run(test)
+
+
+def test_texts_of_one_moment_are_admitted_one_by_one() -> None:
+    async def test() -> None:
+        asked = Asked(max_wait_s=0)
+        asking = [asyncio.create_task(asked.asking("a", [text])) for text in numbered("t", 100)]
+        await settle()
+        assert asked.texts == [["t0"]]
+        refused = [task for task in asking if task.done() and isinstance(task.exception(), GatewayError)]
+        # One is in flight, and nothing waited before the next one.
+        assert len(refused) == 98
+        await asked.answer_all()
+        assert await asking[0] == ["t0"]
 
     run(test)
 
