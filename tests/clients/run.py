@@ -20,7 +20,7 @@ from pathlib import Path
 
 import typer
 from tribunal import Client
-from tribunal.gateway.keys import Key, hash_key, new_key
+from tribunal.gateway.admission.keys import Key, hash_key, new_key
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions

@@ -15,7 +15,7 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tribunal import Client, Connection, InvalidInput, ServerUnavailable
-from tribunal.gateway.keys import hash_key
+from tribunal.gateway.admission.keys import hash_key
 
 from launcher.exposure.ports import free_ports
 from launcher.options import ServerOptions

@@ -121,7 +121,7 @@ def key(
       tribunal key bob --policy strict --rate-limit 100/second >> keys.toml
     """
     with naming_extra("gateway"):
-        from tribunal.gateway.keys import Key, hash_key, new_key
+        from tribunal.gateway.admission.keys import Key, hash_key, new_key
     secret = new_key()
     if not (name.isascii() and name.replace("-", "_").isidentifier()):
         raise InvalidInput("a name may contain only letters, digits, - and _")

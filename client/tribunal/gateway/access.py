@@ -8,11 +8,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tribunal.gateway.authentication import address_of
-from tribunal.gateway.dialect import Dialect, dialect_of
+from tribunal.gateway.admission.authentication import address_of
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.metrics import Metrics
-from tribunal.gateway.waits import HEADER, waiting
+from tribunal.gateway.moderation.waits import HEADER, waiting
+from tribunal.gateway.protocols.dialect import Dialect, dialect_of
 from tribunal.transport.trace_context import trace_context
 
 log = logging.getLogger("tribunal.gateway.access")

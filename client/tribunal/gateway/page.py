@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from tribunal.gateway.categories import CATEGORIES
+from tribunal.gateway.moderation.categories import CATEGORIES
 
 FOLDER = Path(__file__).parent / "page"
 # Texts and judges' reasons may hold markup: nothing in them may load or run.

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import uvicorn
 from prometheus_client import start_http_server
 
-from tribunal.gateway.app import Gateway
-from tribunal.gateway.grpc_service import grpc_server
-from tribunal.gateway.http_protocol import MAX_CONNECTIONS, BoundedProtocol
+from tribunal.gateway.admission.http_protocol import MAX_CONNECTIONS, BoundedProtocol
+from tribunal.gateway.app import application
+from tribunal.gateway.protocols.kserve_grpc import grpc_server
 from tribunal.gateway.settings import GatewaySettings
+from tribunal.gateway.state import GatewayState
 
 log = logging.getLogger("tribunal.gateway")
 # Longer than the default deadline of a request.
@@ -53,9 +54,9 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
     """
     _allow_open_files()
     _share_memory_arenas()
-    gateway = Gateway(settings)
+    gateway = GatewayState(settings)
     config = uvicorn.Config(
-        gateway.app,
+        application(gateway),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from tribunal.gateway.keys import hash_key
+from tribunal.gateway.admission.keys import hash_key
 
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer

@@ -9,7 +9,7 @@ import grpc
 import httpx
 import pytest
 from tribunal import Client
-from tribunal.gateway.grpc_service import MAX_CALLS_OF_CALLER, SERVICE
+from tribunal.gateway.protocols.kserve_grpc import MAX_CALLS_OF_CALLER, SERVICE
 from tritonclient.grpc import service_pb2 as messages
 
 from launcher.process.server import TritonServer

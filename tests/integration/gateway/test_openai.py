@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, BadRequestError, InternalServerError, OpenAI
 from tribunal import Client
-from tribunal.gateway.app import Gateway
-from tribunal.gateway.dialects.openai import MAX_INPUTS
-from tribunal.gateway.settings import GatewaySettings
+from tribunal.gateway.app import application
+from tribunal.gateway.settings import MAX_TEXTS, GatewaySettings
+from tribunal.gateway.state import GatewayState
 
 from launcher.process.server import TritonServer
 from launcher.repository.contract import CHECKOUT
@@ -86,8 +86,8 @@ def test_more_inputs_than_the_server_takes_at_once_keep_their_order(client: Open
 
 
 def test_too_many_inputs_are_refused(client: OpenAI) -> None:
-    with pytest.raises(BadRequestError, match=str(MAX_INPUTS)):
-        client.moderations.create(input=["a"] * (MAX_INPUTS + 1))
+    with pytest.raises(BadRequestError, match=str(MAX_TEXTS)):
+        client.moderations.create(input=["a"] * (MAX_TEXTS + 1))
 
 
 def test_the_fault_of_one_text_names_its_place(client: OpenAI) -> None:
@@ -114,8 +114,8 @@ def test_commands_of_the_page(command: str, gateway: RunningGateway) -> None:
 
 
 async def _moderate_before_nobody() -> None:
-    gateway = Gateway(GatewaySettings(url="127.0.0.1:1", timeout_s=5))
-    transport = httpx2.ASGITransport(gateway.app)
+    gateway = GatewayState(GatewaySettings(url="127.0.0.1:1", timeout_s=5))
+    transport = httpx2.ASGITransport(application(gateway))
     async with (
         httpx2.AsyncClient(transport=transport) as http,
         AsyncOpenAI(base_url="http://gateway/v1", api_key="any", max_retries=0, http_client=http) as client,

@@ -12,7 +12,7 @@ import pytest
 import tritonclient.grpc
 from prometheus_client.parser import text_string_to_metric_families
 from tribunal import AccessDenied, Client, Connection, Overloaded
-from tribunal.gateway.keys import hash_key
+from tribunal.gateway.admission.keys import hash_key
 
 from launcher.exposure.ports import free_ports
 from launcher.process.server import TritonServer

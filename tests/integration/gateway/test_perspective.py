@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from tribunal import Client
-from tribunal.gateway.dialects.perspective_attributes import ATTRIBUTES, attribute_score
-from tribunal.gateway.keys import hash_key
+from tribunal.gateway.admission.keys import hash_key
+from tribunal.gateway.protocols.perspective_attributes import ATTRIBUTES, attribute_score
 
 from launcher.process.server import TritonServer
 from tests.integration.gateway.conftest import RunningGateway, running_gateway

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from tribunal import Client
-from tribunal.gateway.dialects.verdicts import Failed, VerdictAnswer, VerdictsAnswer
+from tribunal.gateway.protocols.verdicts import Failed, VerdictAnswer, VerdictsAnswer
 
 from launcher.process.server import TritonServer
 from tests.integration.gateway.conftest import RunningGateway

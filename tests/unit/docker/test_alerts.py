@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import yaml
-from tribunal.gateway.grpc_service import STATUS
+from tribunal.gateway.protocols.kserve_grpc import STATUS
 
 from tests.promql import ALERTS, alert_queries, alerts, selectors
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tribunal.commands.cli import app
-from tribunal.gateway.policies import load_policies
+from tribunal.gateway.moderation.policies import load_policies
 from tribunal.gateway.server import STOP_TIMEOUT_S
 from tribunal.gateway.settings import DEFAULT_MAX_BODY_BYTES
 from typer.main import get_command

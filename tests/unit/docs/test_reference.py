@@ -4,7 +4,7 @@ import re
 
 import pytest
 from tribunal.gateway.metrics import Metrics
-from tribunal.gateway.policies import Policy
+from tribunal.gateway.moderation.policies import Policy
 
 from launcher.repository.config import read_config
 from launcher.repository.contract import CHECKOUT, MODEL_REPOSITORY

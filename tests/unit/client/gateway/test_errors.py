@@ -13,8 +13,8 @@ from tribunal.errors import (
     ServerUnavailable,
     TribunalError,
 )
-from tribunal.gateway.dialects.verdicts import VerdictAnswer, VerdictRequest
 from tribunal.gateway.errors import from_tribunal, from_validation
+from tribunal.gateway.protocols.verdicts import VerdictAnswer, VerdictRequest
 
 ADDRESS = "triton.internal:8001"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tribunal.gateway.categories import CATEGORIES
+from tribunal.gateway.moderation.categories import CATEGORIES
 from tribunal.gateway.page import FOLDER, add_page
 
 POLICY = (

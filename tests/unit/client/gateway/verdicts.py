@@ -1,6 +1,6 @@
 """Verdicts for tests of the gateway."""
 
-from tribunal.gateway.categories import CATEGORIES
+from tribunal.gateway.moderation.categories import CATEGORIES
 from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
 ANSWERED = Toxicity("answered", "toxic", 0.75, "It insults.")

@@ -1,0 +1,1 @@
+"""From texts to decisions: queues before Triton, policies, decisions."""

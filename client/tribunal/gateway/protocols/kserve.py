@@ -1,0 +1,148 @@
+"""The KServe protocol for `moderation`, `manifest` and `judge`: valid requests, and their outputs.
+
+HTTP and gRPC share it. No tensor of a caller reaches Triton: this module reads texts and options and refuses
+invalid shapes and sizes, and the gateway's client builds a new request.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tribunal.contract import (
+    EXPLAIN,
+    JUDGE,
+    JUDGE_MODE,
+    MANIFEST,
+    MAX_BATCH_SIZE,
+    MODERATION,
+    SPANS,
+    TEXT,
+    VERDICT,
+    JudgeMode,
+)
+from tribunal.gateway.errors import GatewayError, invalid
+from tribunal.gateway.moderation.decision import Decision
+from tribunal.gateway.moderation.moderator import Options
+from tribunal.gateway.moderation.policies import Policy
+from tribunal.server_info import ServerInfo
+
+Tensor = npt.NDArray[Any]
+DATATYPES = {TEXT: "BYTES", JUDGE_MODE: "BYTES", EXPLAIN: "BOOL", SPANS: "BOOL"}
+OUTPUTS = {
+    "rejection_score": "FP32",
+    "category_scores": "FP32",
+    "toxicity_score": "FP32",
+    "flagged": "BOOL",
+    VERDICT: "BYTES",
+}
+# The models that the gateway exposes.
+MODELS = (MODERATION, MANIFEST, JUDGE)
+MODES: Mapping[bytes, JudgeMode] = {b"always": "always", b"auto": "auto", b"never": "never"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """The texts of one request with their options, one row each."""
+
+    texts: Sequence[str]
+    judge: Sequence[JudgeMode | None]
+    explain: Sequence[bool | None]
+    spans: Sequence[bool | None]
+
+    def options(self, policy: Policy) -> list[Options]:
+        """The options of each text under `policy`."""
+        return [
+            Options(policy, *of_text) for of_text in zip(self.judge, self.explain, self.spans, strict=True)
+        ]
+
+
+def require_model(name: str, models: Sequence[str] = MODELS) -> None:
+    """Raise GatewayError 404 unless the model is one of `models`."""
+    if name not in models:
+        known = ", ".join(models)
+        raise GatewayError(404, "model_not_found", f"unknown model {name[:80]!r}; known here: {known}")
+
+
+def require_tensor(name: str, datatype: str, shape: Sequence[int]) -> int:
+    """The number of rows of an input; raises GatewayError 400 for a wrong name, datatype or shape."""
+    if name not in DATATYPES:
+        raise invalid(f"unexpected input {name[:80]!r}; known: {', '.join(DATATYPES)}", "inputs")
+    if datatype != DATATYPES[name]:
+        raise invalid(f"input {name} has datatype {datatype[:20]!r}; it must be {DATATYPES[name]}", name)
+    if len(shape) != 2 or shape[1] != 1 or not 1 <= shape[0] <= MAX_BATCH_SIZE:
+        raise invalid(
+            f"input {name} has shape {list(shape)[:8]}; it must be [batch, 1], batch 1 to {MAX_BATCH_SIZE}",
+            name,
+        )
+    return shape[0]
+
+
+def read_question(inputs: Mapping[str, Sequence[Any]]) -> Question:
+    """Rows of the inputs, BYTES as bytes and BOOL as bool, as texts and options; raises GatewayError 400."""
+    if TEXT not in inputs:
+        raise invalid(f"input {TEXT} is missing", TEXT)
+    batch = len(inputs[TEXT])
+    for name, rows in inputs.items():
+        if len(rows) != batch:
+            raise invalid(f"input {name} has {len(rows)} rows and {TEXT} has {batch}", name)
+    return Question(
+        [_text(row, raw) for row, raw in enumerate(inputs[TEXT])],
+        [_mode(raw) for raw in inputs.get(JUDGE_MODE, [None] * batch)],
+        list(inputs.get(EXPLAIN, [None] * batch)),
+        list(inputs.get(SPANS, [None] * batch)),
+    )
+
+
+def require_outputs(names: Sequence[str]) -> Sequence[str]:
+    """The requested outputs, or all if none is named; raises GatewayError 400."""
+    for name in names:
+        if name not in OUTPUTS:
+            raise invalid(f"unexpected output {name[:80]!r}; known: {', '.join(OUTPUTS)}", "outputs")
+    return list(dict.fromkeys(names)) or list(OUTPUTS)
+
+
+def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
+    """All outputs of `moderation`, [batch, 1] each, category_scores [batch, categories].
+
+    Scores have six decimals, like the verdict's. A missing toxicity_score is NaN.
+    """
+    verdicts = [decision.verdict for decision in decisions]
+    toxicity = [np.nan if verdict.toxicity.score is None else verdict.toxicity.score for verdict in verdicts]
+    return {
+        "rejection_score": np.array([[verdict.refusal.score] for verdict in verdicts], np.float32),
+        "category_scores": np.array(
+            [[*verdict.categories.scores.values()] for verdict in verdicts], np.float32
+        ),
+        "toxicity_score": np.array([[score] for score in toxicity], np.float32),
+        "flagged": np.array([[decision.flagged] for decision in decisions], np.bool_),
+        VERDICT: np.array(
+            [[json.dumps(decision.as_document()).encode()] for decision in decisions], np.object_
+        ),
+    }
+
+
+def manifest_document(server: ServerInfo) -> bytes:
+    """The server's weights, in the form of its model `manifest`."""
+    return json.dumps(
+        {"models": {name: asdict(weights) for name, weights in server.weights.items()}}
+    ).encode()
+
+
+def _text(row: int, raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise invalid(f"text[{row}] is not valid UTF-8: byte {error.start} {error.reason}", TEXT) from error
+
+
+def _mode(raw: bytes | None) -> JudgeMode | None:
+    if raw is None:
+        return None
+    if raw not in MODES:
+        named = raw[:40].decode("utf-8", "replace")
+        raise invalid(f"judge is {named!r}; it must be one of always, auto, never", JUDGE_MODE)
+    return MODES[raw]
