@@ -4,6 +4,7 @@ import json
 from typing import get_args
 
 import tribunal.contract
+from tribunal.gateway.settings import MAX_BATCH_TEXTS
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from export_scripts import tensorrt
@@ -59,6 +60,7 @@ def test_the_limits() -> None:
     batching = {config.max_batch_size for config in CONFIGS.values() if config.max_batch_size}
     assert batching == {limits().max_batch_size}
     assert limits().max_batch_size >= tribunal.contract.MAX_BATCH_SIZE
+    assert limits().max_batch_size == MAX_BATCH_TEXTS
 
 
 def test_the_categories_are_counted_in_the_labels_file_alone() -> None:

@@ -5,13 +5,14 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
-from tribunal.contract import MAX_BATCH_SIZE, JudgeMode
+from tribunal.contract import JudgeMode
 from tribunal.gateway.errors import GatewayError
 from tribunal.gateway.moderation.decision import Decision, is_refusal
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import Policy, Threshold
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
 from tribunal.gateway.protocols.verdicts import SPANS_DESCRIPTION
+from tribunal.gateway.settings import MAX_BATCH_TEXTS
 from tribunal.verdict import Span
 
 router = APIRouter(tags=["fms"])
@@ -56,7 +57,7 @@ class ContentsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    contents: Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
+    contents: Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH_TEXTS)]
     detector_params: DetectorParams | None = None
 
 

@@ -17,7 +17,6 @@ from tribunal.contract import (
     JUDGE,
     JUDGE_MODE,
     MANIFEST,
-    MAX_BATCH_SIZE,
     MODERATION,
     SPANS,
     TEXT,
@@ -28,6 +27,7 @@ from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import Policy
+from tribunal.gateway.settings import MAX_BATCH_TEXTS
 from tribunal.server_info import ServerInfo
 
 Tensor = npt.NDArray[Any]
@@ -73,9 +73,9 @@ def require_tensor(name: str, datatype: str, shape: Sequence[int]) -> int:
         raise invalid(f"unexpected input {name[:80]!r}; known: {', '.join(DATATYPES)}", "inputs")
     if datatype != DATATYPES[name]:
         raise invalid(f"input {name} has datatype {datatype[:20]!r}; it must be {DATATYPES[name]}", name)
-    if len(shape) != 2 or shape[1] != 1 or not 1 <= shape[0] <= MAX_BATCH_SIZE:
+    if len(shape) != 2 or shape[1] != 1 or not 1 <= shape[0] <= MAX_BATCH_TEXTS:
         raise invalid(
-            f"input {name} has shape {list(shape)[:8]}; it must be [batch, 1], batch 1 to {MAX_BATCH_SIZE}",
+            f"input {name} has shape {list(shape)[:8]}; it must be [batch, 1], batch 1 to {MAX_BATCH_TEXTS}",
             name,
         )
     return shape[0]

@@ -10,12 +10,13 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from tribunal.contract import MAX_BATCH_SIZE, JudgeMode
+from tribunal.contract import JudgeMode
 from tribunal.gateway.caller import Caller
 from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Moderator, Options
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.settings import MAX_BATCH_TEXTS
 
 router = APIRouter(tags=["verdicts"])
 SPANS_DESCRIPTION = (
@@ -98,7 +99,7 @@ class VerdictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: str | None = Field(None, examples=["How to make a bomb?"])
-    texts: Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH_SIZE)] | None = None
+    texts: Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH_TEXTS)] | None = None
     policy: str | None = Field(None, description="A policy of this gateway; by default the key's.")
     judge: JudgeMode | None = Field(
         None, description="When the judge is asked; by default as the policy says."

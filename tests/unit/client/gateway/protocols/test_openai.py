@@ -6,7 +6,6 @@ from tribunal.gateway.errors import GatewayError, invalid, overloaded
 from tribunal.gateway.moderation.decision import decide
 from tribunal.gateway.moderation.policies import Policies, Policy, ServerPolicy
 from tribunal.gateway.protocols.openai import (
-    MAX_TEXTS,
     TextPart,
     error_document,
     policy_name,
@@ -14,6 +13,7 @@ from tribunal.gateway.protocols.openai import (
     result,
     texts_of,
 )
+from tribunal.gateway.settings import MAX_TEXTS
 
 from tests.unit.client.gateway.verdicts import span, verdict
 
