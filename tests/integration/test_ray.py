@@ -66,7 +66,7 @@ def test_a_batch_gets_the_columns_of_scan(
     assert moderated.schema == scanned.schema
     assert moderated.to_pylist() == scanned.to_pylist()
     errors = {row["id"]: row["error"] for row in moderated.to_pylist() if row["error"]}
-    assert errors[10] == "InvalidInput: field 'text' is null, not a string"
+    assert errors[10] == "NoText: field 'text' is null, not a string"
     assert "65536" in errors[20]
     assert {10, 20} <= set(errors) <= {10, 20, 30}
 

@@ -77,14 +77,14 @@ def test_an_input_is_never_overwritten(server: TritonServer, tmp_path: Path) -> 
 
 BAD = [
     (b'{"id": 1, "text": "fine"}', None),
-    (b"{not json", "InvalidInput: line 2 is not a JSON object"),
-    (b'["a list"]', "InvalidInput: line 3 is not a JSON object: not an object"),
-    (b'{"id": 4, "body": "x"}', "InvalidInput: has no field 'text', it has 'id', 'body'"),
-    (b'{"id": 5, "text": null}', "InvalidInput: field 'text' is null, not a string"),
-    (b'{"id": 6, "text": 17}', "InvalidInput: field 'text' is int, not a string"),
+    (b"{not json", "NoText: line 2 is not a JSON object"),
+    (b'["a list"]', "NoText: line 3 is not a JSON object: not an object"),
+    (b'{"id": 4, "body": "x"}', "NoText: has no field 'text', it has 'id', 'body'"),
+    (b'{"id": 5, "text": null}', "NoText: field 'text' is null, not a string"),
+    (b'{"id": 6, "text": 17}', "NoText: field 'text' is int, not a string"),
     (b'{"id": 7, "text": "' + b"a" * 70_000 + b'"}', "InvalidInput: "),
-    (b'{"id": 8, "text": "lone \\ud800"}', "InvalidInput: line 8 is not a JSON object: 'utf-8' codec"),
-    (b'{"id": 9, "text": "\xff"}', "InvalidInput: line 9 is not a JSON object: 'utf-8' codec"),
+    (b'{"id": 8, "text": "lone \\ud800"}', "NoText: line 8 is not a JSON object: 'utf-8' codec"),
+    (b'{"id": 9, "text": "\xff"}', "NoText: line 9 is not a JSON object: 'utf-8' codec"),
     (b'{"id": 10, "text": "also fine"}', None),
 ]
 

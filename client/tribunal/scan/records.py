@@ -16,8 +16,8 @@ OUTCOME = (VERDICT, ERROR)
 VERDICT_COLUMN = f"{VERDICT}."
 SCORE_COLUMN = f"{VERDICT_COLUMN}categories.scores."
 SPANS_COLUMN = f"{VERDICT_COLUMN}{SPANS}"
-# Prefixes of the errors of records without a text: problems of the format, and of the field.
-UNASKED = tuple(f"InvalidInput: {words} " for words in ("line", "the row", "entry", "has no field", "field"))
+# Begins the error of a record without a text, which was not sent to the server.
+NO_TEXT = "NoText: "
 
 Restore = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
@@ -54,7 +54,7 @@ def to_record(row: Row, text_field: str) -> Record:
     Raises InvalidInput if the row has fields with the names of the outcome's, which would be overwritten.
     """
     if row.problem is not None:
-        return Record(row.fields, error=f"InvalidInput: {row.problem}")
+        return Record(row.fields, error=f"{NO_TEXT}{row.problem}")
     for name in row.fields:
         if name in OUTCOME or name.startswith(VERDICT_COLUMN):
             raise InvalidInput(
@@ -68,7 +68,7 @@ def to_record(row: Row, text_field: str) -> Record:
         problem = f"has no field {text_field!r}, it has {', '.join(map(repr, row.fields))}"
     else:
         problem = f"field {text_field!r} is {'null' if text is None else type(text).__name__}, not a string"
-    return Record(row.fields, error=f"InvalidInput: {problem}")
+    return Record(row.fields, error=f"{NO_TEXT}{problem}")
 
 
 def to_retry(row: Row, text_field: str, restore: Restore | None = None) -> Record:
@@ -84,7 +84,7 @@ def to_retry(row: Row, text_field: str, restore: Restore | None = None) -> Recor
     fields = without_outcome(row_fields)
     verdict, error = row_fields.get(VERDICT), row_fields.get(ERROR)
     text = fields.get(text_field)
-    was_asked = restore is None or not (error or "").startswith(UNASKED)
+    was_asked = restore is None or not (error or "").startswith(NO_TEXT)
     if verdict is None and was_asked and isinstance(text, str):
         return Record(fields, text=text)
     return Record(fields, verdict=verdict, error=error)

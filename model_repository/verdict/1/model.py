@@ -19,7 +19,7 @@ from logic.answer import ASKED_STATUSES, SKIPPED, UNAVAILABLE, Judgement, Status
 from logic.asking import Band, InvalidMode, Modes, text_splitter
 from logic.decision_metrics import COUNTERS, Tally, all_series, report
 from logic.encoded_texts import EncodedTexts
-from logic.judging import Judging, Limits, Question, share_of_calls
+from logic.judging import JudgedText, Judging, Limits, share_of_calls
 from logic.policy import Policy
 
 JUDGE = "judge"
@@ -137,7 +137,7 @@ class TritonPythonModel:
             encoded = {name: inputs[name].as_numpy() for name in ENCODED}
             if not (encoded["rejection_logits"].size and encoded["aegis_logits"].size):
                 # The encoders drop a request if its client has disconnected.
-                return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
+                return _error_response(CALLER_GONE, pb_utils.TritonError.CANCELLED)
             texts = EncodedTexts.from_tensors(**encoded)
             asked = self._asked(inputs, texts)
             outputs = request.requested_output_names()
@@ -145,14 +145,14 @@ class TritonPythonModel:
                 return self._decide(texts, [SKIPPED] * len(asked), outputs)
             # Triton marks a request as cancelled only when it schedules it here, never later.
             if request.is_cancelled():
-                return _refusal(CALLER_GONE, pb_utils.TritonError.CANCELLED)
-            questions = _questions(inputs, asked)
+                return _error_response(CALLER_GONE, pb_utils.TritonError.CANCELLED)
+            judged = _judged_texts(inputs, asked)
         except InvalidMode as error:
             self.invalid_modes.increment(1)
-            return _refusal(str(error), pb_utils.TritonError.INVALID_ARG)
+            return _error_response(str(error), pb_utils.TritonError.INVALID_ARG)
         except (ArithmeticError, ValueError) as error:
-            return _refusal(str(error))
-        judging = self._judge(texts, asked, questions, outputs, request.get_response_sender())
+            return _error_response(str(error))
+        judging = self._judge(texts, asked, judged, outputs, request.get_response_sender())
         asyncio.run_coroutine_threadsafe(judging, self.loop)
         return None
 
@@ -172,16 +172,16 @@ class TritonPythonModel:
         self,
         texts: EncodedTexts,
         asked: list[bool],
-        questions: list[Question],
+        judged: list[JudgedText],
         outputs: list[str],
         sender: Any,
     ) -> None:
         try:
-            judgements = iter(await self.judging.judge(questions))
+            judgements = iter(await self.judging.judge(judged))
             response = self._decide(texts, [next(judgements) if asks else SKIPPED for asks in asked], outputs)
         except Exception as error:  # noqa: BLE001 - an unanswered request would hang for ever
             pb_utils.Logger.log_error(f"verdict: {error!r}")
-            response = _refusal(repr(error))
+            response = _error_response(repr(error))
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def _decide(self, texts: EncodedTexts, judgements: list[Judgement], outputs: list[str]) -> Any:
@@ -224,15 +224,15 @@ def _warn(line: str) -> None:
     pb_utils.Logger.log_warn(f"verdict: {line}")
 
 
-def _refusal(message: str, *code: Any) -> Any:
+def _error_response(message: str, *code: Any) -> Any:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, *code))
 
 
-def _questions(inputs: dict[str, Any], asked: list[bool]) -> list[Question]:
+def _judged_texts(inputs: dict[str, Any], asked: list[bool]) -> list[JudgedText]:
     texts = inputs["text"].as_numpy()[:, 0]
     explain = inputs["explain"].as_numpy()[:, 0] if "explain" in inputs else [True] * len(texts)
     return [
-        Question(text.decode("utf-8"), bool(reason))
+        JudgedText(text.decode("utf-8"), bool(reason))
         for text, reason, asks in zip(texts, explain, asked, strict=True)
         if asks
     ]

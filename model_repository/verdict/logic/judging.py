@@ -37,7 +37,7 @@ def share_of_calls(calls: int, config: Mapping[str, Any]) -> int:
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgedText:
     """A text, and whether to generate a reason."""
 
     text: str
@@ -64,25 +64,25 @@ class Judging:
     def __post_init__(self) -> None:
         self._calls = FairCalls(self.limits.calls, self.limits.calls_of_request)
 
-    async def judge(self, questions: Sequence[Question]) -> list[Judgement]:
-        """Judgement of each question of one request."""
+    async def judge(self, texts: Sequence[JudgedText]) -> list[Judgement]:
+        """Judgement of each text of one request."""
         share = self._calls.share()
-        return await asyncio.gather(*(self._judge_text(question, share) for question in questions))
+        return await asyncio.gather(*(self._judge_text(text, share) for text in texts))
 
-    async def _judge_text(self, question: Question, share: Share) -> Judgement:
+    async def _judge_text(self, text: JudgedText, share: Share) -> Judgement:
         started_s = time.monotonic()
         try:
-            judgement = await self._judge_pieces(question, share)
+            judgement = await self._judge_pieces(text, share)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the policy decides
             self.warn(f"a text could not be split for the judge: {error!r}")
             judgement = UNAVAILABLE
         self.observe(judgement.status, time.monotonic() - started_s)
         return judgement
 
-    async def _judge_pieces(self, question: Question, share: Share) -> Judgement:
+    async def _judge_pieces(self, text: JudgedText, share: Share) -> Judgement:
         tasks = [
-            asyncio.create_task(self._ask_in_turn(piece, question.explain, share))
-            for piece in self.split(question.text)
+            asyncio.create_task(self._ask_in_turn(piece, text.explain, share))
+            for piece in self.split(text.text)
         ]
         await share.wait_for_start(self.limits.timeout_s)
         done, late = await asyncio.wait(tasks, timeout=self._remaining_s(share))

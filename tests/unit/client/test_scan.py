@@ -186,7 +186,7 @@ def test_a_field_that_some_of_the_first_records_lack_fails_these_alone(
     assert scan(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 3
     assert sum(record["verdict"] is not None for record in read(tmp_path / "out.jsonl")) == 1
     shown = " ".join(capsys.readouterr().err.split())
-    assert f"InvalidInput: has no field 'text', it has 'id' │ {FIRST_RECORDS - 1}" in shown
+    assert f"NoText: has no field 'text', it has 'id' │ {FIRST_RECORDS - 1}" in shown
 
 
 @pytest.mark.parametrize(("format_", "first"), [("csv", "id,body\n"), ("jsonl", "")])
@@ -214,7 +214,7 @@ def test_reasons_of_failures_are_summed_up(
     counts = {name.strip(): int(count) for name, count in lines if "/s" not in name}
     assert counts["failed"] == 8
     assert counts["InvalidInput: text[0] has 70000 bytes; the limit is 65536"] == 7
-    assert counts["InvalidInput: field 'text' is null, not a string"] == 1
+    assert counts["NoText: field 'text' is null, not a string"] == 1
 
 
 def test_a_summary_keeps_its_reasons_and_no_more_than_a_few() -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from model_repository.verdict.logic.answer import UNAVAILABLE, Judgement, Status
-from model_repository.verdict.logic.judging import Judging, Limits, Question, share_of_calls
+from model_repository.verdict.logic.judging import JudgedText, Judging, Limits, share_of_calls
 
 KIND = Judgement("answered", "non-toxic", 0.1)
 TOXIC = Judgement("answered", "toxic", 0.9)
@@ -59,7 +59,7 @@ class Fixture:
         )
 
     async def of(self, *texts: str) -> list[Judgement]:
-        return await self.judging.judge([Question(text, explain=True) for text in texts])
+        return await self.judging.judge([JudgedText(text, explain=True) for text in texts])
 
 
 def run(steps: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -110,7 +110,7 @@ def test_each_text_has_its_own_judgement_in_order() -> None:
 def test_a_reason_is_asked_for_where_it_is_wanted() -> None:
     async def steps() -> None:
         fixture = Fixture(calls=1)
-        questions = [Question("kind kind", explain=True), Question("toxic", explain=False)]
+        questions = [JudgedText("kind kind", explain=True), JudgedText("toxic", explain=False)]
         assert await fixture.judging.judge(questions) == [KIND, TOXIC]
         explained = dict(zip(fixture.judge.asked, fixture.judge.explained, strict=True))
         assert explained == {"kind": True, "toxic": False}

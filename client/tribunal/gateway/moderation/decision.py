@@ -14,7 +14,7 @@ class Decision:
 
     flagged: whether one of the reasons below applies.
     categories: names of the detected categories, in the order of the scores.
-    toxic: the judge's score is at or above the threshold. refused: the text is a refusal, and the policy
+    toxic: the judge's score is at or above the threshold. refusal: the text is a refusal, and the policy
     flags refusals. judge_failed: the judge gave no answer. unread: no model read the text's end.
     spans: the sentences that cross a threshold of the policy, and what it detects in each; None if not
     requested.
@@ -24,7 +24,7 @@ class Decision:
     flagged: bool
     categories: tuple[str, ...]
     toxic: bool
-    refused: bool
+    refusal: bool
     judge_failed: bool
     unread: bool
     spans: tuple[Span, ...] | None = None
@@ -34,7 +34,7 @@ class Decision:
         """Why it is flagged: categories, then `toxicity`, `refusal`, `judge_failure`, `truncation`."""
         others = {
             "toxicity": self.toxic,
-            "refusal": self.refused,
+            "refusal": self.refusal,
             "judge_failure": self.judge_failed,
             "truncation": self.unread,
         }
@@ -59,7 +59,7 @@ def decide(policy: Policy, verdict: Verdict) -> Decision:
             flagged=flagged,
             categories=verdict.categories.flagged,
             toxic=flagged and toxicity.label == "toxic",
-            refused=False,
+            refusal=False,
             judge_failed=flagged and failed,
             unread=flagged and unread,
             spans=verdict.spans,

@@ -129,7 +129,7 @@ def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Findi
             return (refusal if is_refusal(policy, verdict.refusal) else []) + unread
         case _:
             flagged = [Finding(detector_id, "flagged", CERTAIN)] if decision.flagged else []
-            return flagged + categories + judged + (refusal if decision.refused else []) + unread
+            return flagged + categories + judged + (refusal if decision.refusal else []) + unread
 
 
 def in_category(name: str, decision: Decision) -> list[Finding]:

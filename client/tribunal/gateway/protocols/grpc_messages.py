@@ -10,7 +10,7 @@ from tritonclient.utils import serialize_byte_tensor
 
 from tribunal.contract import STREAM, TEXT
 from tribunal.gateway.errors import invalid
-from tribunal.gateway.protocols.kserve import Tensor, read_question, require_tensor
+from tribunal.gateway.protocols.kserve import Tensor, read_texts, require_tensor
 from tribunal.gateway.protocols.kserve_http import read_binary
 
 
@@ -59,7 +59,7 @@ def read_judged_text(request: Any) -> str:
             values = _values(tensor, raw[index] if index < len(raw) else None)
             if len(values) != 1:
                 raise invalid(f"input {TEXT} has {len(values)} values for shape [1]", TEXT)
-            return read_question({TEXT: values}).texts[0]
+            return read_texts({TEXT: values}).texts[0]
     raise invalid(f"input {TEXT} is missing", TEXT)
 
 

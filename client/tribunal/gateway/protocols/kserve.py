@@ -45,7 +45,7 @@ MODES: Mapping[bytes, JudgeMode] = {b"always": "always", b"auto": "auto", b"neve
 
 
 @dataclass(frozen=True)
-class Question:
+class TextRows:
     """The texts of one request with their options, one row each."""
 
     texts: Sequence[str]
@@ -81,7 +81,7 @@ def require_tensor(name: str, datatype: str, shape: Sequence[int]) -> int:
     return shape[0]
 
 
-def read_question(inputs: Mapping[str, Sequence[Any]]) -> Question:
+def read_texts(inputs: Mapping[str, Sequence[Any]]) -> TextRows:
     """Rows of the inputs, BYTES as bytes and BOOL as bool, as texts and options; raises GatewayError 400."""
     if TEXT not in inputs:
         raise invalid(f"input {TEXT} is missing", TEXT)
@@ -89,7 +89,7 @@ def read_question(inputs: Mapping[str, Sequence[Any]]) -> Question:
     for name, rows in inputs.items():
         if len(rows) != batch:
             raise invalid(f"input {name} has {len(rows)} rows and {TEXT} has {batch}", name)
-    return Question(
+    return TextRows(
         [_text(row, raw) for row, raw in enumerate(inputs[TEXT])],
         [_mode(raw) for raw in inputs.get(JUDGE_MODE, [None] * batch)],
         list(inputs.get(EXPLAIN, [None] * batch)),

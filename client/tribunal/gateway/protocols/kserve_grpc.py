@@ -37,7 +37,7 @@ from tribunal.gateway.protocols.kserve import (
     OUTPUTS,
     manifest_document,
     output_tensors,
-    read_question,
+    read_texts,
     require_model,
     require_outputs,
 )
@@ -223,9 +223,9 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
             document = manifest_document(await self._moderator.info())
             return infer_response(request, {MANIFEST: np.array([document], np.object_)}, {MANIFEST: "BYTES"})
         names = require_outputs(output_names(request))
-        question = read_question(read_rows(request))
-        options = question.options(self._gateway.policies.of(caller, None))
-        tensors = output_tensors(await self._moderator.moderate(question.texts, options, caller))
+        rows = read_texts(read_rows(request))
+        options = rows.options(self._gateway.policies.of(caller, None))
+        tensors = output_tensors(await self._moderator.moderate(rows.texts, options, caller))
         return infer_response(request, {name: tensors[name] for name in names}, OUTPUTS)
 
     async def _judge(self, raw: bytes, caller: Caller) -> AsyncIterator[bytes]:

@@ -19,7 +19,7 @@ from tribunal.gateway.protocols.kserve import (
     Tensor,
     manifest_document,
     output_tensors,
-    read_question,
+    read_texts,
     require_model,
     require_outputs,
     require_tensor,
@@ -143,9 +143,9 @@ async def infer(
         datatypes = {MANIFEST: "BYTES"}
     else:
         names = require_outputs([output.name for output in asked.outputs])
-        question = read_question(_rows(asked.inputs, binary))
-        options = question.options(policies.of(caller, None))
-        tensors = output_tensors(await moderator.moderate(question.texts, options, caller))
+        rows = read_texts(_rows(asked.inputs, binary))
+        options = rows.options(policies.of(caller, None))
+        tensors = output_tensors(await moderator.moderate(rows.texts, options, caller))
         outputs, datatypes = {name: tensors[name] for name in names}, OUTPUTS
     return answer(model, asked, outputs, datatypes)
 

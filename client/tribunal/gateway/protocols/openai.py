@@ -1,7 +1,6 @@
 """OpenAI's moderation: `POST /v1/moderations`, and the policies as models under `/v1/models`."""
 
 import uuid
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -15,8 +14,9 @@ from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import Policies
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
 from tribunal.gateway.protocols.openai_categories import openai_detected, openai_input_types, openai_scores
-from tribunal.gateway.protocols.verdicts import SPANS_DESCRIPTION, Refusal, Span, Toxicity
+from tribunal.gateway.protocols.verdicts import SPANS_DESCRIPTION
 from tribunal.gateway.settings import MAX_TEXTS
+from tribunal.verdict import Refusal, Span, Toxicity
 
 router = APIRouter(tags=["openai"])
 # Prefixes of OpenAI's own models; they mean the caller's policy.
@@ -175,7 +175,7 @@ def result(decision: Decision) -> ModerationResult:
     """The result of a decision."""
     verdict = decision.verdict
     scores = verdict.categories.scores
-    spans = {} if decision.spans is None else {"spans": [Span(**asdict(span)) for span in decision.spans]}
+    spans = {} if decision.spans is None else {"spans": list(decision.spans)}
     return ModerationResult(
         flagged=decision.flagged,
         categories={
@@ -185,8 +185,8 @@ def result(decision: Decision) -> ModerationResult:
         category_scores={**openai_scores(scores), **scores},
         category_applied_input_types={**openai_input_types(), **{name: ["text"] for name in scores}},
         reasons=list(decision.reasons),
-        refusal=Refusal(**asdict(verdict.refusal)),
-        toxicity=Toxicity(**asdict(verdict.toxicity)),
+        refusal=verdict.refusal,
+        toxicity=verdict.toxicity,
         windows=verdict.windows,
         truncated=verdict.truncated,
         **spans,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -17,6 +17,7 @@ from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Moderator, Options
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
 from tribunal.gateway.settings import MAX_BATCH_TEXTS
+from tribunal.verdict import Verdict
 
 router = APIRouter(tags=["verdicts"])
 SPANS_DESCRIPTION = (
@@ -27,50 +28,12 @@ SPANS_DESCRIPTION = (
 NO_BUFFERING = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
-class Refusal(BaseModel):
-    """Is the text an LLM's refusal?"""
-
-    detected: bool
-    score: float
-
-
-class Categories(BaseModel):
-    """The score of each category, and the names of the detected ones."""
-
-    flagged: list[str]
-    scores: dict[str, float]
-
-
-class Toxicity(BaseModel):
-    """The judge's answer; label, score and reason are null if it gave none."""
-
-    status: str
-    label: str | None
-    score: float | None
-    reason: str | None
-
-
-class Span(BaseModel):
-    """A sentence that crosses a threshold: `start` and `end` (exclusive) count code points of the text."""
-
-    start: int
-    end: int
-    refusal: Refusal
-    categories: Categories
-
-
-class VerdictAnswer(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class VerdictAnswer(Verdict):
     """A verdict under a policy. `reasons` says why the text is flagged; `spans` is present if requested."""
 
-    flagged: bool
     reasons: list[str]
     policy: str
-    refusal: Refusal
-    categories: Categories
-    toxicity: Toxicity
-    windows: int
-    truncated: bool
-    spans: list[Span] | None = None
 
 
 class Failure(BaseModel):

@@ -16,7 +16,7 @@ VERDICT = Verdict(
 
 
 def decision(*categories: str, flagged: bool = True, toxic: bool = False) -> Decision:
-    return Decision(VERDICT, flagged, categories, toxic, refused=False, judge_failed=False, unread=False)
+    return Decision(VERDICT, flagged, categories, toxic, refusal=False, judge_failed=False, unread=False)
 
 
 def request(**fields: object) -> GuardrailRequest:

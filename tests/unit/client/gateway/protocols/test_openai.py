@@ -96,4 +96,4 @@ def test_spans_are_there_only_where_they_were_asked_for() -> None:
     without = result(decide(ServerPolicy(), verdict())).model_dump(exclude_unset=True)
     assert set(with_spans) - set(without) == {"spans"}
     assert (with_spans["spans"][0]["start"], with_spans["spans"][0]["end"]) == (0, 4)
-    assert with_spans["spans"][0]["categories"]["flagged"] == ["Violence"]
+    assert with_spans["spans"][0]["categories"]["flagged"] == ("Violence",)
