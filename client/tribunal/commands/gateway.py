@@ -12,6 +12,7 @@ from tribunal.commands.options import Url, naming_extra
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.errors import InvalidInput
 from tribunal.gateway.settings import (
+    DEFAULT_KEEP_ALIVE_S,
     DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_WAIT_S,
     GatewaySettings,
@@ -60,6 +61,12 @@ def gateway(
     max_body_mib: Annotated[
         int, typer.Option(min=1, help="Maximum size of a request's body.")
     ] = DEFAULT_MAX_BODY_BYTES // MIB,
+    keep_alive_s: Annotated[
+        int,
+        typer.Option(
+            "--keep-alive", min=0, help="Seconds that an idle connection stays open; more than a proxy's."
+        ),
+    ] = DEFAULT_KEEP_ALIVE_S,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,7 +90,7 @@ def gateway(
     with naming_extra("gateway"):
         import uvloop
 
-        from tribunal.gateway.server import Listening, serve
+        from tribunal.gateway.server import Listening, address, serve
     settings = GatewaySettings(
         url=url,
         connection=connection,
@@ -95,9 +102,12 @@ def gateway(
         max_wait_s=max_wait_s,
         cors_origins=tuple(cors_origin or ()),
     )
-    listening = Listening(host=host, port=port, grpc_port=grpc_port, metrics_port=metrics_port)
+    listening = Listening(
+        host=host, port=port, grpc_port=grpc_port, metrics_port=metrics_port, keep_alive_s=keep_alive_s
+    )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    typer.echo(f"gateway to {url}: page http://{host}:{port}/, API http://{host}:{port}/docs", err=True)
+    site = f"http://{address(host, port)}"
+    typer.echo(f"gateway to {url}: page {site}/, API {site}/docs", err=True)
     if keys_file is None and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo("everybody who reaches this address can send requests: give --keys", err=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -36,6 +36,8 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         started_s = time.monotonic()
+        # Answered, not redirected: many clients do not repeat the body of a POST.
+        scope["path"] = scope["path"].rstrip("/") or "/"
         dialect = dialect_of(scope["path"], self._dialects)
         status = CALLER_GONE
         scope.setdefault("state", {})

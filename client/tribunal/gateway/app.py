@@ -20,7 +20,7 @@ from tribunal.gateway.state import GatewayState
 
 def application(gateway: GatewayState) -> FastAPI:
     """The application of a gateway with this state."""
-    app: FastAPI = FastAPIOffline(title="Tribunal", version="1", redoc_url=None)
+    app: FastAPI = FastAPIOffline(title="Tribunal", version="1", redoc_url=None, redirect_slashes=False)
     app.state.gateway = gateway
     for dialect in DIALECTS:
         app.include_router(dialect.router)
@@ -57,6 +57,7 @@ def _gateway_error(error: Exception) -> GatewayError:
             return from_validation(error)
         case HTTPException():
             code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-            return GatewayError(error.status_code, code, str(error.detail))
+            allow = (error.headers or {}).get("Allow")
+            return GatewayError(error.status_code, code, str(error.detail), allow=allow)
         case _:
             return GatewayError(500, "internal", "the gateway failed; see its log")

@@ -18,6 +18,8 @@ from tribunal.errors import (
 
 # Default of Retry-After.
 DEFAULT_RETRY_AFTER_S = 1.0
+# The code of a text with too many bytes.
+TEXT_TOO_LONG = "text_too_long"
 
 
 @dataclass(eq=False)
@@ -26,7 +28,7 @@ class GatewayError(Exception):
 
     status: HTTP status. code: a short name of the error, for programs.
     field: the invalid field of the request, if there is one.
-    retry_after_s: seconds after which a retry may succeed, if it can.
+    retry_after_s: seconds after which a retry may succeed, if it can. allow: the methods of the path.
     """
 
     status: int
@@ -34,6 +36,7 @@ class GatewayError(Exception):
     message: str
     field: str | None = None
     retry_after_s: float | None = None
+    allow: str | None = None
 
     def __str__(self) -> str:
         return self.message
@@ -44,6 +47,8 @@ class GatewayError(Exception):
         headers = {}
         if self.status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="tribunal"'
+        if self.allow is not None:
+            headers["Allow"] = self.allow
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
         return headers
@@ -62,11 +67,7 @@ def overloaded(retry_after_s: float) -> GatewayError:
 
 def from_validation(error: RequestValidationError) -> GatewayError:
     """The first fault of a request's body, with its place."""
-    faults = error.errors()
-    if faults[0]["type"] == "json_invalid":
-        said, position = faults[0]["ctx"]["error"], faults[0]["loc"][-1]
-        return invalid(f"the body is not JSON: {said} at character {position}")
-    return first_fault(faults)
+    return first_fault(error.errors())
 
 
 def first_fault(faults: Sequence[Any]) -> GatewayError:

@@ -16,7 +16,7 @@ from prometheus_client import start_http_server
 from tribunal.gateway.admission.http_protocol import MAX_CONNECTIONS, BoundedProtocol
 from tribunal.gateway.app import application
 from tribunal.gateway.protocols.kserve_grpc import grpc_server
-from tribunal.gateway.settings import GatewaySettings
+from tribunal.gateway.settings import DEFAULT_KEEP_ALIVE_S, GatewaySettings
 from tribunal.gateway.state import GatewayState
 
 log = logging.getLogger("tribunal.gateway")
@@ -30,12 +30,16 @@ M_ARENA_MAX = -8
 
 @dataclass(frozen=True, kw_only=True)
 class Listening:
-    """Where the gateway listens; a port that is None is not opened."""
+    """Where the gateway listens; a port that is None is not opened.
+
+    keep_alive_s: for so long an idle connection stays open after an answer.
+    """
 
     host: str
     port: int
     grpc_port: int | None
     metrics_port: int | None
+    keep_alive_s: int = DEFAULT_KEEP_ALIVE_S
 
 
 class HttpServer(uvicorn.Server):
@@ -63,6 +67,7 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
         http=BoundedProtocol,
         ws="none",
         limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=listening.keep_alive_s,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )
     http = HttpServer(config)
@@ -84,7 +89,9 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
             stack.callback(server.shutdown)
         rpc = None
         if listening.grpc_port is not None:
-            rpc = grpc_server(gateway, f"{listening.host}:{listening.grpc_port}", config.forwarded_allow_ips)
+            rpc = grpc_server(
+                gateway, address(listening.host, listening.grpc_port), config.forwarded_allow_ips
+            )
             rpc.start()
         listener = stack.enter_context(_listener(listening.host, listening.port))
         serving = asyncio.create_task(http.serve(sockets=[listener]))
@@ -95,6 +102,11 @@ async def serve(settings: GatewaySettings, listening: Listening) -> None:
         stopped.cancel()
         rpc_stopped = asyncio.to_thread(rpc.stop(STOP_TIMEOUT_S).wait) if rpc else asyncio.sleep(0)
         await asyncio.gather(serving, rpc_stopped)
+
+
+def address(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _allow_open_files() -> None:

@@ -8,6 +8,8 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 # 64 texts of 64 KiB, plus JSON's overhead.
 DEFAULT_MAX_BODY_BYTES = 8 * 2**20
 DEFAULT_MAX_WAIT_S = 10.0
+# As uvicorn's.
+DEFAULT_KEEP_ALIVE_S = 5
 # The maximum batch size of `moderation`.
 MAX_BATCH_TEXTS = 64
 # Texts of one request in the protocols of hosted APIs; the gateway sends them to Triton in several requests.

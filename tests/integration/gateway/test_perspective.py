@@ -8,6 +8,8 @@ import httpx
 import pytest
 from tribunal import Client
 from tribunal.gateway.admission.keys import hash_key
+from tribunal.gateway.moderation.decision import decide
+from tribunal.gateway.moderation.policies import ServerPolicy
 from tribunal.gateway.protocols.perspective_attributes import ATTRIBUTES, attribute_score
 
 from launcher.process.server import TritonServer
@@ -40,7 +42,7 @@ def test_scores_are_what_the_client_says(perspective: httpx.Client, server: Trit
     assert verdict.toxicity.status == "answered"
     answered = analyze(perspective, text, *ATTRIBUTES)["attributeScores"]
     values = {name: scores["summaryScore"]["value"] for name, scores in answered.items()}
-    assert values == {name: attribute_score(name, verdict) for name in ATTRIBUTES}
+    assert values == {name: attribute_score(name, decide(ServerPolicy(), verdict)) for name in ATTRIBUTES}
 
 
 def test_what_a_caller_sends_along_comes_back(perspective: httpx.Client) -> None:

@@ -33,7 +33,7 @@ def test_a_verdict_is_the_servers_and_as_the_document_says(
     server: TritonServer, gateway: RunningGateway, spans: bool
 ) -> None:
     answer = ask(gateway, text=TEXT, judge="always", spans=spans).json()
-    TypeAdapter(VerdictAnswer).validate_python(answer, strict=True)
+    TypeAdapter(VerdictAnswer).validate_json(json.dumps(answer), strict=True)
     with Client(server.grpc_url) as client:
         verdict = client.moderate(TEXT, judge="always", spans=spans).as_document()
     assert answer.pop("reasons")[-1] == "toxicity"
@@ -76,7 +76,7 @@ def test_a_stream_has_the_encoders_the_reason_and_the_verdict(gateway: RunningGa
     assert {name for name, _ in pieces} == {"reason"}
     assert len(pieces) > 1
     assert verdict["toxicity"]["reason"] in "".join(piece["text"] for _, piece in pieces)
-    TypeAdapter(VerdictAnswer).validate_python(verdict, strict=True)
+    TypeAdapter(VerdictAnswer).validate_json(json.dumps(verdict), strict=True)
 
 
 def test_a_stream_without_the_judge_is_short(gateway: RunningGateway) -> None:

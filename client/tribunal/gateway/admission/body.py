@@ -13,7 +13,10 @@ from tribunal.gateway.errors import GatewayError, invalid, overloaded
 # Memory limit for the bodies of all requests, in bodies of the maximum size.
 BODIES_HELD = 16
 # zlib's wbits for gzip and for zlib's own format, which HTTP calls deflate.
-WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+# Members of a gzip body: enough for the 64 KiB blocks of bgzip in a body of 8 MiB.
+MAX_MEMBERS = 256
+GZIP_BITS = 16 + zlib.MAX_WBITS
+WINDOW_BITS = {"gzip": GZIP_BITS, "x-gzip": GZIP_BITS, "deflate": zlib.MAX_WBITS}
 
 
 @dataclass
@@ -80,7 +83,7 @@ class BodyMiddleware:
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity" and encoding not in WINDOW_BITS:
             raise GatewayError(
-                415, "unsupported_encoding", "Content-Encoding may be gzip, deflate or identity"
+                415, "unsupported_encoding", "Content-Encoding may be gzip, x-gzip, deflate or identity"
             )
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_body_bytes:
@@ -117,16 +120,24 @@ class BodyMiddleware:
         self._held_bytes += size_bytes
 
     def _decompress(self, body: bytes, encoding: str) -> bytes:
-        decompressor: Any = zlib.decompressobj(WINDOW_BITS[encoding])
-        try:
-            content: bytes = decompressor.decompress(body, self._max_body_bytes + 1)
-        except zlib.error as error:
-            raise invalid(f"the body is not {encoding}: {error}") from error
-        if len(content) > self._max_body_bytes:
-            raise self._too_large()
-        if not decompressor.eof:
-            raise invalid(f"the body is not {encoding}: it ends too early")
-        return content
+        """The content of a body; gzip may have several members (RFC 1952, 2.2)."""
+        content = bytearray()
+        for _ in range(MAX_MEMBERS):
+            decompressor: Any = zlib.decompressobj(WINDOW_BITS[encoding])
+            try:
+                content += decompressor.decompress(body, self._max_body_bytes + 1 - len(content))
+            except zlib.error as error:
+                raise invalid(f"the body is not {encoding}: {error}") from error
+            if len(content) > self._max_body_bytes:
+                raise self._too_large()
+            if not decompressor.eof:
+                raise invalid(f"the body is not {encoding}: it ends too early")
+            body = decompressor.unused_data
+            if not body:
+                return bytes(content)
+            if WINDOW_BITS[encoding] != GZIP_BITS:
+                raise invalid(f"the body is not {encoding}: {len(body)} bytes follow its end")
+        raise invalid(f"the body has more than {MAX_MEMBERS} members of gzip")
 
     def _too_large(self) -> GatewayError:
         return GatewayError(413, "too_large", f"the body exceeds the limit of {self._max_body_bytes} bytes")

@@ -11,7 +11,7 @@ from tribunal.batches import Outcome
 from tribunal.contract import JudgeMode
 from tribunal.errors import TribunalError
 from tribunal.gateway.caller import Caller
-from tribunal.gateway.errors import GatewayError, from_tribunal
+from tribunal.gateway.errors import TEXT_TOO_LONG, GatewayError, from_tribunal
 from tribunal.gateway.metrics import Metrics
 from tribunal.gateway.moderation.decision import Decision, decide
 from tribunal.gateway.moderation.policies import Policy
@@ -85,6 +85,8 @@ class Moderator:
         self._max_cost = settings.max_in_flight_texts
         self._metrics = metrics
         self._is_stopping = False
+        # UTF-8 bytes of a text that the server takes; None: not known, and the server decides.
+        self._max_text_bytes: int | None = None
         # Whether the server asks the judge by default, as its answers show; None before the first answer.
         self._asks_judge: bool | None = None
         self._queues = {
@@ -126,18 +128,22 @@ class Moderator:
 
         texts: by their place in the request.
         """
-        answers = await self.moderate_each([*texts.values()], options, caller)
+        answers = await self.moderate_each([*texts.values()], options, caller, [*texts])
         for place, answer in zip(texts, answers, strict=True):
             if isinstance(answer, GatewayError):
                 raise replace(answer, field=place) from answer
         return [answer for answer in answers if isinstance(answer, Decision)]
 
     async def moderate_each(
-        self, texts: Sequence[str], options: Options | Sequence[Options], caller: Caller
+        self,
+        texts: Sequence[str],
+        options: Options | Sequence[Options],
+        caller: Caller,
+        places: Sequence[str] | None = None,
     ) -> list[Decision | GatewayError]:
         """A decision for each of `texts`, in order, or an error for an invalid one.
 
-        options: for all texts, or one for each.
+        options: for all texts, or one for each. places: their names in messages; by default `text`.
         """
         each = [options] * len(texts) if isinstance(options, Options) else options
         answers: dict[int, Decision | GatewayError] = {}
@@ -146,9 +152,10 @@ class Moderator:
         for row, (text, of_text) in enumerate(zip(texts, each, strict=True)):
             question = of_text.question
             try:
-                asked[question][row] = Text(encode_text(text, "text"), self._cost(text, question))
-            except TribunalError as error:
-                answers[row] = from_tribunal(error)
+                content = self._encoded(text, places[row] if places else "text")
+                asked[question][row] = Text(content, self._cost(text, question))
+            except GatewayError as error:
+                answers[row] = error
             costs[self._queue(question)] += self._cost(text, question)
         for name, cost in costs.items():
             self._queues[name].require_room(caller.queue, cost)
@@ -215,9 +222,11 @@ class Moderator:
             await asyncio.sleep(SIZE_READ_EVERY_S)
 
     async def read_size(self) -> None:
-        """Adapt the encoders' queue to the server's configs; without them it keeps its size."""
+        """Adapt to the server's configs: the encoders' queue, and the limit of a text; else keep both."""
         try:
-            self._queues[ENCODERS].size = self._limited(await self._triton.size())
+            limits = await self._triton.limits()
+            self._queues[ENCODERS].size = self._limited(limits.size)
+            self._max_text_bytes = limits.max_text_bytes
         except TribunalError as error:
             log.info("the queue keeps its size, because the server's configs cannot be read: %s", error)
 
@@ -234,6 +243,18 @@ class Moderator:
             return await self._triton.info()
         except TribunalError as error:
             raise from_tribunal(error) from error
+
+    def _encoded(self, text: str, place: str) -> bytes:
+        """`text` in UTF-8; raises GatewayError 400 unless it is valid Unicode within the server's limit."""
+        try:
+            content = encode_text(text, place)
+        except TribunalError as error:
+            raise from_tribunal(error) from error
+        limit = self._max_text_bytes
+        if limit is not None and len(content) > limit:
+            message = f"{place} has {len(content)} bytes; the limit is {limit}"
+            raise GatewayError(400, TEXT_TOO_LONG, message, place)
+        return content
 
     def _limited(self, size: Size) -> Size:
         """`size` within the limit of the settings."""

@@ -1,6 +1,7 @@
 """The gateway's client of Triton: whole requests, and what the server can do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from tribunal.async_client import AsyncClient
 from tribunal.batches import Call, Outcome, Request
@@ -14,6 +15,17 @@ from tribunal.transport.messages import Question
 UNKNOWN_SIZE = Size(requests=4, texts=MAX_BATCH_SIZE)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a server can do.
+
+    size: at once. max_text_bytes: UTF-8 bytes of a text; None: its configs do not say.
+    """
+
+    size: Size
+    max_text_bytes: int | None
+
+
 class Triton(AsyncClient):
     """The client behind the gateway's queues; it neither splits texts into requests nor gathers them."""
 
@@ -25,13 +37,14 @@ class Triton(AsyncClient):
         call = Call(question, self._new_deadline_s(), divided_on=(InvalidInput, ServerError))
         return await self._outcomes(Request(0, texts), call)
 
-    async def size(self) -> Size:
-        """What the server can do at once, by the configs of its ensemble; raises TribunalErrors."""
+    async def limits(self) -> Limits:
+        """What the server can do, by the configs of its ensemble; raises TribunalErrors."""
         ensemble = await self._config(MODERATION)
         steps = ensemble.get("ensemble_scheduling", {}).get("step", [])
         configs = {step["model_name"]: await self._config(step["model_name"]) for step in steps}
         batches = [config["max_batch_size"] for config in (ensemble, *configs.values())]
-        return Size(requests=requests_at_once(steps, configs), texts=max(1, min(batches)))
+        size = Size(requests=requests_at_once(steps, configs), texts=max(1, min(batches)))
+        return Limits(size, max_text_bytes(configs.values()))
 
     async def _config(self, model: str) -> ModelConfig:
         return await self._call(
@@ -48,6 +61,15 @@ def requests_at_once(steps: Sequence[ModelConfig], configs: dict[str, ModelConfi
         depths |= dict.fromkeys(step["output_map"].values(), depth)
         instances_at[depth] = max(instances_at.get(depth, 1), instances(configs[step["model_name"]]))
     return sum(instances_at.values()) or UNKNOWN_SIZE.requests
+
+
+def max_text_bytes(configs: Iterable[ModelConfig]) -> int | None:
+    """The limit of a text by the model that has one as a parameter."""
+    for config in configs:
+        parameter = config.get("parameters", {}).get("max_text_bytes", {})
+        if str(parameter.get("string_value", "")).isdigit():
+            return int(parameter["string_value"])
+    return None
 
 
 def instances(config: ModelConfig) -> int:

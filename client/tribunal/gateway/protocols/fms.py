@@ -1,21 +1,24 @@
-"""The detectors API of FMS Guardrails and TrustyAI: `POST /api/v1/text/contents`."""
+"""The detectors API of FMS Guardrails and TrustyAI: `POST /api/v1/text/contents` and `/chat`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from tribunal.contract import JudgeMode
-from tribunal.gateway.errors import GatewayError
+from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderation.decision import Decision, is_refusal
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import Policy, Threshold
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.protocols.json_body import JsonRoute
+from tribunal.gateway.protocols.llm_contents import Contents
 from tribunal.gateway.protocols.verdicts import SPANS_DESCRIPTION
 from tribunal.gateway.settings import MAX_BATCH_TEXTS
 from tribunal.verdict import Span
 
-router = APIRouter(tags=["fms"])
+router = APIRouter(tags=["fms"], route_class=JsonRoute)
 
 # Default judge mode of each detector; None: the policy's.
 JUDGE_MODES: dict[str, JudgeMode | None] = {
@@ -35,6 +38,14 @@ class Finding(NamedTuple):
     kind: str
     score: float
     span: Span | None = None
+
+
+class Message(BaseModel):
+    """A message; `content` is a string or a list of parts."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str
 
 
 class DetectorParams(BaseModel):
@@ -59,6 +70,21 @@ class ContentsRequest(BaseModel):
 
     contents: Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH_TEXTS)]
     detector_params: DetectorParams | None = None
+
+
+class ChatRequest(BaseModel):
+    """A conversation; its last turn is analysed. Other fields of an LLM's API are ignored."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    detector_params: DetectorParams | None = None
+
+
+class ChatDetection(BaseModel):
+    """A detection in the last turn of a conversation."""
+
+    detection: str
+    detection_type: str
+    score: float
 
 
 class Detection(BaseModel):
@@ -86,24 +112,75 @@ async def contents(
     detector_id: Annotated[str, Header()] = "tribunal",
 ) -> list[list[Detection]]:
     """A list of detections for each text, in order; empty if nothing is detected."""
-    if detector_id not in JUDGE_MODES:
-        known = ", ".join(JUDGE_MODES)
-        message = f"there is no detector {detector_id[:80]!r}; known: {known}"
-        raise GatewayError(404, "detector_not_found", message, "detector-id")
     params = request.detector_params or DetectorParams()
-    policy = policies.of(caller, params.policy)
-    # The judge reads only whole texts.
-    spans = False if detector_id == "judge" else params.spans
-    options = Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False, spans=spans)
-    decisions = await moderator.moderate(request.contents, options, caller)
+    options = options_of(detector_id, params, policies.of(caller, params.policy))
+    texts = {f"contents[{index}]": text for index, text in enumerate(request.contents)}
+    decisions = await moderator.moderate_by_place(texts, options, caller)
     return [
         [
             detection(text, finding)
-            for finding in findings(detector_id, policy, decision)
+            for finding in findings(detector_id, options.policy, decision)
             if finding.score >= params.threshold
         ]
         for text, decision in zip(request.contents, decisions, strict=True)
     ]
+
+
+@router.post("/api/v1/text/chat")
+async def chat(
+    request: ChatRequest,
+    moderator: ModeratorOf,
+    caller: CallerOf,
+    policies: PoliciesOf,
+    detector_id: Annotated[str, Header()] = "tribunal",
+) -> list[ChatDetection]:
+    """The detections in the last turn: in the last message, and those of the same role directly before it."""
+    params = request.detector_params or DetectorParams()
+    options = options_of(detector_id, params, policies.of(caller, params.policy))
+    decisions = await moderator.moderate_by_place(last_turn(request.messages), options, caller)
+    return [
+        ChatDetection(detection=finding.detector, detection_type=finding.kind, score=finding.score)
+        for decision in decisions
+        for finding in findings(detector_id, options.policy, decision)
+        if finding.score >= params.threshold
+    ]
+
+
+@router.post("/api/v1/text/context/doc")
+@router.post("/api/v1/text/generation")
+async def compared() -> None:
+    """Not served: detectors of these paths compare an answer with a document or a prompt."""
+    raise GatewayError(
+        501,
+        "not_served",
+        "no detector here compares two texts: send each to /api/v1/text/contents, or a chat to .../chat",
+    )
+
+
+def options_of(detector_id: str, params: DetectorParams, policy: Policy) -> Options:
+    """The options of a detector under a policy; raises GatewayError 404."""
+    if detector_id not in JUDGE_MODES:
+        known = ", ".join(JUDGE_MODES)
+        message = f"there is no detector {detector_id[:80]!r}; known: {known}"
+        raise GatewayError(404, "detector_not_found", message, "detector-id")
+    # The judge reads only whole texts.
+    spans = False if detector_id == "judge" else params.spans
+    return Options(policy, params.judge or JUDGE_MODES[detector_id], explain=False, spans=spans)
+
+
+def last_turn(messages: Sequence[Message]) -> dict[str, str]:
+    """The texts of the last turn by their places; raises GatewayError 400 for what is not read."""
+    first = len(messages)
+    while first and messages[first - 1].role == messages[-1].role:
+        first -= 1
+    contents = Contents()
+    for index in range(first, len(messages)):
+        contents.add_message(f"messages[{index}]", messages[index].model_dump())
+    if contents.has_images or contents.has_unread:
+        raise invalid("the last turn has parts other than text, which are not read", "messages")
+    if not contents.texts:
+        raise invalid("the last turn has no text", "messages")
+    return contents.texts
 
 
 def findings(detector_id: str, policy: Policy, decision: Decision) -> list[Finding]:

@@ -16,9 +16,11 @@ from tribunal.contract import (
     EXPLAIN,
     JUDGE,
     JUDGE_MODE,
+    JUDGEMENT,
     MANIFEST,
     MODERATION,
     SPANS,
+    STREAM,
     TEXT,
     VERDICT,
     JudgeMode,
@@ -32,15 +34,29 @@ from tribunal.server_info import ServerInfo
 
 Tensor = npt.NDArray[Any]
 DATATYPES = {TEXT: "BYTES", JUDGE_MODE: "BYTES", EXPLAIN: "BOOL", SPANS: "BOOL"}
+CATEGORY_SCORES = "category_scores"
 OUTPUTS = {
     "rejection_score": "FP32",
-    "category_scores": "FP32",
+    CATEGORY_SCORES: "FP32",
     "toxicity_score": "FP32",
     "flagged": "BOOL",
     VERDICT: "BYTES",
 }
 # The models that the gateway exposes.
 MODELS = (MODERATION, MANIFEST, JUDGE)
+VERSION = "1"
+PLATFORM = "tribunal_gateway"
+DATA_TYPES = {"BYTES": "TYPE_STRING", "BOOL": "TYPE_BOOL", "FP32": "TYPE_FP32"}
+# Inputs and outputs of each model: datatype, and dimensions without the batch.
+Described = Mapping[str, tuple[str, list[int]]]
+DESCRIBED: Mapping[str, tuple[Described, Described]] = {
+    MODERATION: (
+        {name: (datatype, [1]) for name, datatype in DATATYPES.items()},
+        {name: (datatype, [-1 if name == CATEGORY_SCORES else 1]) for name, datatype in OUTPUTS.items()},
+    ),
+    MANIFEST: ({}, {MANIFEST: ("BYTES", [1])}),
+    JUDGE: ({TEXT: ("BYTES", [1]), STREAM: ("BOOL", [1])}, {JUDGEMENT: ("BYTES", [1])}),
+}
 MODES: Mapping[bytes, JudgeMode] = {b"always": "always", b"auto": "auto", b"never": "never"}
 
 
@@ -58,6 +74,50 @@ class TextRows:
         return [
             Options(policy, *of_text) for of_text in zip(self.judge, self.explain, self.spans, strict=True)
         ]
+
+
+def model_metadata(name: str) -> dict[str, Any]:
+    """The metadata of one of MODELS, in KServe's form; a dimension of -1 is the batch."""
+    inputs, outputs = DESCRIBED[name]
+    batch = [-1] if name == MODERATION else []
+    return {
+        "name": name,
+        "versions": [VERSION],
+        "platform": PLATFORM,
+        **{
+            kind: [
+                {"name": tensor, "datatype": datatype, "shape": [*batch, *dims]}
+                for tensor, (datatype, dims) in tensors.items()
+            ]
+            for kind, tensors in (("inputs", inputs), ("outputs", outputs))
+        },
+    }
+
+
+def model_config(name: str) -> dict[str, Any]:
+    """The config of one of MODELS in the form of Triton's, as far as callers need it."""
+    inputs, outputs = DESCRIBED[name]
+    config = {
+        "name": name,
+        "platform": PLATFORM,
+        "max_batch_size": MAX_BATCH_TEXTS if name == MODERATION else 0,
+        "input": [
+            {"name": tensor, "data_type": DATA_TYPES[datatype], "dims": dims, "optional": tensor != TEXT}
+            for tensor, (datatype, dims) in inputs.items()
+        ],
+        "output": [
+            {"name": tensor, "data_type": DATA_TYPES[datatype], "dims": dims}
+            for tensor, (datatype, dims) in outputs.items()
+        ],
+    }
+    return {**config, "model_transaction_policy": {"decoupled": True}} if name == JUDGE else config
+
+
+def require_version(version: str) -> None:
+    """Raise GatewayError 404 unless the version is the served one, or empty for the newest."""
+    if version not in ("", VERSION):
+        message = f"unknown version {version[:20]!r}; version {VERSION} is served"
+        raise GatewayError(404, "version_not_found", message, "version")
 
 
 def require_model(name: str, models: Sequence[str] = MODELS) -> None:
@@ -114,7 +174,7 @@ def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
     toxicity = [np.nan if verdict.toxicity.score is None else verdict.toxicity.score for verdict in verdicts]
     return {
         "rejection_score": np.array([[verdict.refusal.score] for verdict in verdicts], np.float32),
-        "category_scores": np.array(
+        CATEGORY_SCORES: np.array(
             [[*verdict.categories.scores.values()] for verdict in verdicts], np.float32
         ),
         "toxicity_score": np.array([[score] for score in toxicity], np.float32),

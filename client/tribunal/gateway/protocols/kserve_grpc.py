@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import grpc
 import numpy as np
+from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import service_pb2 as messages
 
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION
@@ -36,10 +37,13 @@ from tribunal.gateway.protocols.kserve import (
     MODELS,
     OUTPUTS,
     manifest_document,
+    model_config,
+    model_metadata,
     output_tensors,
     read_texts,
     require_model,
     require_outputs,
+    require_version,
 )
 from tribunal.gateway.state import GatewayState
 from tribunal.transport.trace_context import trace_context
@@ -94,6 +98,8 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
             "ModelInfer": Method(self._infer, messages.ModelInferRequest),
             "ModelReady": Method(self._model_ready, messages.ModelReadyRequest),
             "ModelStatistics": Method(self._statistics, messages.ModelStatisticsRequest),
+            "ModelMetadata": Method(self._model_metadata, messages.ModelMetadataRequest),
+            "ModelConfig": Method(self._model_config, messages.ModelConfigRequest),
             "ServerMetadata": Method(self._metadata, messages.ServerMetadataRequest),
             "ServerLive": Method(self._live, messages.ServerLiveRequest, needs_key=False),
             "ServerReady": Method(self._ready, messages.ServerReadyRequest, needs_key=False),
@@ -218,6 +224,7 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
             log.info("%s caller=%s gRPC %s %s %.1f ms", address, name, method, status.name, 1000 * duration_s)
 
     async def _infer(self, request: Any, caller: Caller) -> Any:
+        require_version(request.model_version)
         require_model(request.model_name, (MODERATION, MANIFEST))
         if request.model_name == MANIFEST:
             document = manifest_document(await self._moderator.info())
@@ -232,12 +239,24 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         """The answers to one request of a stream, and the final response."""
         request = parse(messages.ModelInferRequest, raw)
         require_model(request.model_name, (JUDGE,))
+        require_version(request.model_version)
         async for piece in self._moderator.stream_reason(read_judged_text(request), caller):
             outputs = {JUDGEMENT: np.array([piece.encode()], np.object_)}
             yield _part(infer_response(request, outputs, {JUDGEMENT: "BYTES"}), is_final=False)
         yield _part(infer_response(request, {}, {}), is_final=True)
 
+    async def _model_metadata(self, request: Any, _caller: Caller) -> Any:
+        require_model(request.name)
+        require_version(request.version)
+        return ParseDict(model_metadata(request.name), messages.ModelMetadataResponse())
+
+    async def _model_config(self, request: Any, _caller: Caller) -> Any:
+        require_model(request.name)
+        require_version(request.version)
+        return ParseDict({"config": model_config(request.name)}, messages.ModelConfigResponse())
+
     async def _model_ready(self, request: Any, _caller: Caller) -> Any:
+        require_version(request.version)
         if request.name == MODERATION:
             return messages.ModelReadyResponse(ready=await self._moderator.is_ready())
         require_model(request.name)

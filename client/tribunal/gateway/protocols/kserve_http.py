@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
@@ -13,23 +13,35 @@ from tribunal.contract import MANIFEST, MODERATION, JudgeMode
 from tribunal.gateway.errors import GatewayError, first_fault, invalid
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.protocols.json_body import JsonRoute, read_json
 from tribunal.gateway.protocols.kserve import (
     MODELS,
     OUTPUTS,
+    VERSION,
     Tensor,
     manifest_document,
+    model_config,
+    model_metadata,
     output_tensors,
     read_texts,
     require_model,
     require_outputs,
     require_tensor,
+    require_version,
 )
 
-router = APIRouter(tags=["kserve"])
+router = APIRouter(tags=["kserve"], route_class=JsonRoute)
 # Triton's status for a model that is not ready, which clients rely on.
 NOT_READY = 400
 HEADER_LENGTH = "inference-header-content-length"
 Row = str | bool
+
+
+async def _version(request: Request) -> None:
+    require_version(request.path_params.get("version", ""))
+
+
+VersionOf = Annotated[None, Depends(_version)]
 
 
 class InputParameters(BaseModel):
@@ -99,19 +111,22 @@ async def server_metadata(moderator: ModeratorOf) -> dict[str, Any]:
 
 
 @router.get("/v2/health/live")
+@router.head("/v2/health/live", include_in_schema=False)
 async def live() -> Response:
     """Whether the gateway runs."""
     return Response()
 
 
 @router.get("/v2/health/ready")
+@router.head("/v2/health/ready", include_in_schema=False)
 async def ready(moderator: ModeratorOf) -> Response:
     """Whether the server behind the gateway gives verdicts."""
     return Response(status_code=200 if await moderator.is_ready() else 503)
 
 
 @router.get("/v2/models/moderation/ready")
-async def moderation_ready(moderator: ModeratorOf) -> Response:
+@router.get("/v2/models/moderation/versions/{version}/ready", include_in_schema=False)
+async def moderation_ready(moderator: ModeratorOf, _version: VersionOf) -> Response:
     """Whether the ensemble that gives verdicts is ready."""
     return Response(status_code=200 if await moderator.is_ready() else NOT_READY)
 
@@ -123,16 +138,39 @@ async def statistics(moderator: ModeratorOf) -> dict[str, Any]:
     return {"model_stats": [{"name": name} for name in MODELS if name in served]}
 
 
+@router.get("/v2/models/{model}")
+@router.get("/v2/models/{model}/versions/{version}", include_in_schema=False)
+async def metadata(model: str, _version: VersionOf) -> dict[str, Any]:
+    """The inputs and outputs of a model that callers reach."""
+    require_model(model)
+    return model_metadata(model)
+
+
+@router.get("/v2/models/{model}/config")
+@router.get("/v2/models/{model}/versions/{version}/config", include_in_schema=False)
+async def config(model: str, _version: VersionOf) -> dict[str, Any]:
+    """The same, in the form of Triton's config."""
+    require_model(model)
+    return model_config(model)
+
+
 @router.get("/v2/models/{model}/ready")
-async def model_ready(model: str, moderator: ModeratorOf) -> Response:
+@router.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
+async def model_ready(model: str, moderator: ModeratorOf, _version: VersionOf) -> Response:
     """Whether a model that callers reach is ready."""
     require_model(model)
     return Response(status_code=200 if (await moderator.info()).models.get(model) else NOT_READY)
 
 
 @router.post("/v2/models/{model}/infer")
+@router.post("/v2/models/{model}/versions/{version}/infer", include_in_schema=False)
 async def infer(
-    model: str, request: Request, moderator: ModeratorOf, caller: CallerOf, policies: PoliciesOf
+    model: str,
+    request: Request,
+    moderator: ModeratorOf,
+    caller: CallerOf,
+    policies: PoliciesOf,
+    _version: VersionOf,
 ) -> Response:
     """Verdicts as tensors. `judge` streams and so needs gRPC."""
     require_model(model, (MODERATION, MANIFEST))
@@ -171,7 +209,7 @@ async def generate(
     values = {name: _json_data(tensor) for name, tensor in tensors.items()}
     return {
         "model_name": MODERATION,
-        "model_version": "1",
+        "model_version": VERSION,
         **{name: value if name == "category_scores" else value[0] for name, value in values.items()},
     }
 
@@ -184,7 +222,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[InferRequest, 
             raise invalid("Inference-Header-Content-Length is not the length of the JSON", HEADER_LENGTH)
         length = int(header_length[:12])
     try:
-        return InferRequest.model_validate_json(body[:length]), body[length:]
+        return InferRequest.model_validate(read_json(body[:length])), body[length:]
     except ValidationError as error:
         raise first_fault(error.errors()) from error
 
@@ -205,7 +243,7 @@ def answer(
             behind.append(content)
         else:
             described[-1]["data"] = _json_data(tensor)
-    document: dict[str, Any] = {"model_name": model, "model_version": "1", "outputs": described}
+    document: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": described}
     if asked.id:
         document["id"] = asked.id
     header = json.dumps(document, allow_nan=False).encode()

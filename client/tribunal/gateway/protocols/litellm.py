@@ -3,24 +3,24 @@
 LiteLLM's documentation: https://docs.litellm.ai/docs/adding_provider/generic_guardrail_api
 """
 
-import json
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from tribunal.contract import JudgeMode
-from tribunal.gateway.errors import invalid
 from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.protocols.json_body import JsonRoute
+from tribunal.gateway.protocols.llm_contents import Contents
 from tribunal.gateway.protocols.verdicts import error_document
 from tribunal.gateway.settings import MAX_TEXTS
 
-router = APIRouter(tags=["litellm"])
-# A conversation has a text for each of its messages.
+router = APIRouter(tags=["litellm"], route_class=JsonRoute)
 UNREAD_IMAGES = "images, which are not read"
+UNREAD_PARTS = "parts that are neither text nor images, which are not read"
 
 
 class Parameters(BaseModel):
@@ -36,20 +36,8 @@ class Parameters(BaseModel):
     images: Literal["block", "pass"] = "block"
 
 
-class Function(BaseModel):
-    """The function of a tool call; `arguments` is JSON from the LLM."""
-
-    arguments: str | None = None
-
-
-class ToolCall(BaseModel):
-    """A tool call of the LLM's answer."""
-
-    function: Function | None = None
-
-
 class GuardrailRequest(BaseModel):
-    """The texts of an LLM's request or response. Other fields of LiteLLM are ignored."""
+    """The texts of an LLM's request or response. Other fields of LiteLLM hold no content, and are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -58,7 +46,9 @@ class GuardrailRequest(BaseModel):
         None, examples=[["How to make a bomb?"]]
     )
     images: list[str] | None = None
-    tool_calls: Annotated[list[ToolCall], Field(max_length=MAX_TEXTS)] | None = None
+    tools: list[Any] | None = None
+    tool_calls: list[Any] | None = None
+    structured_messages: list[Any] | None = None
     additional_provider_specific_params: Parameters | None = None
 
 
@@ -76,10 +66,13 @@ async def guardrail(
     """Moderate each text by itself; a flagged text blocks the request or response."""
     parameters = request.additional_provider_specific_params or Parameters()
     options = Options(policies.of(caller, parameters.policy), parameters.judge, explain=False)
-    decisions = await moderator.moderate_by_place(texts_of(request), options, caller)
+    contents = contents_of(request)
+    decisions = await moderator.moderate_by_place(contents.texts, options, caller)
     reasons = blocking_reasons(decisions)
-    if request.images and parameters.images == "block":
+    if contents.has_images and parameters.images == "block":
         reasons.append(UNREAD_IMAGES)
+    if contents.has_unread:
+        reasons.append(UNREAD_PARTS)
     if not reasons:
         return GuardrailAnswer(action="NONE")
     return GuardrailAnswer(
@@ -87,36 +80,18 @@ async def guardrail(
     )
 
 
-def texts_of(request: GuardrailRequest) -> dict[str, str]:
-    """The texts to moderate, by their place in the request; raises GatewayError 400 for too many."""
-    texts = {f"texts[{index}]": text for index, text in enumerate(request.texts or ())}
-    for number, call in enumerate(request.tool_calls or ()):
-        for index, text in enumerate(strings_of(call)):
-            texts[f"tool_calls[{number}].function.arguments[{index}]"] = text
-            if len(texts) > MAX_TEXTS:
-                raise invalid(
-                    f"a request may have {MAX_TEXTS} texts, including the strings of tool calls", "texts"
-                )
-    return texts
-
-
-def strings_of(call: ToolCall) -> Iterator[str]:
-    """The strings in the arguments of a tool call, without the JSON around them, which changes scores."""
-    arguments = (call.function and call.function.arguments) or ""
-    try:
-        values = [json.loads(arguments)]
-    except (ValueError, RecursionError):
-        if arguments:
-            yield arguments
-        return
-    while values:
-        value = values.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            values.extend(reversed(value))
-        elif isinstance(value, dict):
-            values.extend(reversed(value.values()))
+def contents_of(request: GuardrailRequest) -> Contents:
+    """What to moderate; raises GatewayError 400 for too many texts."""
+    contents = Contents(has_images=bool(request.images))
+    for index, text in enumerate(request.texts or ()):
+        contents.add(f"texts[{index}]", text)
+    for index, message in enumerate(request.structured_messages or ()):
+        contents.add_message(f"structured_messages[{index}]", message)
+    for index, tool in enumerate(request.tools or ()):
+        contents.add_strings(f"tools[{index}]", tool)
+    for index, call in enumerate(request.tool_calls or ()):
+        contents.add_strings(f"tool_calls[{index}]", call)
+    return contents
 
 
 def blocking_reasons(decisions: Sequence[Decision]) -> list[str]:

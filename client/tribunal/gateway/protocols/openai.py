@@ -13,12 +13,13 @@ from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import Policies
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.protocols.json_body import JsonRoute
 from tribunal.gateway.protocols.openai_categories import openai_detected, openai_input_types, openai_scores
 from tribunal.gateway.protocols.verdicts import SPANS_DESCRIPTION
 from tribunal.gateway.settings import MAX_TEXTS
 from tribunal.verdict import Refusal, Span, Toxicity
 
-router = APIRouter(tags=["openai"])
+router = APIRouter(tags=["openai"], route_class=JsonRoute)
 # Prefixes of OpenAI's own models; they mean the caller's policy.
 OPENAI_MODELS = ("omni-moderation-", "text-moderation-")
 # OpenAI's names of the gateway's error codes.
@@ -47,10 +48,19 @@ def require_input(value: Any) -> Any:
         raise invalid(f"input must be a string, or a list of 1 to {MAX_TEXTS} strings or parts", "input")
     if all(isinstance(item, str) for item in value):
         return value
+    are_parts = isinstance(value[0], dict)
     for index, part in enumerate(value):
         place = f"input[{index}]"
+        if isinstance(part, int | list) and not isinstance(part, bool):
+            raise invalid(f"{place} holds token ids, which are not read: give strings", place)
+        if not isinstance(part, dict | str):
+            kind = "null" if part is None else type(part).__name__
+            raise invalid(f"{place} is {kind}: give strings, or parts of type text", place)
+        if are_parts != isinstance(part, dict):
+            kind = "string among parts" if are_parts else "part among strings"
+            raise invalid(f"{place} is a {kind}: give only strings or only parts", place)
         if not isinstance(part, dict):
-            raise invalid(f"{place} is a string among parts: give only strings or only parts", place)
+            continue
         if part.get("type") == "image_url":
             message = f"{place} is an image, and this server moderates only text"
             raise GatewayError(400, "unsupported_image", message, place)

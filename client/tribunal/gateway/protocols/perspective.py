@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from tribunal.gateway.errors import DEFAULT_RETRY_AFTER_S, GatewayError
+from tribunal.gateway.errors import DEFAULT_RETRY_AFTER_S, TEXT_TOO_LONG, GatewayError
 from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import Threshold
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.protocols.json_body import JsonRoute
 from tribunal.gateway.protocols.perspective_attributes import (
     ATTRIBUTES,
     TOXICITY,
@@ -22,9 +23,11 @@ from tribunal.gateway.protocols.perspective_attributes import (
 from tribunal.gateway.protocols.perspective_discovery import VERSION, discovery_document
 from tribunal.verdict import Span
 
-router = APIRouter(tags=["perspective"])
+router = APIRouter(tags=["perspective"], route_class=JsonRoute)
 
 PROBABILITY = "PROBABILITY"
+# Field of the text.
+COMMENT = "comment.text"
 # The encoders were trained on English.
 LANGUAGE = "en"
 ERROR_DETAIL = "type.googleapis.com/google.commentanalyzer.v1alpha1.Error"
@@ -96,7 +99,12 @@ async def analyze(
     options = Options(policies.of(caller, None), explain=False, spans=spans)
     if TOXICITY not in request.requested_attributes:
         options = replace(options, judge="never")
-    decision = (await moderator.moderate([request.comment.text], options, caller))[0]
+    try:
+        (decision,) = await moderator.moderate_by_place({COMMENT: request.comment.text}, options, caller)
+    except GatewayError as error:
+        if error.code != TEXT_TOO_LONG:
+            raise
+        raise replace(error, code="comment_too_long") from error
     return answer(request, decision)
 
 
@@ -111,7 +119,7 @@ async def discovery(request: Request, version: str = VERSION) -> dict[str, Any]:
 def check(request: AnalyzeCommentRequest) -> None:
     """Raise GatewayError 400 for what Perspective refuses, and for an attribute without a score."""
     if not request.comment.text:
-        raise _refused("COMMENT_EMPTY", "comment.text must not be empty", "comment.text")
+        raise _refused("COMMENT_EMPTY", f"{COMMENT} must not be empty", COMMENT)
     if not request.requested_attributes:
         message = f"requestedAttributes must name at least one of {', '.join(ATTRIBUTES)}"
         raise _refused("NO_REQUESTED_ATTRIBUTES", message, "requestedAttributes")
@@ -134,7 +142,7 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
     """
     is_judged = decision.verdict.toxicity.score is not None
     if decision.verdict.truncated and not (is_judged and set(request.requested_attributes) == {TOXICITY}):
-        raise _refused("COMMENT_TOO_LONG", "comment.text is longer than the encoders read", "comment.text")
+        raise _refused("COMMENT_TOO_LONG", f"{COMMENT} is longer than the encoders read", COMMENT)
     if decision.judge_failed:
         raise GatewayError(
             503,
@@ -146,7 +154,7 @@ def answer(request: AnalyzeCommentRequest, decision: Decision) -> dict[str, Any]
     places = utf16_places(text, spans or ())
     scores: dict[str, Any] = {}
     for name, parameters in request.requested_attributes.items():
-        value = attribute_score(name, decision.verdict)
+        value = attribute_score(name, decision)
         if parameters is None or parameters.score_threshold is None or value >= parameters.score_threshold:
             scores[name] = {"summaryScore": _score(value)}
             if spans is not None:

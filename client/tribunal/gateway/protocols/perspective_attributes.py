@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from tribunal.gateway.moderation.categories import Category
+from tribunal.gateway.moderation.decision import Decision
 from tribunal.verdict import Span, Verdict
 
 TOXICITY = "TOXICITY"
@@ -20,19 +21,29 @@ CATEGORIES_OF: Mapping[str, tuple[Category, ...]] = {
 ATTRIBUTES = (TOXICITY, *CATEGORIES_OF)
 
 
-def attribute_score(attribute: str, verdict: Verdict) -> float:
+def attribute_score(attribute: str, decision: Decision) -> float:
     """The score of one of ATTRIBUTES.
 
-    TOXICITY is the judge's P(toxic). If the judge gave no answer, it is the highest score of the other
-    attributes.
+    TOXICITY is the highest of the judge's P(toxic) and of the scores that make the text flagged; if the
+    judge gave no answer, also of the other attributes. It is 1 if the text is flagged without a score.
     """
-    if attribute == TOXICITY and verdict.toxicity.score is not None:
-        return verdict.toxicity.score
-    return _highest(attribute, verdict)
+    verdict = decision.verdict
+    if attribute != TOXICITY:
+        return _highest(attribute, verdict)
+    scores = [verdict.categories.scores[name] for name in decision.categories]
+    scores.append(_highest(attribute, verdict) if verdict.toxicity.score is None else verdict.toxicity.score)
+    if decision.refusal:
+        scores.append(verdict.refusal.score)
+    if decision.flagged and not decision.reasons:
+        scores.append(1.0)
+    return max(scores)
 
 
 def span_score(attribute: str, span: Span) -> float | None:
     """The encoders' score of one of ATTRIBUTES in a sentence; None if it crosses no threshold there."""
+    if attribute == TOXICITY:
+        # Of the categories that make the text flagged, so that no sentence scores more than the text.
+        return max((span.categories.scores[name] for name in span.categories.flagged), default=None)
     is_detected = not set(span.categories.flagged).isdisjoint(_categories(attribute))
     return _highest(attribute, span) if is_detected else None
 

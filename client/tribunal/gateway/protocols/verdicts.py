@@ -16,10 +16,11 @@ from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderation.decision import Decision
 from tribunal.gateway.moderation.moderator import Moderator, Options
 from tribunal.gateway.protocols.dialect import CallerOf, Dialect, ModeratorOf, PoliciesOf
+from tribunal.gateway.protocols.json_body import JsonRoute
 from tribunal.gateway.settings import MAX_BATCH_TEXTS
 from tribunal.verdict import Verdict
 
-router = APIRouter(tags=["verdicts"])
+router = APIRouter(tags=["verdicts"], route_class=JsonRoute)
 SPANS_DESCRIPTION = (
     "Whether the encoders also read each sentence by itself; by default as the policy says. The highest "
     "score counts, and `spans` names the sentences that cross a threshold. It doubles the encoders' time."
@@ -89,7 +90,9 @@ async def verdicts(
     if request.text is None:
         if request.stream:
             raise invalid("stream works only with text, not with texts", "stream")
-        answers = await moderator.moderate_each(request.texts or [], options, caller)
+        texts = request.texts or []
+        places = [f"texts[{index}]" for index in range(len(texts))]
+        answers = await moderator.moderate_each(texts, options, caller, places)
         return JSONResponse({"verdicts": [_document(answer, name) for answer in answers]})
     if request.stream:
         events = _events(moderator, request.text, options, caller, name)

@@ -42,17 +42,6 @@ def test_the_pause_of_an_overloaded_server_is_passed_on() -> None:
     assert from_tribunal(Overloaded("full", 7.0)).headers["Retry-After"] == "7"
 
 
-def test_a_body_that_is_not_json_has_no_field() -> None:
-    fault = {
-        "type": "json_invalid",
-        "loc": ("body", 3),
-        "msg": "JSON decode error",
-        "ctx": {"error": "Extra"},
-    }
-    error = from_validation(RequestValidationError([fault]))
-    assert (error.message, error.field) == ("the body is not JSON: Extra at character 3", None)
-
-
 def test_a_fault_names_its_field() -> None:
     fault = {"type": "string_type", "loc": ("body", "texts", 2), "msg": "Input should be a valid string"}
     error = from_validation(RequestValidationError([fault]))

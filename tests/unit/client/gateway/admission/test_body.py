@@ -62,6 +62,18 @@ def test_a_compressed_body_is_read(encoding: str) -> None:
     assert status_of([b"not compressed"], {"content-encoding": encoding}) == 400
 
 
+def test_a_body_of_several_gzip_members_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    gzipped = {"content-encoding": "x-gzip"}
+    members = [gzip.compress(part) for part in (b"a", b"", b"bc")]
+    assert asked([b"".join(members)], gzipped) == b"abc"
+    assert status_of([gzip.compress(b"a") + b"trailing"], gzipped) == 400
+    assert status_of([gzip.compress(b"a" * LIMIT) + gzip.compress(b"a")], gzipped) == 413
+    monkeypatch.setattr("tribunal.gateway.admission.body.MAX_MEMBERS", 2)
+    assert asked([gzip.compress(b"") * 2], gzipped) == b""
+    assert status_of([gzip.compress(b"") * 3], gzipped) == 400
+    assert status_of([zlib.compress(b"a") * 2], {"content-encoding": "deflate"}) == 400
+
+
 def test_a_body_beyond_the_limit_is_refused() -> None:
     assert status_of([b"a"], {"content-length": str(LIMIT + 1)}) == 413
     assert status_of([b"a" * 600, b"a" * 600]) == 413

@@ -22,7 +22,7 @@ from tribunal.gateway.moderation.moderator import (
 )
 from tribunal.gateway.moderation.policies import Policy, ServerPolicy
 from tribunal.gateway.moderation.queue import Size
-from tribunal.gateway.moderation.triton import Triton
+from tribunal.gateway.moderation.triton import Limits, Triton
 from tribunal.gateway.protocols.openai import texts_of
 from tribunal.gateway.settings import MAX_TEXTS, GatewaySettings
 from tribunal.transport.messages import Question
@@ -71,8 +71,8 @@ class Server:
             await self._answer()
             self.streamed.append(piece)
 
-    async def size(self) -> Size:
-        return Size(requests=1, texts=64)
+    async def limits(self) -> Limits:
+        return Limits(Size(requests=1, texts=64), 65_536)
 
     async def _answer(self) -> None:
         if self.held is not None:

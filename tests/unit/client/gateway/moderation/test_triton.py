@@ -10,7 +10,7 @@ from tribunal.gateway.caller import Caller
 from tribunal.gateway.moderation.moderator import Options
 from tribunal.gateway.moderation.policies import ServerPolicy
 from tribunal.gateway.moderation.queue import Size
-from tribunal.gateway.moderation.triton import Triton, instances, requests_at_once
+from tribunal.gateway.moderation.triton import Limits, Triton, instances, requests_at_once
 from tribunal.gateway.settings import GatewaySettings
 from tribunal.gateway.state import GatewayState
 from tribunal.transport.messages import Question
@@ -53,20 +53,21 @@ def test_a_model_has_its_instances_on_each_gpu() -> None:
     assert instances({"instance_group": [{"count": 2, "gpus": [0, 1]}, {"count": 3}]}) == 7
 
 
-def test_the_size_is_read_from_the_configs(server: KserveServer) -> None:
+def test_the_limits_are_read_from_the_configs(server: KserveServer) -> None:
     batch = {"max_batch_size": 64}
     server.configs = {
         MODERATION: {"max_batch_size": 128, "ensemble_scheduling": {"step": STEPS}},
         **{name: {**batch, "instance_group": [{"count": 2}]} for name in ("tokenizer", "rejection", "aegis")},
         "verdict": batch,
     }
+    server.configs["tokenizer"]["parameters"] = {"max_text_bytes": {"string_value": "65536"}}
 
-    async def size() -> Size:
+    async def limits() -> Limits:
         triton = Triton(server.url)
         async with triton:
-            return await triton.size()
+            return await triton.limits()
 
-    assert asyncio.run(size()) == Size(requests=5, texts=64)
+    assert asyncio.run(limits()) == Limits(Size(requests=5, texts=64), 65_536)
 
 
 def test_a_request_has_all_texts_and_only_faulty_ones_fail(server: KserveServer) -> None:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tribunal.gateway.errors import invalid
+from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderation.decision import decide
 from tribunal.gateway.moderation.policies import Policy, ServerPolicy
-from tribunal.gateway.protocols.fms import Finding, detection, error_document, findings
+from tribunal.gateway.protocols.fms import Finding, Message, detection, error_document, findings, last_turn
 from tribunal.verdict import Verdict
 
 from tests.unit.client.gateway.verdicts import ANSWERED, FAILED, SKIPPED, span, verdict
@@ -110,3 +110,22 @@ def test_the_code_of_an_error_is_its_status() -> None:
         "code": 400,
         "message": "contents: too many",
     }
+
+
+def turn(*messages: tuple[str, Any]) -> dict[str, str]:
+    of_roles = ({"role": role, "content": content} for role, content in messages)
+    return last_turn([Message.model_validate(message) for message in of_roles])
+
+
+def test_the_last_turn_of_a_chat_is_read() -> None:
+    parts = [{"type": "text", "text": "d"}]
+    assert turn(("user", "a"), ("assistant", "b"), ("user", "c"), ("user", parts)) == {
+        "messages[2].content": "c",
+        "messages[3].content[0][0]": "d",
+    }
+
+
+@pytest.mark.parametrize("content", [None, [], [{"type": "image_url", "image_url": {}}], [{"type": "file"}]])
+def test_a_turn_that_is_not_read_is_refused(content: Any) -> None:
+    with pytest.raises(GatewayError):
+        turn(("user", "a"), ("assistant", content))

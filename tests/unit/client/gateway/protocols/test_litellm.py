@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from tribunal.gateway.errors import GatewayError, invalid
 from tribunal.gateway.moderation.decision import Decision
-from tribunal.gateway.protocols.litellm import GuardrailRequest, blocking_reasons, texts_of
+from tribunal.gateway.protocols.litellm import GuardrailRequest, blocking_reasons, contents_of
 from tribunal.gateway.protocols.verdicts import error_document
 from tribunal.verdict import Categories, Refusal, Toxicity, Verdict
 
@@ -27,36 +27,46 @@ def call(arguments: str | None) -> dict[str, object]:
     return {"id": "1", "type": "function", "function": {"name": "send", "arguments": arguments}}
 
 
-def test_texts_and_the_strings_of_tool_calls_are_judged() -> None:
-    arguments = json.dumps({"body": "ä", "to": [{"name": "b", "age": 1}, "c"], "d": "e"})
-    assert "\\u" in arguments
-    calls = [call(arguments), call("no JSON"), call(None), call("[" * 100_000)]
-    judged = texts_of(request(texts=["a", ""], tool_calls=calls))
-    assert judged == {
+def texts(**fields: object) -> list[str]:
+    return list(contents_of(request(**fields)).texts.values())
+
+
+def test_content_is_read_in_every_field_and_each_text_once() -> None:
+    contents = contents_of(
+        request(
+            texts=["a", ""],
+            structured_messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+            tools=[{"type": "function", "function": {"name": "send", "description": "Sends a text."}}],
+            tool_calls=[call('{"c": "b"}')],
+        )
+    )
+    assert contents.texts == {
         "texts[0]": "a",
         "texts[1]": "",
-        **{f"tool_calls[0].function.arguments[{index}]": text for index, text in enumerate("äbce")},
-        "tool_calls[1].function.arguments[0]": "no JSON",
-        "tool_calls[3].function.arguments[0]": "[" * 100_000,
+        "structured_messages[1].content": "b",
+        "tools[0][0]": "Sends a text.",
+        "tool_calls[0][0]": "c",
     }
+    assert not contents.has_images
+    assert not contents.has_unread
 
 
-def test_the_strings_of_tool_calls_count_as_texts() -> None:
-    strings = json.dumps(["a"] * 1024)
-    assert len(texts_of(request(tool_calls=[call(strings)]))) == 1024
+def test_a_request_has_a_limit_of_texts() -> None:
+    strings = json.dumps([str(number) for number in range(1024)])
+    assert len(texts(tool_calls=[call(strings)])) == 1024
     with pytest.raises(GatewayError, match="1024"):
-        texts_of(request(texts=["a"], tool_calls=[call(strings)]))
+        texts(texts=["a"], tool_calls=[call(strings)])
 
 
 def test_what_litellm_sends_besides_is_not_read() -> None:
     fields: dict[str, object] = {
         "texts": None,
-        "request_data": {},
+        "request_data": {"a": "b"},
         "litellm_version": "1",
         "structured_messages": [{}],
         "tools": [],
     }
-    assert texts_of(request(**fields)) == {}
+    assert texts(**fields) == []
 
 
 @pytest.mark.parametrize(

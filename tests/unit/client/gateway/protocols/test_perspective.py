@@ -41,12 +41,23 @@ def refusal_of(asked: AnalyzeCommentRequest) -> GatewayError:
 @pytest.mark.parametrize("attribute", CATEGORIES_OF)
 def test_an_attribute_is_the_highest_of_its_categories(attribute: str) -> None:
     highest = max(CATEGORIES.index(category) for category in CATEGORIES_OF[attribute])
-    assert attribute_score(attribute, verdict(ANSWERED)) == highest / 16
+    assert attribute_score(attribute, decision(verdict(ANSWERED))) == highest / 16
 
 
 @pytest.mark.parametrize(("toxicity", "score"), [(ANSWERED, 0.75), (SKIPPED, 13 / 16), (FAILED, 13 / 16)])
 def test_toxicity_is_the_judges_score_where_it_answered(toxicity: Any, score: float) -> None:
-    assert attribute_score("TOXICITY", verdict(toxicity)) == score
+    assert attribute_score("TOXICITY", decision(verdict(toxicity))) == score
+
+
+def test_toxicity_is_at_least_the_score_of_each_detected_category() -> None:
+    flagged = decision(verdict(ANSWERED), category_threshold=0.8)
+    assert "Violence" in flagged.categories
+    assert attribute_score("TOXICITY", flagged) == 13 / 16
+
+
+def test_a_comment_that_is_too_long_is_named() -> None:
+    error = GatewayError(400, "comment_too_long", "comment.text has 70000 bytes", "comment.text")
+    assert error_document(error)["error"]["details"][0]["errorType"] == "COMMENT_TOO_LONG"
 
 
 def test_an_answer_has_the_form_of_perspectives() -> None:
