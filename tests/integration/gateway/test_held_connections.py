@@ -1,5 +1,7 @@
 """Connections and calls that stop sending do not block other callers, and the gateway closes them."""
 
+import contextlib
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,6 +23,8 @@ HEADS = (
     b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\nG",
 )
 
+# More than the gateway holds of all addresses.
+HALF_OPEN = 4500
 # gRPC reports such a caller in one of two ways.
 CALLERS_THAT_LEAVE = 8
 # By default, channels to the same address share a connection.
@@ -87,3 +91,18 @@ def test_calls_without_a_message_keep_nobody_out_and_are_ended(gateway: RunningG
             done.set()
     with Client(gateway.grpc_url) as client:
         client.moderate("Hi", judge="never")
+
+
+def test_thousands_of_connections_of_one_address_keep_no_other_out(gateway: RunningGateway) -> None:
+    host, port = gateway.http_url.removeprefix("http://").split(":")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.ExitStack() as stack:
+        for _ in range(HALF_OPEN):
+            connection = stack.enter_context(socket.socket())
+            connection.bind(("127.0.0.2", 0))
+            connection.setblocking(False)
+            connection.connect_ex((host, int(port)))
+        for _ in range(10):
+            answer = httpx.get(f"{gateway.http_url}/v2/health/live", timeout=10)
+            assert answer.status_code == 200

@@ -293,3 +293,49 @@ def test_triton_is_not_administered_through_the_gateway(gateway: RunningGateway)
         for call in calls:
             with pytest.raises(InferenceServerException, match="UNIMPLEMENTED"):
                 call()
+
+
+@pytest.mark.parametrize("model", ["moderation", "manifest", "judge"])
+def test_tritons_clients_are_told_the_tensors(
+    server: TritonServer, gateway: RunningGateway, model: str
+) -> None:
+    http = tritonclient.http.InferenceServerClient(gateway.http_url.removeprefix("http://"))
+    rpc = tritonclient.grpc.InferenceServerClient(gateway.grpc_url)
+    direct = tritonclient.http.InferenceServerClient(server.http_url.removeprefix("http://"))
+    metadata, known = http.get_model_metadata(model, "1"), direct.get_model_metadata(model)
+    for kind in ("inputs", "outputs"):
+        assert [
+            {**tensor, "shape": [abs(size) if size == 1 else -1 for size in tensor["shape"]]}
+            for tensor in sorted(known.get(kind, []), key=lambda tensor: str(tensor["name"]))
+            if tensor["name"] in {named["name"] for named in metadata[kind]}
+        ] == sorted(metadata[kind], key=lambda tensor: str(tensor["name"]))
+    of_grpc = rpc.get_model_metadata(model, as_json=True)
+    assert of_grpc["name"] == metadata["name"] == model
+    assert [tensor["name"] for tensor in of_grpc["outputs"]] == [
+        tensor["name"] for tensor in metadata["outputs"]
+    ]
+    config = http.get_model_config(model)
+    assert rpc.get_model_config(model, as_json=True)["config"]["name"] == config["name"]
+    assert config["max_batch_size"] == direct.get_model_config(model)["max_batch_size"]
+
+
+def test_version_one_is_served_and_no_other(gateway: RunningGateway) -> None:
+    urls: dict[Any, str] = {
+        tritonclient.http: gateway.http_url.removeprefix("http://"),
+        tritonclient.grpc: gateway.grpc_url,
+    }
+    for module, url in urls.items():
+        client = module.InferenceServerClient(url)
+        text = module.InferInput("text", [1, 1], "BYTES")
+        text.set_data_from_numpy(np.array([[b"Hi"]], np.object_))
+        assert client.is_model_ready("moderation", "1")
+        answer = client.infer("moderation", [text], model_version="1")
+        assert answer.as_numpy("flagged").shape == (1, 1)
+        with pytest.raises(InferenceServerException, match="version"):
+            client.infer("moderation", [text], model_version="7")
+        for method in ("get_model_metadata", "get_model_config", "is_model_ready"):
+            if module is tritonclient.http and method == "is_model_ready":
+                assert not client.is_model_ready("moderation", "7")
+                continue
+            with pytest.raises(InferenceServerException, match="version"):
+                getattr(client, method)("moderation", "7")

@@ -55,7 +55,7 @@ DESCRIBED: Mapping[str, tuple[Described, Described]] = {
         {name: (datatype, [-1 if name == CATEGORY_SCORES else 1]) for name, datatype in OUTPUTS.items()},
     ),
     MANIFEST: ({}, {MANIFEST: ("BYTES", [1])}),
-    JUDGE: ({TEXT: ("BYTES", [1]), STREAM: ("BOOL", [1])}, {JUDGEMENT: ("BYTES", [1])}),
+    JUDGE: ({TEXT: ("BYTES", [1]), STREAM: ("BOOL", [1])}, {JUDGEMENT: ("BYTES", [-1])}),
 }
 MODES: Mapping[bytes, JudgeMode] = {b"always": "always", b"auto": "auto", b"never": "never"}
 
