@@ -45,7 +45,7 @@ OUTPUTS = {
 # The models that the gateway exposes.
 MODELS = (MODERATION, MANIFEST, JUDGE)
 VERSION = "1"
-PLATFORM = "tribunal_gateway"
+PLATFORM = "tribunal"
 DATA_TYPES = {"BYTES": "TYPE_STRING", "BOOL": "TYPE_BOOL", "FP32": "TYPE_FP32"}
 # Inputs and outputs of each model: datatype, and dimensions without the batch.
 Described = Mapping[str, tuple[str, list[int]]]
