@@ -4,7 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 # Compilers load their output from these folders; `docker run --tmpfs /tmp` mounts /tmp with noexec.
 COMPILER_CACHES = {
     "VLLM_CACHE_ROOT": "vllm",
@@ -14,11 +19,17 @@ COMPILER_CACHES = {
 
 
 def server_environment(
-    own: Mapping[str, str], inherited: Mapping[str, str], work_folder: Path | None, *, judge: bool
+    own: Mapping[str, str],
+    inherited: Mapping[str, str],
+    work_folder: Path | None,
+    temporary: Path,
+    *,
+    judge: bool,
 ) -> dict[str, str]:
     """Variables of tritonserver: inherited ones, those of its installation, and constant ones.
 
     work_folder: for the output of compilers; None: their default folders.
+    temporary: for temporary files, such as vLLM's sockets.
     judge: whether the LLM is served; the model `verdict` reads it.
     """
     caches = (
@@ -34,6 +45,7 @@ def server_environment(
         # The encoders need the cores.
         "TOKENIZERS_PARALLELISM": "false",
         "TRIBUNAL_JUDGE": "served" if judge else "absent",
+        "TMPDIR": str(temporary),
         **OFFLINE,
         **caches,
     }

@@ -1,4 +1,4 @@
-"""The scratch folder and the shared memory of one run of tritonserver.
+"""The scratch folders and the shared memory of one run of tritonserver.
 
 A run that is killed cannot remove them, so the next one does: each run holds a lock, which the
 kernel drops with the last process of the run.
@@ -16,6 +16,9 @@ from launcher.process.shared_memory import SHARED_MEMORY
 
 PREFIX = "tribunal-"
 LOCK = "lock"
+# Triton's Python backend makes an empty folder of this name for each run, and leaves it if it is killed.
+PYTHON_ENVIRONMENTS, PYTHON_ENVIRONMENT = Path("/tmp"), "python_env_*"  # noqa: S108 - as in its source
+LEFT = "python_environments"
 # Distinguishes the launcher's folders from others with a similar name.
 MARK = b"This folder belongs to one run of Tribunal's launcher, which locks this file while it runs.\n"
 
@@ -38,6 +41,11 @@ class ScratchFolder:
         self._lock.write(MARK)
         unnamed.rename(self.path / LOCK)
         self.lock_fd = self._lock.fileno()
+
+    def note_python_environments(self, before: set[Path]) -> None:
+        """Note the empty folders that came since `before`, which are removed with this folder."""
+        came = python_environments() - before
+        (self.path / LEFT).write_text("\n".join(str(folder) for folder in sorted(came)), "utf-8")
 
     def remove(self) -> None:
         """Remove it and the shared memory; safe to call more than once."""
@@ -74,4 +82,14 @@ def remove_scratch(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if region.lstat().st_uid == os.geteuid():
                 region.unlink()
+    with contextlib.suppress(OSError):
+        for name in (folder / LEFT).read_text("utf-8").splitlines():
+            with contextlib.suppress(OSError):
+                # Only if it is empty: another run may have made it.
+                Path(name).rmdir()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def python_environments() -> set[Path]:
+    """The folders of Triton's Python backend that are there now."""
+    return set(PYTHON_ENVIRONMENTS.glob(PYTHON_ENVIRONMENT))

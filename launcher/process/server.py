@@ -20,7 +20,7 @@ from launcher.process.environment import server_environment
 from launcher.process.find import find_installation
 from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
-from launcher.process.scratch_folder import ScratchFolder
+from launcher.process.scratch_folder import ScratchFolder, python_environments
 from launcher.process.shared_memory import group_members, regions_mapped_by, remove_unmapped
 from launcher.repository.config import read_config
 from launcher.repository.contract import JUDGE_MODELS
@@ -116,6 +116,9 @@ class TritonServer:
         self.control = self._control()
         served, config_name = self._prepare(installation)
         self._scratch = ScratchFolder(options.work_folder)
+        # In the system's folder, because a path of a socket has at most 107 characters.
+        self._temporary = ScratchFolder(None)
+        environments = python_environments()
         try:
             arguments = server_arguments(
                 installation,
@@ -128,13 +131,16 @@ class TritonServer:
                 config_name=config_name,
             )
             own = installation.environment(os.environ)
-            environment = server_environment(own, os.environ, options.work_folder, judge=self.has_judge)
+            environment = server_environment(
+                own, os.environ, options.work_folder, self._temporary.path, judge=self.has_judge
+            )
             self._process = self._spawn(arguments, environment)
         except BaseException:
-            self._scratch.remove()
+            self._remove_scratch()
             raise
         try:
             self._wait_until_ready()
+            self._temporary.note_python_environments(environments)
         except BaseException:
             self.stop()
             raise
@@ -171,7 +177,11 @@ class TritonServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             remove_unmapped(regions)
-            self._scratch.remove()
+            self._remove_scratch()
+
+    def _remove_scratch(self) -> None:
+        self._scratch.remove()
+        self._temporary.remove()
 
     def _spawn(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         log_file = self.options.log_file
@@ -187,7 +197,7 @@ class TritonServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=[self._scratch.lock_fd],
+                pass_fds=[self._scratch.lock_fd, self._temporary.lock_fd],
             )
 
     def _prepare(self, installation: Installation) -> tuple[Path, str | None]:

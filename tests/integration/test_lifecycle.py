@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +112,31 @@ def test_what_a_killed_launcher_leaves_is_removed_by_the_next(demo_repository: P
         assert launcher.wait(timeout=30) == 0
     assert not list((tmp_path / "work").glob("tribunal-*"))
     assert shared_memory() == before
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(
+    demo_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        environments: set[Path] = set()
+        for is_killed in (True, False):
+            ports = free_ports()
+            with launch(demo_repository, ports, tmp_path / "log") as launcher:
+                wait_until_ready(launcher, ports)
+                (noted,) = Path(folder).glob("tribunal-*/python_environments")
+                environments |= {Path(name) for name in noted.read_text("utf-8").splitlines()}
+                if is_killed:
+                    server = triton(launcher)
+                    launcher.kill()
+                    os.killpg(server.pid, signal.SIGKILL)
+                    server.wait()
+                else:
+                    launcher.terminate()
+                    assert launcher.wait(timeout=60) == 0
+        assert list(Path(folder).iterdir()) == []
+    assert environments
+    assert not any(environment.exists() for environment in environments)
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"], ids=["gRPC", "HTTP"])

@@ -72,7 +72,7 @@ def test_another_content_type_is_named_with_the_one_that_is_needed(
 @pytest.mark.parametrize("path", ["/api/v1/text/generation", "/api/v1/text/context/doc"])
 def test_detectors_that_compare_texts_are_refused_with_the_reason(gateway: RunningGateway, path: str) -> None:
     answer = post(gateway, path, b'{"prompt": "a", "generated_text": "b"}', JSON)
-    assert answer.status_code == 501
+    assert answer.status_code == 404
     assert "/api/v1/text/contents" in answer.json()["message"]
 
 

@@ -288,7 +288,7 @@ def test_triton_is_not_administered_through_the_gateway(gateway: RunningGateway)
             lambda: client.unload_model("aegis"),
             lambda: client.register_system_shared_memory("a", "/a", 1),
             lambda: client.update_log_settings({"log_verbose_level": 9}),
-            lambda: client.get_model_config("moderation"),
+            lambda: client.get_trace_settings(),
         )
         for call in calls:
             with pytest.raises(InferenceServerException, match="UNIMPLEMENTED"):

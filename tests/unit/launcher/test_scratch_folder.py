@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.process.scratch_folder import ScratchFolder, remove_abandoned
+from launcher.process.scratch_folder import ScratchFolder, python_environments, remove_abandoned
 from launcher.process.shared_memory import SHARED_MEMORY
 
 
@@ -64,3 +64,18 @@ def test_another_users_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     remove_abandoned(tmp_path)
     assert folder.exists()
+
+
+def test_the_folders_of_the_python_backend_are_removed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.process.scratch_folder.PYTHON_ENVIRONMENTS", tmp_path)
+    (tmp_path / "python_env_older").mkdir()
+    run = ScratchFolder(tmp_path)
+    before = python_environments()
+    for name in ("empty", "full"):
+        (tmp_path / f"python_env_{name}").mkdir()
+    (tmp_path / "python_env_full" / "file").touch()
+    run.note_python_environments(before)
+    run.remove()
+    assert {folder.name for folder in python_environments()} == {"python_env_older", "python_env_full"}

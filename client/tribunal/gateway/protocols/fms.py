@@ -151,7 +151,7 @@ async def chat(
 async def compared() -> None:
     """Not served: detectors of these paths compare an answer with a document or a prompt."""
     raise GatewayError(
-        501,
+        404,
         "not_served",
         "no detector here compares two texts: send each to /api/v1/text/contents, or a chat to .../chat",
     )
