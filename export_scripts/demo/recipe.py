@@ -82,8 +82,11 @@ def untrained(encoder: HubModel, texts: list[str]) -> tuple[PreTrainedModel, Pre
     return model, tokenizer
 
 
-def train(encoder: HubModel, folder: Path) -> None:
-    """Train `encoder` on its text; write the checkpoint in half precision and its card to `folder`."""
+def train(encoder: HubModel, folder: Path, epochs: int | None = None) -> None:
+    """Train `encoder` on its text; write the checkpoint in half precision and its card to `folder`.
+
+    epochs: None: as many as the encoder needs.
+    """
     set_seed(SEED)
     texts, targets = read_text(encoder, "train")
     model, tokenizer = untrained(encoder, texts)
@@ -93,7 +96,9 @@ def train(encoder: HubModel, folder: Path) -> None:
         for text, label in zip(texts, wanted, strict=True)
     ]
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = training_arguments(scratch, epochs=EPOCHS[encoder.name], learning_rate=5e-4, seed=SEED)
+        arguments = training_arguments(
+            scratch, epochs=epochs or EPOCHS[encoder.name], learning_rate=5e-4, seed=SEED
+        )
         collator = DataCollatorWithPadding(tokenizer)
         Trainer(model, arguments, train_dataset=rows, data_collator=collator).train()
     model.half().save_pretrained(folder)
@@ -106,15 +111,22 @@ def train(encoder: HubModel, folder: Path) -> None:
 def main() -> None:
     """Train the models that the command line names, all by default."""
     parser = argparse.ArgumentParser(prog="python -m export_scripts.demo.recipe", description=__doc__)
-    parser.add_argument("encoders", nargs="*", choices=[*HUB_MODELS, []], default=list(HUB_MODELS))
-    parser.add_argument("--weights", type=Path, default=DEMO_WEIGHTS, metavar="DIR")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=f"of {', '.join(HUB_MODELS)}; all by default"
+    )
+    parser.add_argument("--weights", type=Path, default=DEMO_WEIGHTS, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="of the encoders, to try the recipe: fewer give worse weights"
+    )
     options = parser.parse_args()
-    for name in options.models:
+    if unknown := sorted(set(options.models) - set(HUB_MODELS)):
+        parser.error(f"there is no model {', '.join(unknown)}; known: {', '.join(HUB_MODELS)}")
+    for name in options.models or HUB_MODELS:
         if name == JUDGE.name:
             set_seed(SEED)
             train_judge(options.weights / name)
         else:
-            train(HUB_MODELS[name], options.weights / name)
+            train(HUB_MODELS[name], options.weights / name, options.epochs)
 
 
 if __name__ == "__main__":
