@@ -12,7 +12,7 @@ from tribunal.errors import (
     ServerUnavailable,
     TribunalError,
 )
-from tribunal.server_info import ServerInfo, Weights
+from tribunal.server_info import SelfCheck, ServerInfo, Weights
 from tribunal.transport.trace_context import trace_context
 from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
@@ -27,6 +27,7 @@ __all__ = [
     "Overloaded",
     "Refusal",
     "ServerError",
+    "SelfCheck",
     "ServerInfo",
     "ServerUnavailable",
     "Span",

@@ -14,12 +14,18 @@ COMPILER_CACHES = {
 
 
 def server_environment(
-    own: Mapping[str, str], inherited: Mapping[str, str], work_folder: Path | None, *, judge: bool
+    own: Mapping[str, str],
+    inherited: Mapping[str, str],
+    work_folder: Path | None,
+    *,
+    judge: bool,
+    self_check: Path,
 ) -> dict[str, str]:
     """Variables of tritonserver: inherited ones, those of its installation, and constant ones.
 
     work_folder: for the output of compilers; None: their default folders.
     judge: whether the LLM is served; the model `verdict` reads it.
+    self_check: file of the self-check's outcomes; the model `manifest` reads it.
     """
     caches = (
         {name: str(work_folder / folder) for name, folder in COMPILER_CACHES.items()} if work_folder else {}
@@ -34,6 +40,7 @@ def server_environment(
         # The encoders need the cores.
         "TOKENIZERS_PARALLELISM": "false",
         "TRIBUNAL_JUDGE": "served" if judge else "absent",
+        "TRIBUNAL_SELF_CHECK": str(self_check),
         **OFFLINE,
         **caches,
     }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 
@@ -21,23 +22,33 @@ from launcher.process.find import find_installation
 from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
 from launcher.process.scratch_folder import ScratchFolder
+from launcher.process.self_check import SelfCheck, SelfCheckError
 from launcher.process.shared_memory import group_members, regions_mapped_by, remove_unmapped
 from launcher.repository.config import read_config
 from launcher.repository.contract import JUDGE_MODELS
+from launcher.repository.manifest import read_manifest
+from launcher.repository.self_check import read_references
 from launcher.repository.verification import record_path, require_exported, verify
 
 POLL_INTERVAL_S = 0.1
 # Together less than the stop timeouts of Compose (40 s) and Kubernetes (50 s).
 DRAIN_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 20.0
+# How long a crash may take to end the process after the connection broke.
+CRASH_TIMEOUT_S = 1.0
 
 
 class TritonServer:
     """A tritonserver, as a context manager.
 
-    Entering raises StartError, or its subclass CrashError if a signal ended tritonserver; no process then
-    remains. It can be entered again after it was left.
+    Entering raises StartError, or one of its subclasses: CrashError if a signal ended tritonserver,
+    SelfCheckError if an encoder computes other scores than the export's references. No process then remains.
+    It can be entered again after it was left.
+
+    self_check: while it runs, the check of its encoders. refusal: why `refuse` ended it, if it did.
     """
+
+    self_check: SelfCheck
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
@@ -45,6 +56,7 @@ class TritonServer:
         self._admin_key = secrets.token_urlsafe(24)
         self._log_mode = "wb"
         self._serving = False
+        self.refusal: SelfCheckError | None = None
 
     @property
     def ports(self) -> Ports:
@@ -95,6 +107,7 @@ class TritonServer:
 
     def __enter__(self) -> "TritonServer":
         options = self.options
+        self.refusal = None
         require_exported(self.repository)
         installation = find_installation(options.triton)
         if self.has_judge:
@@ -114,8 +127,15 @@ class TritonServer:
             record=record_path(self.repository, options.work_folder),
         )
         self.control = self._control()
+        references = read_references(read_manifest(self.repository))
         served, config_name = self._prepare(installation)
         self._scratch = ScratchFolder(options.work_folder)
+        self.self_check = SelfCheck(
+            control=self.control,
+            references={name: references[name] for name in references.keys() & self.models},
+            file=self._scratch.path / "self_check.json",
+            on_gpu=has_gpu(),
+        )
         try:
             arguments = server_arguments(
                 installation,
@@ -124,17 +144,25 @@ class TritonServer:
                 backends=installation.backend_directory(self._scratch.path),
                 admin_key=self._admin_key,
                 shm_prefix=self._scratch.path.name,
-                models=self.models,
+                models=self.models - self.control.composed_of.keys(),
                 config_name=config_name,
             )
             own = installation.environment(os.environ)
-            environment = server_environment(own, os.environ, options.work_folder, judge=self.has_judge)
+            environment = server_environment(
+                own,
+                os.environ,
+                options.work_folder,
+                judge=self.has_judge,
+                self_check=self.self_check.file,
+            )
             self._process = self._spawn(arguments, environment)
         except BaseException:
             self._scratch.remove()
             raise
         try:
             self._wait_until_ready()
+            self._check_encoders()
+            self._load_ensembles()
         except BaseException:
             self.stop()
             raise
@@ -149,8 +177,20 @@ class TritonServer:
         self.stop()
 
     def wait(self) -> int:
-        """Block until tritonserver ends by itself; returns its exit status."""
-        return self._process.wait()
+        """Block until tritonserver ends by itself; returns its exit status.
+
+        Raises the SelfCheckError that `refuse` was called with.
+        """
+        status = self._process.wait()
+        if self.refusal:
+            raise self.refusal
+        return status
+
+    def refuse(self, error: SelfCheckError) -> None:
+        """Kill tritonserver at once, because an encoder failed its self-check while it served."""
+        self.refusal = error
+        self._serving = False
+        self._process.kill()
 
     def stop(self) -> None:
         """Drain the requests in flight, then stop the server and every process that it started.
@@ -226,17 +266,43 @@ class TritonServer:
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self.options.start_timeout_s
         while not (self.control.is_live() and listening(self.ports, self.options.exposure)):
-            status = self._process.poll()
-            if status is not None:
-                kind = CrashError if status < 0 else StartError
-                raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
+            self._require_running()
             if time.monotonic() > deadline_s:
                 raise StartError(
                     f"the models did not load within {self.options.start_timeout_s:g} s: allow more with "
                     f"--start-timeout, or see {self.log_name}"
                 )
             time.sleep(POLL_INTERVAL_S)
-        failed = self.control.failures()
+        self._require_loaded(self.models - self.control.composed_of.keys())
+
+    def _check_encoders(self) -> None:
+        """Raise SelfCheckError if an encoder computes other scores; StartError if one does not answer."""
+        try:
+            self.self_check.check_all()
+        except UNREACHABLE as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(CRASH_TIMEOUT_S)
+            self._require_running()
+            raise StartError(f"an encoder does not answer the self-check ({error}): see {self.log_name}") from error
+
+    def _load_ensembles(self) -> None:
+        """Load the ensembles, which answer callers, once the encoders have passed; raises StartError."""
+        for ensemble in self.control.composed_of:
+            # Triton keeps the reason of a failure.
+            with contextlib.suppress(*UNREACHABLE):
+                self.control.load(ensemble)
+        self._require_running()
+        self._require_loaded(self.models)
+        self._serving = True
+
+    def _require_running(self) -> None:
+        status = self._process.poll()
+        if status is not None:
+            kind = CrashError if status < 0 else StartError
+            raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
+
+    def _require_loaded(self, models: Collection[str]) -> None:
+        failed = {model: reason for model, reason in self.control.failures().items() if model in models}
         if failed:
             # An ensemble that only waits for a failed model has no reason of its own.
             reasons = "; ".join(
@@ -245,7 +311,6 @@ class TritonServer:
                 if reason or len(failed) == 1
             )
             raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_name})")
-        self._serving = True
 
     def _last_error(self) -> str:
         if self.options.log_file is None:
