@@ -41,9 +41,7 @@ class TextComparison:
     @property
     def equal_decisions(self) -> float:
         """Share of equal decisions."""
-        return float(
-            np.mean((self.served >= DECISION_THRESHOLD) == (self.reference >= DECISION_THRESHOLD))
-        )
+        return float(np.mean((self.served >= DECISION_THRESHOLD) == (self.reference >= DECISION_THRESHOLD)))
 
 
 @dataclass(frozen=True)

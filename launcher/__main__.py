@@ -154,8 +154,8 @@ def print_self_check(server: TritonServer, models: Mapping[str, Any]) -> None:
         # The source `dir:PATH` is the model's own folder in the exported one.
         place = str(Path(source[2]).parent) if source[0] == "dir" else source[0]
         console.print(
-            f"  self-check: nothing to check {', '.join(unchecked)} against, because an older version exported "
-            f"them. Export again: python -m export_scripts --source {place} --models {' '.join(unchecked)} "
+            f"  self-check: nothing to check {', '.join(unchecked)} against, because the manifest has no "
+            f"references. Export again: python -m export_scripts --source {place} --models {' '.join(unchecked)} "
             f"--precision {origin['precision']} --repository {server.repository}",
             soft_wrap=True,
         )

@@ -59,7 +59,7 @@ class SelfCheck:
     def check(self, model: str) -> None:
         """Ask `model` for its texts, and record the outcome; a model without references passes.
 
-        Raises SelfCheckError if a score differs by more than the tolerance; UNREACHABLE if there is no answer.
+        Raises SelfCheckError if a score differs by more than the tolerance, UNREACHABLE without an answer.
         """
         reference = self.references.get(model)
         if reference is None:
@@ -70,9 +70,9 @@ class SelfCheck:
         if not outcome.passed:
             raise SelfCheckError(
                 model,
-                f"{model} computes other scores than PyTorch did at the export: {outcome.label} of a known text "
-                f"differs by {outcome.score_difference:.2g}, and the tolerance is {outcome.tolerance:g}. "
-                "Export the model again; if it is refused again, this host's device, driver or Triton backend "
+                f"{model} computes other scores than PyTorch at the export: {outcome.label} of a known text "
+                f"differs by {outcome.score_difference:.2g}, the tolerance is {outcome.tolerance:g}. Export "
+                "the model again; if it is refused again, the device, driver or Triton backend of this host "
                 "computes something else: serve on another",
             )
         self._record(model, outcome)
@@ -88,11 +88,11 @@ class SelfCheck:
         workers = 1 if reference.alone else CONCURRENCY * rounds
         answers: list[Floats] = [np.full_like(reference.scores, np.nan) for _ in range(rounds)]
         with ThreadPoolExecutor(workers) as pool:
-            asked = [
-                (answer, texts, pool.submit(self._ask, model, [reference.input_ids[i] for i in texts], windows))
-                for answer, plan in zip(answers, plans, strict=True)
-                for texts, windows in plan
-            ]
+            asked = []
+            for answer, plan in zip(answers, plans, strict=True):
+                for texts, windows in plan:
+                    input_ids = [reference.input_ids[text] for text in texts]
+                    asked.append((answer, texts, pool.submit(self._ask, model, input_ids, windows)))
         for answer, texts, logits in asked:
             if logits.result().shape[-1] != len(reference.labels):
                 return [reference.compare(logits.result(), on_gpu=self.on_gpu)]

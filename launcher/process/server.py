@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +17,7 @@ from launcher.host.work_folder import link_repository
 from launcher.options import ServerOptions
 from launcher.process.command_line import GRPC_ADMIN_HEADER, server_arguments
 from launcher.process.environment import server_environment
+from launcher.process.failures import last_error, require_loaded
 from launcher.process.find import find_installation
 from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
@@ -273,7 +273,7 @@ class TritonServer:
                     f"--start-timeout, or see {self.log_name}"
                 )
             time.sleep(POLL_INTERVAL_S)
-        self._require_loaded(self.models - self.control.composed_of.keys())
+        require_loaded(self.control, self.models - self.control.composed_of.keys(), self.log_name)
 
     def _check_encoders(self) -> None:
         """Raise SelfCheckError if an encoder computes other scores; StartError if one does not answer."""
@@ -283,7 +283,9 @@ class TritonServer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(CRASH_TIMEOUT_S)
             self._require_running()
-            raise StartError(f"an encoder does not answer the self-check ({error}): see {self.log_name}") from error
+            raise StartError(
+                f"an encoder does not answer the self-check ({error}): see {self.log_name}"
+            ) from error
 
     def _load_ensembles(self) -> None:
         """Load the ensembles, which answer callers, once the encoders have passed; raises StartError."""
@@ -292,7 +294,7 @@ class TritonServer:
             with contextlib.suppress(*UNREACHABLE):
                 self.control.load(ensemble)
         self._require_running()
-        self._require_loaded(self.models)
+        require_loaded(self.control, self.models, self.log_name)
         self._serving = True
 
     def _require_running(self) -> None:
@@ -301,30 +303,7 @@ class TritonServer:
             kind = CrashError if status < 0 else StartError
             raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
 
-    def _require_loaded(self, models: Collection[str]) -> None:
-        failed = {model: reason for model, reason in self.control.failures().items() if model in models}
-        if failed:
-            # An ensemble that only waits for a failed model has no reason of its own.
-            reasons = "; ".join(
-                f"{model}: {one_line(reason)}"
-                for model, reason in failed.items()
-                if reason or len(failed) == 1
-            )
-            raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_name})")
-
     def _last_error(self) -> str:
         if self.options.log_file is None:
             return f"see {self.log_name}"
         return f"{last_error(self.options.log_file)} (the whole log: {self.log_name})"
-
-
-def one_line(reason: str) -> str:
-    """First line that is not blank, such as the message before a model's traceback."""
-    return next((line.strip() for line in reason.splitlines() if line.strip()), "no reason given")
-
-
-def last_error(log_file: Path) -> str:
-    """Last line of Triton's log that is an error, else its last line."""
-    lines = [line for line in log_file.read_text("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E", "error", "Error"))]
-    return (errors or lines or ["it wrote no log"])[-1]

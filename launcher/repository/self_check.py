@@ -98,7 +98,9 @@ def read_references(manifest: Mapping[str, Any]) -> dict[str, Reference]:
     Raises StartError if they cannot be read, or do not have a score of each of the model's labels.
     """
     return {
-        name: _read_reference(name, model) for name, model in manifest["models"].items() if "self_check" in model
+        name: _read_reference(name, model)
+        for name, model in manifest["models"].items()
+        if "self_check" in model
     }
 
 

@@ -104,7 +104,13 @@ def test_the_options_of_traces() -> None:
 
 def test_the_interpreters_own_libpython_comes_first() -> None:
     wheel, inherited = find_wheel(), {"LD_LIBRARY_PATH": "/other", "HOME": "/home/me"}
-    environment = server_environment(wheel.environment(inherited), inherited, Path("/work"), judge=False)
+    environment = server_environment(
+        wheel.environment(inherited),
+        inherited,
+        Path("/work"),
+        judge=False,
+        self_check=Path("/scratch/self_check.json"),
+    )
     folders = environment["LD_LIBRARY_PATH"].split(":")
     assert folders[0] == str(wheel.library_folders[0])
     assert folders[-1] == "/other"

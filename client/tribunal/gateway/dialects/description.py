@@ -54,7 +54,7 @@ class WeightsAnswer(BaseModel):
 
 
 class SelfCheckAnswer(BaseModel):
-    """The largest difference of a score from the export's references, in the last self-check of an encoder."""
+    """The largest difference of an encoder's scores from the export's, in its last self-check."""
 
     texts: int
     score_difference: float
