@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +23,7 @@ from launcher.process.server import TritonServer
 from launcher.recovery.events import Event, EventFile
 from launcher.recovery.restarts import Restarts
 from launcher.recovery.supervisor import supervise
+from launcher.repository.contract import ENCODERS
 from launcher.repository.manifest import MANIFEST
 
 REFUSAL_POLL_INTERVAL_S = 0.5
@@ -143,22 +144,24 @@ def print_self_check(server: TritonServer, models: Mapping[str, Any]) -> None:
     """Print what the self-check found, and which encoders the manifest has no references for."""
     if server.self_check.outcomes:
         console.print(f"  self-check: {summary(server.self_check.outcomes)}", soft_wrap=True)
-    unchecked = [
-        name
-        for name, model in models.items()
-        if name in server.models and "labels" in model and name not in server.self_check.references
-    ]
-    if unchecked:
-        origin = models[unchecked[0]]
-        source = origin["source"].partition(":")
-        # The source `dir:PATH` is the model's own folder in the exported one.
-        place = str(Path(source[2]).parent) if source[0] == "dir" else source[0]
+    without = [name for name in ENCODERS if name in models and name not in server.self_check.references]
+    if without:
         console.print(
-            f"  self-check: nothing to check {', '.join(unchecked)} against, because the manifest has no "
-            f"references. Export again: python -m export_scripts --source {place} --models {' '.join(unchecked)} "
-            f"--precision {origin['precision']} --repository {server.repository}",
+            f"  self-check: nothing to check {', '.join(without)} against, because the manifest has no "
+            f"references. Export again: {export_command(server.repository, without, models[without[0]])}",
             soft_wrap=True,
         )
+
+
+def export_command(repository: Path, names: Sequence[str], exported: Mapping[str, Any]) -> str:
+    """The command that exports the models `names` again, as the manifest's entry `exported` says."""
+    kind, _, place = exported["source"].partition(":")
+    # `dir:PATH` is the folder of one model.
+    source = str(Path(place).parent) if kind == "dir" else kind
+    return (
+        f"python -m export_scripts --source {source} --models {' '.join(names)} "
+        f"--precision {exported['precision']} --repository {repository}"
+    )
 
 
 def protection(exposure: Exposure) -> str:

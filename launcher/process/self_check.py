@@ -18,7 +18,7 @@ from launcher import StartError
 from launcher.process.model_control import UNREACHABLE, ModelControl
 from launcher.repository.self_check import Floats, Outcome, Reference, plan_requests, request_tensors
 
-ANSWER_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 30.0
 # Requests in flight to one encoder.
 CONCURRENCY = 4
 # The model that tells callers the outcome.

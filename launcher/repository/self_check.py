@@ -143,7 +143,7 @@ def request_tensors(texts: Sequence[Sequence[int]], windows: int = 1) -> tuple[I
 
 
 def plan_requests(order: Sequence[int], *, alone: bool = False) -> list[tuple[list[int], int]]:
-    """Distribute texts over requests: the numbers of a request's texts, and how many of them are windows of one.
+    """Distribute texts over requests: for each the numbers of its texts, and the windows of a batch row.
 
     order: numbers of all texts, in the order in which to ask. alone: each text has a request of its own.
     """

@@ -1,4 +1,4 @@
-"""Triton model `manifest`: the export's manifest, restricted to the served models, and the self-check's outcome."""
+"""Triton model `manifest`: the export's manifest of the served models, and the self-check's outcome."""
 
 import json
 import os
