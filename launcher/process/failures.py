@@ -1,15 +1,14 @@
 """Why a start failed, in the words of Triton."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from launcher import StartError
 from launcher.process.model_control import ModelControl
 
 
-def require_loaded(control: ModelControl, models: Collection[str], log_name: str) -> None:
-    """Raise StartError with Triton's reasons if one of `models` did not load; UNREACHABLE."""
-    failed = {model: reason for model, reason in control.failures().items() if model in models}
+def require_loaded(control: ModelControl, log_name: str) -> None:
+    """Raise StartError with Triton's reasons if a model did not load; UNREACHABLE."""
+    failed = control.failures()
     if failed:
         # An ensemble that only waits for a failed model has no reason of its own.
         reasons = "; ".join(

@@ -30,7 +30,8 @@ from launcher.repository.manifest import read_manifest
 from launcher.repository.self_check import read_references
 from launcher.repository.verification import record_path, require_exported, verify
 
-POLL_INTERVAL_S = 0.1
+# Short, because the ensemble answers callers from its first moment, until the self-check holds it back.
+POLL_INTERVAL_S = 0.02
 # Together less than the stop timeouts of Compose (40 s) and Kubernetes (50 s).
 DRAIN_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 20.0
@@ -144,7 +145,7 @@ class TritonServer:
                 backends=installation.backend_directory(self._scratch.path),
                 admin_key=self._admin_key,
                 shm_prefix=self._scratch.path.name,
-                models=self.models - self.control.composed_of.keys(),
+                models=self.models,
                 config_name=config_name,
             )
             own = installation.environment(os.environ)
@@ -162,7 +163,6 @@ class TritonServer:
         try:
             self._wait_until_ready()
             self._check_encoders()
-            self._load_ensembles()
         except BaseException:
             self.stop()
             raise
@@ -273,28 +273,28 @@ class TritonServer:
                     f"--start-timeout, or see {self.log_name}"
                 )
             time.sleep(POLL_INTERVAL_S)
-        require_loaded(self.control, self.models - self.control.composed_of.keys(), self.log_name)
+        require_loaded(self.control, self.log_name)
 
     def _check_encoders(self) -> None:
-        """Raise SelfCheckError if an encoder computes other scores; StartError if one does not answer."""
+        """Answer no caller until the encoders have passed the self-check.
+
+        Raises SelfCheckError if an encoder computes other scores; StartError if one does not answer.
+        """
+        checked = self.self_check.references.keys()
+        held_back = [name for name, steps in self.control.composed_of.items() if checked & set(steps)]
         try:
+            # An ensemble that was loaded once is unavailable, for which clients wait; one that never was is
+            # unknown, which is an error.
+            for ensemble in held_back:
+                self.control.unload(ensemble)
             self.self_check.check_all()
+            for ensemble in held_back:
+                self.control.load(ensemble)
         except UNREACHABLE as error:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(CRASH_TIMEOUT_S)
             self._require_running()
-            raise StartError(
-                f"an encoder does not answer the self-check ({error}): see {self.log_name}"
-            ) from error
-
-    def _load_ensembles(self) -> None:
-        """Load the ensembles, which answer callers, once the encoders have passed; raises StartError."""
-        for ensemble in self.control.composed_of:
-            # Triton keeps the reason of a failure.
-            with contextlib.suppress(*UNREACHABLE):
-                self.control.load(ensemble)
-        self._require_running()
-        require_loaded(self.control, self.models, self.log_name)
+            raise StartError(f"the self-check got no answer ({error}): see {self.log_name}") from error
         self._serving = True
 
     def _require_running(self) -> None:
