@@ -1,5 +1,6 @@
 """Runs one tritonserver: start, wait until every model is ready, stop and leave nothing behind."""
 
+import compileall
 import contextlib
 import os
 import secrets
@@ -241,6 +242,9 @@ class TritonServer:
                 served = link_repository(self.repository, options.work_folder.resolve())
             if options.config == "auto":
                 config_name = installation.fit_to_host(served, options.instances)
+            # Loading an ensemble starts each of its models a second time whose folder changed since it was
+            # loaded, and bytecode that a model writes changes it.
+            compileall.compile_dir(served, quiet=2)
         except OSError as error:
             raise StartError(
                 f"cannot write the configs and weights for this host ({error}): "

@@ -25,7 +25,7 @@ from launcher.options import ServerOptions
 from launcher.process.self_check import SelfCheckError
 from launcher.process.server import TritonServer
 from launcher.recovery.events import read_events
-from launcher.recovery.processes import STUB, model_of
+from launcher.recovery.processes import STUB, ServerProcesses, model_of
 from launcher.repository.manifest import LABELS, read_manifest, write_manifest
 from tests.integration.conftest import export
 from tests.integration.launching import (
@@ -269,6 +269,16 @@ def test_a_repository_without_references_serves_and_names_the_command(
     assert "self-check: 16 texts a model, largest difference" in banner
     assert "nothing to check aegis against, because the manifest has no references" in banner
     assert f"Export again: python -m export_scripts {command}" in banner
+
+
+def test_no_model_is_started_twice(repository: Path, tmp_path: Path) -> None:
+    for cache in list(repository.rglob("__pycache__")):
+        shutil.rmtree(cache)
+    options = ServerOptions(repository, tmp_path / "log", ports=free_ports(), judge=False, instances=1)
+    with TritonServer(options) as server, Client(server.grpc_url) as client:
+        assert not client.moderate("The bread is fresh.", judge="never").flagged
+        stubs = ServerProcesses(server.pid, server.models).stubs()
+    assert sorted(stubs.values()) == ["aegis", "manifest", "rejection", "tokenizer", "verdict"]
 
 
 def test_callers_get_the_outcome_and_not_the_references(server: TritonServer) -> None:
