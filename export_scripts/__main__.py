@@ -29,9 +29,10 @@ from export_scripts.errors import ExportError, ParityError
 from export_scripts.export import Export
 from export_scripts.hub_models import HUB_MODELS, JUDGE, HubModel
 from export_scripts.judge import Reporting, export_judge
-from export_scripts.parity import Parity, measure_parity
+from export_scripts.parity import Parity, TextComparison, compare_texts
 from export_scripts.parity_texts import parity_texts
 from export_scripts.repository import staging
+from export_scripts.self_check import self_check_entry
 from export_scripts.sources import Source, named_source, resolve_source
 from launcher.repository.manifest import read_manifest, write_manifest
 
@@ -131,25 +132,26 @@ def export_encoder(
         task = progress.add_task(f"{model.name}: loading {source.name}", total=len(texts))
         checkpoint = load_checkpoint(source.folder, model)
 
-        def build_and_check(graph: Graph, *, fused: bool) -> tuple[onnx.ModelProto, Parity]:
+        def build_and_check(graph: Graph, *, fused: bool) -> tuple[onnx.ModelProto, list[TextComparison]]:
             progress.update(task, description=f"{model.name}: exporting {precision}", completed=0)
             encoder = build_encoder(checkpoint.model, precision, graph, fused=fused)
             progress.update(task, description=f"{model.name}: checking against PyTorch")
-            parity = measure_parity(encoder, checkpoint, model, texts, lambda: progress.advance(task))
-            parity.require(model, precision)
-            return encoder, parity
+            compared = compare_texts(encoder, checkpoint, model, texts, lambda: progress.advance(task))
+            Parity.of(compared).require(model, precision)
+            return encoder, compared
 
         fused = not for_tensorrt
         graph = graph_of(precision, for_tensorrt=for_tensorrt)
         try:
-            encoder, parity = build_and_check(graph, fused=fused)
+            encoder, compared = build_and_check(graph, fused=fused)
         except ParityError as error:
             if not fused:
                 raise
             console.print(f"{error}; trying again without fusion", soft_wrap=True)
             fused = False
             graph = "padded" if graph == "packed" else graph
-            encoder, parity = build_and_check(graph, fused=False)
+            encoder, compared = build_and_check(graph, fused=False)
+        parity = Parity.of(compared)
         progress.update(
             task, description=f"{model.name}: {precision}, {parity.equal_decisions:.2%} equal decisions"
         )
@@ -164,6 +166,7 @@ def export_encoder(
         "graph": graph,
         "opset": OPSET,
         "parity": parity.as_dict(),
+        "self_check": self_check_entry(model, precision, compared),
     }
     return Export(source, precision, files, ENCODER_PACKAGES, details)
 

@@ -23,6 +23,28 @@ MIN_EQUAL_DECISIONS = 0.99
 
 
 @dataclass(frozen=True)
+class TextComparison:
+    """The scores FP32 [labels] of one text: `served` by the exported graph, `reference` by PyTorch.
+
+    input_ids: token ids of the text, special tokens included.
+    """
+
+    input_ids: tuple[int, ...]
+    served: npt.NDArray[np.float32]
+    reference: npt.NDArray[np.float32]
+
+    @property
+    def score_difference(self) -> float:
+        """Largest difference of a score."""
+        return float(np.abs(self.served - self.reference).max())
+
+    @property
+    def equal_decisions(self) -> float:
+        """Share of equal decisions."""
+        return float(np.mean((self.served >= DECISION_THRESHOLD) == (self.reference >= DECISION_THRESHOLD)))
+
+
+@dataclass(frozen=True)
 class Parity:
     """Agreement of an export with its reference over `texts` texts.
 
@@ -33,6 +55,15 @@ class Parity:
     texts: int
     max_score_difference: float
     equal_decisions: float
+
+    @classmethod
+    def of(cls, comparisons: Sequence[TextComparison]) -> "Parity":
+        """The figures of all `comparisons`."""
+        return cls(
+            len(comparisons),
+            max(text.score_difference for text in comparisons),
+            float(np.mean([text.equal_decisions for text in comparisons])),
+        )
 
     def as_dict(self) -> dict[str, float]:
         """The figures for the manifest."""
@@ -77,7 +108,18 @@ def measure_parity(
     texts: Sequence[str],
     on_text: Callable[[], None] = lambda: None,
 ) -> Parity:
-    """Run `graph`, which has the served tensors, and the reference over `texts`.
+    """Run `graph`, which has the served tensors, and the reference over `texts`, as `compare_texts` does."""
+    return Parity.of(compare_texts(graph, checkpoint, encoder, texts, on_text))
+
+
+def compare_texts(
+    graph: onnx.ModelProto,
+    checkpoint: Checkpoint,
+    encoder: HubModel,
+    texts: Sequence[str],
+    on_text: Callable[[], None] = lambda: None,
+) -> list[TextComparison]:
+    """Scores by `graph`, which has the served tensors, and by the reference, of each of `texts`.
 
     Skips texts of more than 512 tokens. Calls `on_text` after each text.
     """
@@ -85,7 +127,7 @@ def measure_parity(
     tokenizer = checkpoint.serving_tokenizer()
     # The default of the model `tokenizer`; `Checkpoint.input_ids` does the same.
     tokenizer.encode_special_tokens = True
-    differences, equal = [], []
+    comparisons = []
     for text in texts:
         encoding = tokenizer.encode(text)
         on_text()
@@ -97,6 +139,5 @@ def measure_parity(
         }
         served = scores_of(torch.from_numpy(session.run(["logits"], feeds)[0][0, 0]), encoder)
         reference = scores_of(checkpoint.logits(text), encoder)
-        differences.append(np.abs(served - reference).max())
-        equal.append(np.mean((served >= DECISION_THRESHOLD) == (reference >= DECISION_THRESHOLD)))
-    return Parity(len(differences), float(np.max(differences)), float(np.mean(equal)))
+        comparisons.append(TextComparison(tuple(encoding.ids), served, reference))
+    return comparisons

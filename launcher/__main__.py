@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,12 +18,15 @@ from launcher import CrashError, StartError
 from launcher.arguments import parse_arguments, server_options
 from launcher.exposure.addresses import Exposure
 from launcher.host.devices import has_gpu
+from launcher.process.self_check import SelfCheckError, summary
 from launcher.process.server import TritonServer
 from launcher.recovery.events import Event, EventFile
 from launcher.recovery.restarts import Restarts
 from launcher.recovery.supervisor import supervise
+from launcher.repository.contract import ENCODERS
 from launcher.repository.manifest import MANIFEST
 
+REFUSAL_POLL_INTERVAL_S = 0.5
 console = Console(stderr=True, highlight=False)
 
 
@@ -35,6 +39,9 @@ def main() -> int:
     try:
         server = TritonServer(server_options(arguments))
         return keep_serving(server, arguments.command, EventFile(arguments.events))
+    except SelfCheckError as error:
+        console.print(f"[red]Refused to serve:[/red] {error}", soft_wrap=True)
+        return 1
     except StartError as error:
         console.print(f"[red]Cannot start:[/red] {error}", soft_wrap=True)
         return 1
@@ -47,7 +54,8 @@ def keep_serving(server: TritonServer, command: list[str], events: EventFile) ->
     """Serve, and restart tritonserver when it dies; returns the exit status.
 
     Triton 24.10 has crashed in its gRPC streams and during its start. Raises StartError if the first start
-    fails.
+    fails; SelfCheckError if an encoder computes other scores than the export's references, then and after any
+    later load.
     """
     restarts = Restarts()
 
@@ -63,6 +71,9 @@ def keep_serving(server: TritonServer, command: list[str], events: EventFile) ->
                 if command:
                     return run(server, command)
                 death = f"tritonserver ended by itself with status {server.wait()}"
+        except SelfCheckError as error:
+            events.write(Event("refused", str(error), error.model))
+            raise
         except StartError as error:
             if not restarts.has_served and not isinstance(error, CrashError):
                 raise
@@ -91,9 +102,21 @@ def started(server: TritonServer) -> Iterator[None]:
 
 
 def run(server: TritonServer, command: list[str]) -> int:
-    """Run `command` against the server; returns its exit status."""
+    """Run `command` against the server; returns its exit status.
+
+    Kills it and raises SelfCheckError if the server refuses to serve meanwhile.
+    """
     environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
-    return subprocess.run(command, env=environment, check=False).returncode
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(REFUSAL_POLL_INTERVAL_S)
+                if server.refusal:
+                    raise server.refusal
+        except BaseException:
+            process.kill()
+            raise
 
 
 def print_banner(server: TritonServer, start_s: float) -> None:
@@ -108,12 +131,37 @@ def print_banner(server: TritonServer, start_s: float) -> None:
         console.print("  the encoders were exported for a CPU; for this GPU export with --precision fp16")
     if not server.has_judge:
         console.print("  no judge: the default mode is never, and the other modes are refused")
+    print_self_check(server, manifest["models"])
     console.print(
         f"  gRPC {server.grpc_url}{protection(server.options.exposure)}, HTTP {server.http_url}, "
         f"metrics {server.metrics_url}",
         soft_wrap=True,
     )
     console.print(f"  log {server.log_name}", soft_wrap=True)
+
+
+def print_self_check(server: TritonServer, models: Mapping[str, Any]) -> None:
+    """Print what the self-check found, and which encoders the manifest has no references for."""
+    if server.self_check.outcomes:
+        console.print(f"  self-check: {summary(server.self_check.outcomes)}", soft_wrap=True)
+    without = [name for name in ENCODERS if name in models and name not in server.self_check.references]
+    if without:
+        console.print(
+            f"  self-check: nothing to check {', '.join(without)} against, because the manifest has no "
+            f"references. Export again: {export_command(server.repository, without, models[without[0]])}",
+            soft_wrap=True,
+        )
+
+
+def export_command(repository: Path, names: Sequence[str], exported: Mapping[str, Any]) -> str:
+    """The command that exports the models `names` again, as the manifest's entry `exported` says."""
+    kind, _, place = exported["source"].partition(":")
+    # `dir:PATH` is the folder of one model.
+    source = str(Path(place).parent) if kind == "dir" else kind
+    return (
+        f"python -m export_scripts --source {source} --models {' '.join(names)} "
+        f"--precision {exported['precision']} --repository {repository}"
+    )
 
 
 def protection(exposure: Exposure) -> str:

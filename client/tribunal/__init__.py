@@ -12,7 +12,7 @@ from tribunal.errors import (
     ServerUnavailable,
     TribunalError,
 )
-from tribunal.server_info import ServerInfo, Weights
+from tribunal.server_info import SelfCheck, ServerInfo, Weights
 from tribunal.transport.trace_context import trace_context
 from tribunal.verdict import Categories, Refusal, Span, Toxicity, Verdict
 
@@ -26,6 +26,7 @@ __all__ = [
     "InvalidInput",
     "Overloaded",
     "Refusal",
+    "SelfCheck",
     "ServerError",
     "ServerInfo",
     "ServerUnavailable",

@@ -1,7 +1,7 @@
 """A server's models and weights, as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -24,12 +24,29 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class SelfCheck:
+    """What the server's last self-check of one encoder found.
+
+    texts: number of texts whose scores were compared with the export's references.
+    score_difference: largest difference of a score. tolerance: the server refuses to serve beyond it.
+    """
+
+    texts: int
+    score_difference: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class ServerInfo:
-    """A server: Triton's version, the models with their readiness, and the models' weights."""
+    """A server: Triton's version, the models with their readiness, and the models' weights.
+
+    self_checks: of each encoder that was checked; empty if the server has no references.
+    """
 
     triton_version: str
     models: dict[str, bool]
     weights: dict[str, Weights]
+    self_checks: dict[str, SelfCheck] = field(default_factory=dict)
 
 
 def server_document(server: ServerInfo) -> dict[str, Any]:

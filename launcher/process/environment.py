@@ -23,6 +23,7 @@ def server_environment(
     inherited: Mapping[str, str],
     work_folder: Path | None,
     temporary: Path,
+    self_check: Path,
     *,
     judge: bool,
 ) -> dict[str, str]:
@@ -31,6 +32,7 @@ def server_environment(
     work_folder: for the output of compilers; None: their default folders.
     temporary: for temporary files, such as vLLM's sockets.
     judge: whether the LLM is served; the model `verdict` reads it.
+    self_check: file of the self-check's outcomes; the model `manifest` reads it.
     """
     caches = (
         {name: str(work_folder / folder) for name, folder in COMPILER_CACHES.items()} if work_folder else {}
@@ -46,6 +48,7 @@ def server_environment(
         "TOKENIZERS_PARALLELISM": "false",
         "TRIBUNAL_JUDGE": "served" if judge else "absent",
         "TMPDIR": str(temporary),
+        "TRIBUNAL_SELF_CHECK": str(self_check),
         **OFFLINE,
         **caches,
     }

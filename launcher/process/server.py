@@ -1,5 +1,6 @@
 """Runs one tritonserver: start, wait until every model is ready, stop and leave nothing behind."""
 
+import compileall
 import contextlib
 import os
 import secrets
@@ -11,33 +12,44 @@ from pathlib import Path
 from types import TracebackType
 
 from launcher import CrashError, StartError
-from launcher.exposure.ports import Ports, listening, require_free
+from launcher.exposure.ports import Ports, listening
 from launcher.host.devices import has_gpu
 from launcher.host.work_folder import link_repository
 from launcher.options import ServerOptions
 from launcher.process.command_line import GRPC_ADMIN_HEADER, server_arguments
 from launcher.process.environment import server_environment
+from launcher.process.failures import last_error, require_loaded
 from launcher.process.find import find_installation
 from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
 from launcher.process.scratch_folder import ScratchFolder, python_environments
+from launcher.process.self_check import SelfCheck, SelfCheckError
 from launcher.process.shared_memory import group_members, regions_mapped_by, remove_unmapped
 from launcher.repository.config import read_config
 from launcher.repository.contract import JUDGE_MODELS
-from launcher.repository.verification import record_path, require_exported, verify
+from launcher.repository.manifest import read_manifest
+from launcher.repository.self_check import read_references
 
-POLL_INTERVAL_S = 0.1
+# Short, because the ensemble answers callers from its first moment, until the self-check holds it back.
+POLL_INTERVAL_S = 0.02
 # Together less than the stop timeouts of Compose (40 s) and Kubernetes (50 s).
 DRAIN_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 20.0
+# How long a crash may take to end the process after the connection broke.
+CRASH_TIMEOUT_S = 1.0
 
 
 class TritonServer:
     """A tritonserver, as a context manager.
 
-    Entering raises StartError, or its subclass CrashError if a signal ended tritonserver; no process then
-    remains. It can be entered again after it was left.
+    Entering raises StartError, or one of its subclasses: CrashError if a signal ended tritonserver,
+    SelfCheckError if an encoder computes other scores than the export's references. No process then remains.
+    It can be entered again after it was left.
+
+    self_check: while it runs, the check of its encoders. refusal: why `refuse` ended it, if it did.
     """
+
+    self_check: SelfCheck
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
@@ -45,6 +57,7 @@ class TritonServer:
         self._admin_key = secrets.token_urlsafe(24)
         self._log_mode = "wb"
         self._serving = False
+        self.refusal: SelfCheckError | None = None
 
     @property
     def ports(self) -> Ports:
@@ -95,30 +108,22 @@ class TritonServer:
 
     def __enter__(self) -> "TritonServer":
         options = self.options
-        require_exported(self.repository)
+        self.refusal = None
         installation = find_installation(options.triton)
-        if self.has_judge:
-            installation.require_judge()
-        if options.cache_mib and has_gpu():
-            raise StartError(
-                "the cache keeps only tensors in CPU memory, but on a GPU the encoders' outputs are in "
-                "GPU memory: remove --cache-mib"
-            )
-        require_free(options.ports, options.exposure)
-        if options.exposure.tls:
-            options.exposure.tls.require_usable()
-        verify(
-            self.repository,
-            options.manifest_sha256,
-            full=options.verify == "full",
-            record=record_path(self.repository, options.work_folder),
-        )
+        require_startable(options, self.repository, installation, judge=self.has_judge)
         self.control = self._control()
+        references = read_references(read_manifest(self.repository))
         served, config_name = self._prepare(installation)
         self._scratch = ScratchFolder(options.work_folder)
         # In the system's folder, because a path of a socket has at most 107 characters.
         self._temporary = ScratchFolder(None)
         environments = python_environments()
+        self.self_check = SelfCheck(
+            control=self.control,
+            references={name: references[name] for name in references.keys() & self.models},
+            file=self._scratch.path / "self_check.json",
+            on_gpu=has_gpu(),
+        )
         try:
             arguments = server_arguments(
                 installation,
@@ -132,7 +137,12 @@ class TritonServer:
             )
             own = installation.environment(os.environ)
             environment = server_environment(
-                own, os.environ, options.work_folder, self._temporary.path, judge=self.has_judge
+                own,
+                os.environ,
+                options.work_folder,
+                self._temporary.path,
+                self.self_check.file,
+                judge=self.has_judge,
             )
             self._process = self._spawn(arguments, environment)
         except BaseException:
@@ -141,6 +151,7 @@ class TritonServer:
         try:
             self._wait_until_ready()
             self._temporary.note_python_environments(environments)
+            self._check_encoders()
         except BaseException:
             self.stop()
             raise
@@ -155,8 +166,20 @@ class TritonServer:
         self.stop()
 
     def wait(self) -> int:
-        """Block until tritonserver ends by itself; returns its exit status."""
-        return self._process.wait()
+        """Block until tritonserver ends by itself; returns its exit status.
+
+        Raises the SelfCheckError that `refuse` was called with.
+        """
+        status = self._process.wait()
+        if self.refusal:
+            raise self.refusal
+        return status
+
+    def refuse(self, error: SelfCheckError) -> None:
+        """Kill tritonserver at once, because an encoder failed its self-check while it served."""
+        self.refusal = error
+        self._serving = False
+        self._process.kill()
 
     def stop(self) -> None:
         """Drain the requests in flight, then stop the server and every process that it started.
@@ -211,6 +234,9 @@ class TritonServer:
                 served = link_repository(self.repository, options.work_folder.resolve())
             if options.config == "auto":
                 config_name = installation.fit_to_host(served, options.instances)
+            # Loading an ensemble starts each of its models a second time whose folder changed since it was
+            # loaded, and bytecode that a model writes changes it.
+            compileall.compile_dir(served, quiet=2)
         except OSError as error:
             raise StartError(
                 f"cannot write the configs and weights for this host ({error}): "
@@ -236,40 +262,44 @@ class TritonServer:
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self.options.start_timeout_s
         while not (self.control.is_live() and listening(self.ports, self.options.exposure)):
-            status = self._process.poll()
-            if status is not None:
-                kind = CrashError if status < 0 else StartError
-                raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
+            self._require_running()
             if time.monotonic() > deadline_s:
                 raise StartError(
                     f"the models did not load within {self.options.start_timeout_s:g} s: allow more with "
                     f"--start-timeout, or see {self.log_name}"
                 )
             time.sleep(POLL_INTERVAL_S)
-        failed = self.control.failures()
-        if failed:
-            # An ensemble that only waits for a failed model has no reason of its own.
-            reasons = "; ".join(
-                f"{model}: {one_line(reason)}"
-                for model, reason in failed.items()
-                if reason or len(failed) == 1
-            )
-            raise StartError(f"a model failed to load: {reasons} (the whole log: {self.log_name})")
+        require_loaded(self.control, self.log_name)
+
+    def _check_encoders(self) -> None:
+        """Answer no caller until the encoders have passed the self-check.
+
+        Raises SelfCheckError if an encoder computes other scores; StartError if one does not answer.
+        """
+        checked = self.self_check.references.keys()
+        held_back = [name for name, steps in self.control.composed_of.items() if checked & set(steps)]
+        try:
+            # An ensemble that was loaded once is unavailable, for which clients wait; one that never was is
+            # unknown, which is an error.
+            for ensemble in held_back:
+                self.control.unload(ensemble)
+            self.self_check.check_all()
+            for ensemble in held_back:
+                self.control.load(ensemble)
+        except UNREACHABLE as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(CRASH_TIMEOUT_S)
+            self._require_running()
+            raise StartError(f"the self-check got no answer ({error}): see {self.log_name}") from error
         self._serving = True
+
+    def _require_running(self) -> None:
+        status = self._process.poll()
+        if status is not None:
+            kind = CrashError if status < 0 else StartError
+            raise kind(f"tritonserver ended with status {status}: {self._last_error()}")
 
     def _last_error(self) -> str:
         if self.options.log_file is None:
             return f"see {self.log_name}"
         return f"{last_error(self.options.log_file)} (the whole log: {self.log_name})"
-
-
-def one_line(reason: str) -> str:
-    """First line that is not blank, such as the message before a model's traceback."""
-    return next((line.strip() for line in reason.splitlines() if line.strip()), "no reason given")
-
-
-def last_error(log_file: Path) -> str:
-    """Last line of Triton's log that is an error, else its last line."""
-    lines = [line for line in log_file.read_text("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E", "error", "Error"))]
-    return (errors or lines or ["it wrote no log"])[-1]

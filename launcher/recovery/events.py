@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 # ready: every model serves. restarting: tritonserver has ended and is started again after a pause.
+# refused: a model failed its self-check, so the launcher ends.
 # lost, restored, not_restored: one model.  unknown: the states of the models cannot be read.
-Kind = Literal["ready", "restarting", "lost", "restored", "not_restored", "unknown"]
+Kind = Literal["ready", "restarting", "refused", "lost", "restored", "not_restored", "unknown"]
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 Triton 24.10 does not restart a Python process that died: its model stays READY, and each request to it fails
 with "Stub process is not healthy". A judge whose engine died is unloaded, and Triton does not reload it.
+An encoder that was loaded again must pass its self-check before it counts as restored.
 """
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
 from launcher.process.model_control import UNREACHABLE
+from launcher.process.self_check import SelfCheckError
 from launcher.process.server import TritonServer
 from launcher.recovery.background import Background
 from launcher.recovery.backoff import BackOff
@@ -66,6 +68,17 @@ class Processes(Protocol):
         """Kill processes that outlived their stub."""
 
 
+class Checks(Protocol):
+    """The self-check of a server, as the supervisor uses it."""
+
+    @property
+    def references(self) -> Collection[str]:
+        """Names of the models that it checks."""
+
+    def check(self, model: str) -> None:
+        """Return if a model answers as expected; raises SelfCheckError and UNREACHABLE."""
+
+
 @dataclass
 class Loss:
     """A model that does not serve.
@@ -84,12 +97,24 @@ class Supervisor:
 
     Each model is restored in its own thread, so a model that loads slowly or fails does not delay the others.
     on_event: called when a model is lost, is restored, or cannot be restored.
+    on_refusal: called when a model fails its self-check; the supervisor then restores nothing more.
     """
 
-    def __init__(self, control: Control, processes: Processes, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        control: Control,
+        processes: Processes,
+        checks: Checks,
+        on_event: OnEvent,
+        on_refusal: Callable[[SelfCheckError], object],
+    ) -> None:
         self._control = control
         self._processes = processes
+        self._checks = checks
         self._on_event = on_event
+        self._on_refusal = on_refusal
+        # Loaded, or about to be, and not yet checked.
+        self._unchecked: set[str] = set()
         self._losses: dict[str, Loss] = {}
         self._has_stubs: set[str] = set()
         self._instances: dict[str, int] = {}
@@ -148,10 +173,14 @@ class Supervisor:
         """
         state = states.get(model)
         if state == READY:
+            if model in self._unchecked:
+                return True
             return model in self._has_stubs and running.get(model, 0) < self._expected(model)
         waits_for = self._control.composed_of.get(model, ())
         is_changing = state in IN_BETWEEN and model not in self._losses
-        return not is_changing and all(states.get(name) == READY for name in waits_for)
+        return not is_changing and all(
+            states.get(name) == READY and name not in self._unchecked for name in waits_for
+        )
 
     def _expected(self, model: str) -> int:
         if model not in self._instances:
@@ -174,7 +203,7 @@ class Supervisor:
                     if not self._stopped.is_set():
                         self._control.load(model)
             elif not self._stopped.is_set():
-                self._control.load(model)
+                self._load_and_check(model)
         except UNREACHABLE as error:
             pause_s = loss.pauses.next_s()
             loss.next_s = time.monotonic() + pause_s
@@ -182,6 +211,25 @@ class Supervisor:
             self._say("not_restored", line, model)
         finally:
             loss.restoring = False
+
+    def _load_and_check(self, model: str) -> None:
+        if model not in self._checks.references:
+            self._control.load(model)
+            return
+        self._unchecked.add(model)
+        # Triton would load them again together with the model, before the check.
+        for ensemble, steps in self._control.composed_of.items():
+            if model in steps:
+                self._control.unload(ensemble)
+        self._control.load(model)
+        try:
+            self._checks.check(model)
+        except SelfCheckError as error:
+            if not self._stopped.is_set():
+                self._stopped.set()
+                self._on_refusal(error)
+            return
+        self._unchecked.discard(model)
 
     def _unload(self, model: str) -> None:
         """Unload the rest of a model; Triton answers at once and finishes a little later.
@@ -204,4 +252,5 @@ class Supervisor:
 
 def supervise(server: TritonServer, on_event: OnEvent) -> Supervisor:
     """A supervisor of the running `server`."""
-    return Supervisor(server.control, ServerProcesses(server.pid, server.models), on_event)
+    processes = ServerProcesses(server.pid, server.models)
+    return Supervisor(server.control, processes, server.self_check, on_event, server.refuse)

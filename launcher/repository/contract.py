@@ -11,6 +11,7 @@ CHECKOUT = Path(__file__).parents[2]
 MODEL_REPOSITORY = CHECKOUT / "model_repository"
 # The models that need the LLM; a server without them still moderates.
 JUDGE_MODELS = frozenset({"judge", "judge_prompt", "phi3"})
+ENCODERS = ("rejection", "aegis")
 # The words that the judge was fine-tuned to begin its answer with.
 JUDGE_LABELS = ("toxic", "non-toxic")
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from tribunal import Client
 
 from launcher.exposure.ports import Ports
 from launcher.repository.contract import CHECKOUT
+from launcher.repository.manifest import read_manifest, sha256, write_manifest
 
 READY_TIMEOUT_S = 60.0
 
@@ -51,3 +53,23 @@ def refused(repository: Path, ports: Ports, tmp_path: Path, *options: str) -> st
     assert "Traceback" not in messages
     (line,) = [line for line in messages.splitlines() if line.startswith("Cannot start:")]
     return line
+
+
+def shared_memory() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("tribunal-*")}  # noqa: S108
+
+
+def left_running(family: list[psutil.Process]) -> list[psutil.Process]:
+    """The processes that still run; a zombie has ended and waits for init to reap it."""
+    return [
+        process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def vouch_for(repository: Path, file: str) -> None:
+    """Update the checksum of `file` in the manifest, if it has one."""
+    manifest = read_manifest(repository)
+    for model in manifest["models"].values():
+        if file in model["files"]:
+            model["files"][file] = sha256(repository / file)
+    write_manifest(repository, manifest)

@@ -21,19 +21,15 @@ from tribunal import Client, Connection, ServerUnavailable
 from launcher.exposure.ports import free_ports, require_free
 from launcher.options import ServerOptions
 from launcher.process.server import TritonServer
-from launcher.repository.manifest import read_manifest, sha256, write_manifest
-from tests.integration.launching import READY_TIMEOUT_S, launch, refused, wait_until_ready
-
-
-def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("tribunal-*")}  # noqa: S108
-
-
-def left_running(family: list[psutil.Process]) -> list[psutil.Process]:
-    """The processes that still run; a zombie has ended and waits for init to reap it."""
-    return [
-        process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+from tests.integration.launching import (
+    READY_TIMEOUT_S,
+    launch,
+    left_running,
+    refused,
+    shared_memory,
+    vouch_for,
+    wait_until_ready,
+)
 
 
 @pytest.mark.parametrize(
@@ -212,15 +208,6 @@ def test_a_repository_without_exports(tmp_path: Path) -> None:
     (tmp_path / "moderation").mkdir()
     (tmp_path / "moderation" / "config.pbtxt").touch()
     assert "run `make export SOURCE=demo`" in refused(tmp_path, free_ports(), tmp_path)
-
-
-def vouch_for(repository: Path, file: str) -> None:
-    """Update the checksum of `file` in the manifest, if it has one."""
-    manifest = read_manifest(repository)
-    for model in manifest["models"].values():
-        if file in model["files"]:
-            model["files"][file] = sha256(repository / file)
-    write_manifest(repository, manifest)
 
 
 @pytest.mark.parametrize(

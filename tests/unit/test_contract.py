@@ -11,6 +11,7 @@ from export_scripts import tensorrt
 from export_scripts.encoders import OPSET
 from export_scripts.hub_models import ENCODERS, HUB_MODELS
 from launcher.host.files import HOST_FILES
+from launcher.repository import contract
 from launcher.repository.config import read_config
 from launcher.repository.contract import (
     CHECKOUT,
@@ -50,6 +51,7 @@ def test_the_labels_of_the_judge() -> None:
 
 def test_the_names_of_the_models() -> None:
     assert set(ENCODERS) < set(CONFIGS)
+    assert set(contract.ENCODERS) == set(ENCODERS)
     assert set(HUB_MODELS) < set(CONFIGS)
     assert set(CONFIGS) > JUDGE_MODELS
     names = {tribunal.contract.MODERATION, tribunal.contract.JUDGE, tribunal.contract.MANIFEST}

@@ -59,6 +59,9 @@ def info_table(url: str, server: ServerInfo) -> Table:
         revision = f" at {weights.revision}" if weights.revision else ""
         warning = " [yellow](for demonstration only)[/yellow]" if weights.are_demo else ""
         table.add_row(f"weights of {name}", f"{weights.source}{revision}, {weights.precision}{warning}")
+    for name, check in server.self_checks.items():
+        found = f"largest difference {check.score_difference:.1e}, tolerance {check.tolerance:g}"
+        table.add_row(f"self-check of {name}", f"{check.texts} texts, {found}")
     for name, is_ready in server.models.items():
         table.add_row(f"model {name}", "[green]ready[/green]" if is_ready else "[red]not ready[/red]")
     return table

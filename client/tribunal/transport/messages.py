@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tribunal.contract import EXPLAIN, JUDGE_MODE, SPANS, STREAM, TEXT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError
-from tribunal.server_info import ServerInfo, Weights
+from tribunal.server_info import SelfCheck, ServerInfo, Weights
 from tribunal.transport.interface import Tensor, Tensors
 from tribunal.verdict import Verdict
 
@@ -75,6 +75,11 @@ def read_server_info(triton_version: str, models: dict[str, bool], documents: Te
         weights={
             name: Weights(model["source"], model["revision"], model["precision"])
             for name, model in manifest["models"].items()
+        },
+        self_checks={
+            name: SelfCheck(checked["texts"], checked["score_difference"], checked["tolerance"])
+            for name, model in manifest["models"].items()
+            if (checked := model.get("self_check"))
         },
     )
 

@@ -105,7 +105,12 @@ def test_the_options_of_traces() -> None:
 def test_the_interpreters_own_libpython_comes_first() -> None:
     wheel, inherited = find_wheel(), {"LD_LIBRARY_PATH": "/other", "HOME": "/home/me"}
     environment = server_environment(
-        wheel.environment(inherited), inherited, Path("/work"), Path("/temporary"), judge=False
+        wheel.environment(inherited),
+        inherited,
+        Path("/work"),
+        Path("/temporary"),
+        Path("/scratch/self_check.json"),
+        judge=False,
     )
     folders = environment["LD_LIBRARY_PATH"].split(":")
     assert folders[0] == str(wheel.library_folders[0])

@@ -1,4 +1,4 @@
-"""Restoring models after crashes, with a simulated Triton and simulated processes."""
+"""Restoring models after crashes, with a simulated Triton, simulated processes and self-checks."""
 
 import threading
 import time
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from launcher.process.self_check import SelfCheckError
 from launcher.recovery import supervisor
-from launcher.recovery.events import Event
+from launcher.recovery.events import Event, OnEvent
 from launcher.recovery.supervisor import Supervisor
 
 STEPS = {"moderation": {"tokenizer", "aegis"}, "judge": {"phi3"}}
@@ -15,7 +16,12 @@ SERVED = ("aegis", "judge", "moderation", "phi3", "tokenizer")
 
 
 class FakeServer:
-    """A simulated Triton with two stubs for each model; a test can make loads fail or slow."""
+    """A simulated Triton with two stubs for each model; a test can make loads and self-checks fail or slow.
+
+    refuses: aegis answers with other scores. silent: number of self-checks without an answer.
+    """
+
+    references = frozenset({"aegis"})
 
     def __init__(self) -> None:
         self.models = SERVED
@@ -27,6 +33,9 @@ class FakeServer:
         self.failures: dict[str, int] = {}
         self.slow: dict[str, threading.Event] = {}
         self.unloads_for_ever: set[str] = set()
+        self.refuses = False
+        self.silent = 0
+        self.refusals: list[SelfCheckError] = []
         self.calls: list[str] = []
 
     def states(self) -> dict[str, str]:
@@ -53,6 +62,14 @@ class FakeServer:
             self.alive.update({f"{model}{number}": model for number in (0, 1)})
         self.all_states[model] = "READY"
 
+    def check(self, model: str) -> None:
+        self.calls.append(f"check {model}")
+        if self.silent:
+            self.silent -= 1
+            raise OSError("no answer")
+        if self.refuses:
+            raise SelfCheckError(model, f"{model} computes other scores")
+
     def unload(self, model: str) -> None:
         self.calls.append(f"unload {model}")
         self.alive = {name: owner for name, owner in self.alive.items() if owner != model}
@@ -75,6 +92,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     return FakeServer()
 
 
+def supervised(server: FakeServer, on_event: OnEvent) -> Supervisor:
+    return Supervisor(server, server, server, on_event, server.refusals.append)
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 10
     while not condition():
@@ -92,17 +113,48 @@ def is_whole(server: FakeServer) -> bool:
 
 def test_a_dead_process_is_replaced_and_then_the_ensemble_of_its_model(server: FakeServer) -> None:
     events: list[Event] = []
-    with Supervisor(server, server, events.append):
+    with supervised(server, events.append):
         server.kill("aegis")
         until(lambda: is_restored(events, "moderation"))
     assert is_whole(server)
-    assert server.calls == ["unload aegis", "kill orphans", "load aegis", "load moderation"]
+    assert server.calls == [
+        *("unload aegis", "kill orphans", "unload moderation", "load aegis", "check aegis"),
+        "load moderation",
+    ]
     assert events[0] == Event("lost", "aegis has died; restoring it", "aegis")
+
+
+def test_an_encoder_that_fails_its_self_check_is_refused_and_nothing_more_is_restored(
+    server: FakeServer,
+) -> None:
+    events: list[Event] = []
+    server.refuses = True
+    with supervised(server, events.append):
+        server.kill("aegis")
+        until(lambda: bool(server.refusals))
+        server.kill("tokenizer")
+        time.sleep(0.1)
+    assert [error.model for error in server.refusals] == ["aegis"]
+    assert [event.kind for event in events] == ["lost"]
+    assert not {"load moderation", "load tokenizer"} & set(server.calls)
+
+
+def test_an_encoder_that_does_not_answer_its_self_check_is_loaded_again(server: FakeServer) -> None:
+    events: list[Event] = []
+    server.silent = 2
+    with supervised(server, events.append):
+        server.kill("aegis")
+        until(lambda: is_restored(events, "moderation"))
+    assert server.calls.count("load aegis") == server.calls.count("check aegis") == 3
+    assert server.calls.count("load moderation") == 1
+    assert [event.kind for event in events if event.model == "aegis"] == [
+        *("lost", "not_restored", "not_restored", "restored"),
+    ]
 
 
 def test_a_process_that_dies_while_another_is_restored_is_restored_too(server: FakeServer) -> None:
     server.slow["aegis"] = threading.Event()
-    with Supervisor(server, server, print):
+    with supervised(server, print):
         server.kill("aegis")
         until(lambda: "load aegis" in server.calls)
         server.kill("tokenizer")
@@ -113,7 +165,7 @@ def test_a_process_that_dies_while_another_is_restored_is_restored_too(server: F
 
 def test_a_model_that_cannot_be_loaded_delays_no_other_model(server: FakeServer) -> None:
     server.failures["phi3"] = 10**6
-    with Supervisor(server, server, print):
+    with supervised(server, print):
         server.unload("phi3")
         until(lambda: server.calls.count("load phi3") >= 2)
         server.kill("tokenizer")
@@ -125,7 +177,7 @@ def test_a_model_that_cannot_be_loaded_delays_no_other_model(server: FakeServer)
 def test_a_load_that_succeeds_on_the_third_try(server: FakeServer) -> None:
     events: list[Event] = []
     server.failures["aegis"] = 2
-    with Supervisor(server, server, events.append):
+    with supervised(server, events.append):
         server.kill("aegis")
         until(lambda: is_whole(server) and is_restored(events, "aegis"))
     refused = [event.line for event in events if event.kind == "not_restored"]
@@ -135,7 +187,7 @@ def test_a_load_that_succeeds_on_the_third_try(server: FakeServer) -> None:
 def test_a_model_that_unloads_for_ever_is_tried_again_after_a_failed_load(server: FakeServer) -> None:
     server.unloads_for_ever.add("aegis")
     server.failures["aegis"] = 2
-    with Supervisor(server, server, print):
+    with supervised(server, print):
         server.kill("aegis")
         until(lambda: is_whole(server))
     assert server.calls.count("load aegis") == 3
@@ -143,7 +195,7 @@ def test_a_model_that_unloads_for_ever_is_tried_again_after_a_failed_load(server
 
 def test_stopping_wins_over_restoring(server: FakeServer) -> None:
     server.slow["aegis"] = threading.Event()
-    with Supervisor(server, server, print):
+    with supervised(server, print):
         server.kill("aegis")
         until(lambda: "load aegis" in server.calls)
     server.unload("moderation")
@@ -156,6 +208,6 @@ def test_stopping_wins_over_restoring(server: FakeServer) -> None:
 
 def test_a_model_that_loads_by_itself_is_left_alone(server: FakeServer) -> None:
     server.all_states["aegis"] = "LOADING"
-    with Supervisor(server, server, print):
+    with supervised(server, print):
         time.sleep(0.1)
     assert server.calls == []

@@ -53,12 +53,21 @@ class WeightsAnswer(BaseModel):
     are_demo: bool
 
 
+class SelfCheckAnswer(BaseModel):
+    """The largest difference of an encoder's scores from the export's, in its last self-check."""
+
+    texts: int
+    score_difference: float
+    tolerance: float
+
+
 class ServerAnswer(BaseModel):
     """The server's models. `has_judge`: the server has the LLM judge."""
 
     triton_version: str
     models: dict[str, bool]
     weights: dict[str, WeightsAnswer]
+    self_checks: dict[str, SelfCheckAnswer]
     has_judge: bool
 
 

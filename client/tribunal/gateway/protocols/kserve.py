@@ -186,10 +186,11 @@ def output_tensors(decisions: Sequence[Decision]) -> dict[str, Tensor]:
 
 
 def manifest_document(server: ServerInfo) -> bytes:
-    """The server's weights, in the form of its model `manifest`."""
-    return json.dumps(
-        {"models": {name: asdict(weights) for name, weights in server.weights.items()}}
-    ).encode()
+    """The server's weights and self-checks, in the form of its model `manifest`."""
+    models = {name: asdict(weights) for name, weights in server.weights.items()}
+    for name, check in server.self_checks.items():
+        models[name]["self_check"] = asdict(check)
+    return json.dumps({"models": models}).encode()
 
 
 def _text(row: int, raw: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from launcher.process.server import last_error, one_line
+from launcher.process.failures import last_error, one_line
 
 
 def test_a_reason_comes_to_its_first_line() -> None:
