@@ -22,6 +22,7 @@ from launcher.process.failures import last_error, require_loaded
 from launcher.process.find import find_installation
 from launcher.process.installation import Installation
 from launcher.process.model_control import UNREACHABLE, ModelControl
+from launcher.process.preconditions import require_startable
 from launcher.process.scratch_folder import ScratchFolder, python_environments
 from launcher.process.self_check import SelfCheck, SelfCheckError
 from launcher.process.shared_memory import group_members, regions_mapped_by, remove_unmapped
