@@ -32,6 +32,7 @@ from tribunal.transport.messages import (
 )
 from tribunal.transport.opening import open_async_transport
 from tribunal.transport.retries import retry_policy
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
@@ -58,7 +59,7 @@ class AsyncClient:
         self._address = parse_address(url, self._connection)
         self._opened: AsyncTransport | None = None
         self._in_flight = asyncio.Semaphore(self._connection.max_in_flight)
-        self._gatherer = Gatherer(self._outcomes, self._connection.max_in_flight)
+        self._gatherer = Gatherer(self._outcomes, self._new_tries, self._connection.max_in_flight)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -86,10 +87,8 @@ class AsyncClient:
         waiting calls; each keeps its own deadline and its own error.
         """
         encoded = encode_text(text, "text")
-        with late_answers(self._url, self._timeout_s):
-            return await self._gatherer.verdict(
-                encoded, Question(judge, explain, spans), self._new_deadline_s()
-            )
+        question = Question(judge, explain, spans)
+        return await self._gatherer.verdict(encoded, question, self._new_deadline_s())
 
     @overload
     async def moderate_batch(
@@ -232,7 +231,8 @@ class AsyncClient:
         """An outcome for each text of `request`; raises errors unless `call` returns them."""
         try:
             inputs = moderation_request(request.texts, call.question)
-            return [*read_verdicts(inputs, await self._infer(MODERATION, inputs, VERDICT, call.deadline_s))]
+            documents = await self._infer(MODERATION, inputs, VERDICT, call.deadline_s, call.tries)
+            return [*read_verdicts(inputs, documents)]
         except call.divided_on as error:
             if len(request.texts) == 1:
                 return request.failed(error, call)
@@ -240,10 +240,12 @@ class AsyncClient:
         except TribunalError as error:
             return request.failed(error, call)
 
-    async def _infer(self, model: str, inputs: Tensors, output: str, deadline_s: float) -> Tensor:
+    async def _infer(
+        self, model: str, inputs: Tensors, output: str, deadline_s: float, tries: Tries | None = None
+    ) -> Tensor:
         require_size(inputs, self._connection.max_message_bytes)
         return await self._call(
-            lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s), deadline_s
+            lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s), deadline_s, tries
         )
 
     async def _is_ready(self, model: str, deadline_s: float) -> bool:
@@ -252,29 +254,42 @@ class AsyncClient:
     def _new_deadline_s(self) -> float:
         return time.monotonic() + self._timeout_s
 
-    async def _call(self, call: Callable[[float], Awaitable[Result]], deadline_s: float) -> Result:
+    def _new_tries(self) -> Tries:
+        return Tries(self._url, self._timeout_s, self._connection.retries)
+
+    async def _call(
+        self, call: Callable[[float], Awaitable[Result]], deadline_s: float, tries: Tries | None = None
+    ) -> Result:
         """Make `call` once a slot is free, with retries, within one deadline."""
 
         async def attempt() -> Result:
             async with self._slot_in_flight(deadline_s):
                 return await call(remaining_s(deadline_s))
 
-        return await self._retrying(attempt, deadline_s)
+        return await self._retrying(attempt, deadline_s, tries)
 
-    async def _retrying(self, attempt: Callable[[], Awaitable[Result]], deadline_s: float) -> Result:
-        async def timed_attempt() -> Result:
-            with late_answers(self._url, self._timeout_s):
+    async def _retrying(
+        self, attempt: Callable[[], Awaitable[Result]], deadline_s: float, tries: Tries | None = None
+    ) -> Result:
+        tries = tries or self._new_tries()
+
+        async def counted() -> Result:
+            with tries.one():
                 return await attempt()
 
         try:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
-            return await AsyncRetrying(**policy)(timed_attempt)
+            return await AsyncRetrying(**policy)(counted)
+        except TimeoutError as error:
+            raise tries.out_of_time() from error
         except NoConnection as error:
             from tribunal.transport.diagnosis import connection_fault
 
             left_s = remaining_s(deadline_s)
             fault = await asyncio.to_thread(connection_fault, self._address, self._connection, left_s)
-            raise ServerUnavailable(fault or str(error)) from error
+            raise tries.gave_up(error, fault) from error.__cause__ or error
+        except ServerUnavailable as error:
+            raise tries.gave_up(error) from error.__cause__ or error
 
     @asynccontextmanager
     async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tribunal.contract import MAX_BATCH_SIZE, TEXT
 from tribunal.errors import InvalidInput, TribunalError
 from tribunal.transport.messages import Question, encode_text
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 Outcome = Verdict | TribunalError
@@ -20,12 +21,14 @@ class Call:
     deadline_s: of the whole call, on the monotonic clock.
     divided_on: errors after which a request is split in halves and retried, so that only the
     faulty texts fail.
+    tries: counts the tries; None: the client counts those of each request.
     return_errors: return a text's error in place of its verdict, without failing the others.
     """
 
     question: Question
     deadline_s: float
     divided_on: tuple[type[TribunalError], ...] = (InvalidInput,)
+    tries: Tries | None = None
     return_errors: bool = True
 
 

@@ -42,6 +42,7 @@ from tribunal.transport.messages import (
 )
 from tribunal.transport.opening import open_transport
 from tribunal.transport.retries import retry_policy
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
@@ -249,18 +250,19 @@ class Client:
         return self._retrying(attempt, deadline_s)
 
     def _retrying(self, attempt: Callable[[], Result], deadline_s: float) -> Result:
-        def timed_attempt() -> Result:
-            with late_answers(self._url, self._timeout_s):
-                return attempt()
-
+        tries = Tries(self._url, self._timeout_s, self._connection.retries)
         try:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
-            return Retrying(**policy)(timed_attempt)
+            return Retrying(**policy)(tries.one()(attempt))
+        except TimeoutError as error:
+            raise tries.out_of_time() from error
         except NoConnection as error:
             from tribunal.transport.diagnosis import connection_fault
 
             fault = connection_fault(self._address, self._connection, remaining_s(deadline_s))
-            raise ServerUnavailable(fault or str(error)) from error
+            raise tries.gave_up(error, fault) from error.__cause__ or error
+        except ServerUnavailable as error:
+            raise tries.gave_up(error) from error.__cause__ or error
 
     @contextlib.contextmanager
     def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:

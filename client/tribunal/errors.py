@@ -5,7 +5,7 @@ TribunalError
 ├── AccessDenied       the caller's: the server, or a gateway in front of it, refuses the credentials
 ├── ServerUnavailable  no server answers at the address, or the connection was lost; retrying may help
 │   └── Overloaded     the server is at its limit; retrying later helps
-├── DeadlineExceeded   no answer arrived within the deadline
+├── DeadlineExceeded   no answer arrived within the deadline, and no try failed before
 └── ServerError        the server's
 """
 

@@ -29,4 +29,9 @@ def late_answers(url: str, timeout_s: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise DeadlineExceeded(f"no answer from {url} within {timeout_s:g} s") from error
+        raise no_answer(url, timeout_s) from error
+
+
+def no_answer(url: str, timeout_s: float) -> DeadlineExceeded:
+    """The server at `url` did not answer within `timeout_s`."""
+    return DeadlineExceeded(f"no answer from {url} within {timeout_s:g} s")
