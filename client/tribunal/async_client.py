@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -18,8 +19,9 @@ from tribunal.guard.async_guarding import async_guarded
 from tribunal.guard.options import GuardOptions, Release
 from tribunal.server_info import ServerInfo
 from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
-from tribunal.transport.faults import NoConnection
+from tribunal.transport.faults import NoConnection, closed_client
 from tribunal.transport.interface import AsyncTransport, Tensor, Tensors
+from tribunal.transport.loop_owned import LoopOwned
 from tribunal.transport.messages import (
     Question,
     encode_text,
@@ -38,12 +40,22 @@ from tribunal.verdict import Verdict
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """The connection of one event loop, the slots of its calls, and the calls that wait to be batched."""
+
+    transport: AsyncTransport
+    in_flight: asyncio.Semaphore
+    gatherer: Gatherer
+
+
 class AsyncClient:
     """Gets verdicts from a Tribunal server with asyncio; an asynchronous context manager.
 
     The options, methods and errors are those of `Client`. All tasks of an event loop can share one client:
     calls beyond `max_in_flight` wait. Waiting calls of `moderate` are batched into requests of up to 32
     texts. If all callers of a request cancel, it is also cancelled on the server. The first call connects.
+    Each event loop has its own connection and its own `max_in_flight`; the connection ends with its loop.
     """
 
     def __init__(
@@ -57,11 +69,11 @@ class AsyncClient:
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
         self._address = parse_address(url, self._connection)
-        self._opened: AsyncTransport | None = None
-        self._in_flight = asyncio.Semaphore(self._connection.max_in_flight)
-        self._gatherer = Gatherer(self._outcomes, self._new_tries, self._connection.max_in_flight)
+        self._opened = LoopOwned(self._open, _close)
+        self._is_closed = False
 
     async def __aenter__(self) -> "AsyncClient":
+        self._is_closed = False
         return self
 
     async def __aexit__(
@@ -73,10 +85,9 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Release the connection."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        """Release the connections, within 5 s; calls in flight and later ones raise InvalidInput."""
+        self._is_closed = True
+        await self._opened.close()
 
     async def moderate(
         self, text: str, *, judge: JudgeMode | None = None, explain: bool = True, spans: bool = False
@@ -88,7 +99,7 @@ class AsyncClient:
         """
         encoded = encode_text(text, "text")
         question = Question(judge, explain, spans)
-        return await self._gatherer.verdict(encoded, question, self._new_deadline_s())
+        return await self._open_now().gatherer.verdict(encoded, question, self._new_deadline_s())
 
     @overload
     async def moderate_batch(
@@ -198,17 +209,28 @@ class AsyncClient:
     async def info(self) -> ServerInfo:
         """The server's models and the source of their weights."""
         deadline_s = self._new_deadline_s()
-        names = sorted(await self._call(self._transport.models, deadline_s))
+        names = sorted(await self._call(lambda timeout_s: self._transport.models(timeout_s), deadline_s))
         models = {name: await self._is_ready(name, deadline_s) for name in names}
-        version = await self._call(self._transport.version, deadline_s)
+        version = await self._call(lambda timeout_s: self._transport.version(timeout_s), deadline_s)
         return read_server_info(version, models, await self._infer(MANIFEST, {}, MANIFEST, deadline_s))
+
+    def _open(self) -> "_Opened":
+        most = self._connection.max_in_flight
+        return _Opened(
+            open_async_transport(self._address, self._connection),
+            asyncio.Semaphore(most),
+            Gatherer(self._outcomes, self._new_tries, most),
+        )
+
+    def _open_now(self) -> "_Opened":
+        """The connection of this event loop; raises InvalidInput after `close()`."""
+        if self._is_closed:
+            raise closed_client()
+        return self._opened.value()
 
     @property
     def _transport(self) -> AsyncTransport:
-        # The connection belongs to the event loop, so it is opened in the first call.
-        if self._opened is None:
-            self._opened = open_async_transport(self._address, self._connection)
-        return self._opened
+        return self._open_now().transport
 
     async def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
         """Outcomes of all texts of `requests`, in order."""
@@ -294,9 +316,14 @@ class AsyncClient:
     @asynccontextmanager
     async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:
         """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
+        in_flight = self._open_now().in_flight
         async with asyncio.timeout(remaining_s(deadline_s)):
-            await self._in_flight.acquire()
+            await in_flight.acquire()
         try:
             yield
         finally:
-            self._in_flight.release()
+            in_flight.release()
+
+
+async def _close(opened: _Opened) -> None:
+    await opened.transport.close()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -28,8 +29,8 @@ from tribunal.guard.guarding import guarded
 from tribunal.guard.options import GuardOptions, Release
 from tribunal.server_info import ServerInfo
 from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
-from tribunal.transport.faults import NoConnection
-from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.faults import NoConnection, closed_client
+from tribunal.transport.interface import Tensor, Tensors, Transport
 from tribunal.transport.messages import (
     Question,
     encode_text,
@@ -41,6 +42,7 @@ from tribunal.transport.messages import (
     require_size,
 )
 from tribunal.transport.opening import open_transport
+from tribunal.transport.process_owned import ProcessOwned
 from tribunal.transport.retries import retry_policy
 from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
@@ -48,8 +50,16 @@ from tribunal.verdict import Verdict
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """The connection of one process, and the slots of its calls."""
+
+    transport: Transport
+    in_flight: threading.BoundedSemaphore
+
+
 class Client:
-    """Gets verdicts from a Tribunal server; a thread-safe context manager.
+    """Gets verdicts from a Tribunal server; a thread-safe context manager, which may be used across a fork.
 
     url: `host:port` or `grpcs://host:port` for gRPC, `http://host:port` or `https://host:port` for HTTP.
     timeout_s: deadline of each call in seconds, including queueing and retries.
@@ -70,10 +80,12 @@ class Client:
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
         self._address = parse_address(url, self._connection)
-        self._transport = open_transport(self._address, self._connection)
-        self._in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
+        self._opened = ProcessOwned(self._open)
+        self._opened.value()
+        self._is_closed = False
 
     def __enter__(self) -> "Client":
+        self._is_closed = False
         return self
 
     def __exit__(
@@ -85,8 +97,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Release the connection."""
-        self._transport.close()
+        """Release the connection, within 5 s; calls in flight and later ones raise InvalidInput."""
+        self._is_closed = True
+        opened = self._opened.take()
+        if opened is not None:
+            opened.transport.close()
 
     def moderate(
         self, text: str, *, judge: JudgeMode | None = None, explain: bool = True, spans: bool = False
@@ -199,10 +214,24 @@ class Client:
     def info(self) -> ServerInfo:
         """The server's models and the source of their weights."""
         deadline_s = self._new_deadline_s()
-        names = sorted(self._call(self._transport.models, deadline_s))
+        names = sorted(self._call(lambda timeout_s: self._transport.models(timeout_s), deadline_s))
         models = {name: self._is_ready(name, deadline_s) for name in names}
-        version = self._call(self._transport.version, deadline_s)
+        version = self._call(lambda timeout_s: self._transport.version(timeout_s), deadline_s)
         return read_server_info(version, models, self._infer(MANIFEST, {}, MANIFEST, deadline_s))
+
+    def _open(self) -> "_Opened":
+        in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
+        return _Opened(open_transport(self._address, self._connection), in_flight)
+
+    def _open_now(self) -> "_Opened":
+        """The connection of this process; raises InvalidInput after `close()`."""
+        if self._is_closed:
+            raise closed_client()
+        return self._opened.value()
+
+    @property
+    def _transport(self) -> Transport:
+        return self._open_now().transport
 
     def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
         """Outcomes of all texts of `requests`, in order."""
@@ -267,9 +296,10 @@ class Client:
     @contextlib.contextmanager
     def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:
         """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
-        if not self._in_flight.acquire(timeout=remaining_s(deadline_s)):
+        in_flight = self._open_now().in_flight
+        if not in_flight.acquire(timeout=remaining_s(deadline_s)):
             raise TimeoutError
         try:
             yield
         finally:
-            self._in_flight.release()
+            in_flight.release()

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from tribunal.errors import DeadlineExceeded, InvalidInput
 
+# Seconds that closing a connection may take.
+CLOSE_S = 5.0
+
 
 def check_deadline(timeout_s: float) -> float:
     """Return `timeout_s`; raises InvalidInput unless it is positive and finite."""

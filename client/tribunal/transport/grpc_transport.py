@@ -1,6 +1,8 @@
 """gRPC for both clients: one channel for all calls, including streams."""
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc.aio
@@ -9,7 +11,9 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from tribunal.connection import Address, Connection
+from tribunal.errors import TribunalError
 from tribunal.transport import faults
+from tribunal.transport.grpc_fork import require_poller
 from tribunal.transport.grpc_wire import (
     COMPRESSION,
     STREAM_HEADERS,
@@ -47,6 +51,7 @@ class _Calls:
         self._headers = tuple(connection.lowercase_headers.items())
         self._compression = COMPRESSION[connection.compression]
         self.common = {"metadata": self._headers}
+        self._is_closed = False
 
     @property
     def inference(self) -> dict[str, Any]:
@@ -59,6 +64,28 @@ class _Calls:
         inference = self.inference
         return {**inference, "metadata": (*inference["metadata"], *STREAM_HEADERS.items())}
 
+    def close(self) -> Any:
+        """Close the channel; of `grpc.aio` an awaitable."""
+        self._is_closed = True
+        return self.channel.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Convert gRPC's errors to TribunalErrors or TimeoutError, also those of a closed channel."""
+        try:
+            with translated_errors(self.url):
+                yield
+        except (ValueError, grpc.aio.UsageError, TribunalError) as error:
+            if self._is_closed:
+                raise faults.closed_client() from error
+            raise
+        except asyncio.CancelledError as error:
+            # A closed channel cancels its calls, although nobody cancelled the task.
+            task = asyncio.current_task()
+            if self._is_closed and task is not None and not task.cancelling():
+                raise faults.closed_client() from error
+            raise
+
 
 class _GrpcTransport(Transport):
     """The synchronous client's transport; thread-safe."""
@@ -69,15 +96,16 @@ class _GrpcTransport(Transport):
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         request = inference_request(model, inputs, output)
-        with translated_errors(self._url):
+        with self._calls.translated():
             answer = self._calls.stub.ModelInfer(request, timeout=timeout_s, **self._calls.inference)
         return output_tensor(answer, output)
 
     def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
         requests = iter([stream_request(model, inputs, output)])
-        answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
+        with self._calls.translated():
+            answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
         try:
-            with translated_errors(self._url):
+            with self._calls.translated():
                 for answer in answers:
                     piece, is_final = streamed_piece(answer, output)
                     if piece is not None:
@@ -99,10 +127,10 @@ class _GrpcTransport(Transport):
         return bool(self._call("ModelReady", service_pb2.ModelReadyRequest(name=model), timeout_s).ready)
 
     def close(self) -> None:
-        self._calls.channel.close()
+        self._calls.close()
 
     def _call(self, method: str, request: Any, timeout_s: float) -> Any:
-        with translated_errors(self._url):
+        with self._calls.translated():
             return getattr(self._calls.stub, method)(request, timeout=timeout_s, **self._calls.common)
 
 
@@ -110,12 +138,13 @@ class _AsyncGrpcTransport(AsyncTransport):
     """The asyncio client's transport."""
 
     def __init__(self, address: Address, connection: Connection) -> None:
+        require_poller()
         self._calls = _Calls(grpc.aio, address, connection)
         self._url = address.url
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         request = inference_request(model, inputs, output)
-        with translated_errors(self._url):
+        with self._calls.translated():
             answer = await self._calls.stub.ModelInfer(request, timeout=timeout_s, **self._calls.inference)
         return output_tensor(answer, output)
 
@@ -123,9 +152,10 @@ class _AsyncGrpcTransport(AsyncTransport):
         self, model: str, inputs: Tensors, output: str, timeout_s: float
     ) -> AsyncGenerator[Tensor]:
         requests = iter([stream_request(model, inputs, output)])
-        answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
+        with self._calls.translated():
+            answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
         try:
-            with translated_errors(self._url):
+            with self._calls.translated():
                 async for answer in answers:
                     piece, is_final = streamed_piece(answer, output)
                     if piece is not None:
@@ -153,8 +183,8 @@ class _AsyncGrpcTransport(AsyncTransport):
         return bool(readiness.ready)
 
     async def close(self) -> None:
-        await self._calls.channel.close()
+        await self._calls.close()
 
     async def _call(self, method: str, request: Any, timeout_s: float) -> Any:
-        with translated_errors(self._url):
+        with self._calls.translated():
             return await getattr(self._calls.stub, method)(request, timeout=timeout_s, **self._calls.common)

@@ -5,6 +5,8 @@ can cancel any step. The synchronous client runs it in its own thread.
 """
 
 import asyncio
+import concurrent.futures
+import contextlib
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ import httpx
 from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput
 from tribunal.transport import faults
+from tribunal.transport.deadline import CLOSE_S
 from tribunal.transport.http_wire import (
     inference_body,
     json_document,
@@ -26,6 +29,8 @@ from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
 Result = TypeVar("Result")
+# Seconds after a call's deadline for which its thread is waited for.
+LEEWAY_S = 1.0
 # Triton's status for a model that is not ready.
 NOT_READY = 400
 
@@ -138,9 +143,10 @@ class _HttpTransport(Transport):
         self._transport = _AsyncHttpTransport(address, connection)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
+        self._is_closed = False
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
-        return self._run(self._transport.infer(model, inputs, output, timeout_s))
+        return self._run(self._transport.infer(model, inputs, output, timeout_s), timeout_s)
 
     def stream(
         self,
@@ -154,37 +160,54 @@ class _HttpTransport(Transport):
         yield
 
     def version(self, timeout_s: float) -> str:
-        return self._run(self._transport.version(timeout_s))
+        return self._run(self._transport.version(timeout_s), timeout_s)
 
     def models(self, timeout_s: float) -> list[str]:
-        return self._run(self._transport.models(timeout_s))
+        return self._run(self._transport.models(timeout_s), timeout_s)
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
-        return self._run(self._transport.is_ready(model, timeout_s))
+        return self._run(self._transport.is_ready(model, timeout_s), timeout_s)
 
     def close(self) -> None:
         with self._starting:
             loop, self._loop = self._loop, None
+            self._is_closed = True
         if loop is not None:
-            asyncio.run_coroutine_threadsafe(self._transport.close(), loop).result()
+            closing = asyncio.run_coroutine_threadsafe(self._close(), loop)
+            with contextlib.suppress(TimeoutError):
+                closing.result(CLOSE_S)
             loop.call_soon_threadsafe(loop.stop)
 
-    def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
+    async def _close(self) -> None:
+        """End the calls of other threads, and close the connections."""
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self._transport.close()
+
+    def _run(self, call: Coroutine[Any, Any, Result], timeout_s: float) -> Result:
         """Run `call` in the connections' thread and wait for it; Ctrl-C cancels it there."""
-        future = asyncio.run_coroutine_threadsafe(call, self._running_loop())
+        future = self._submitted(call)
         try:
-            return future.result()
+            # The call has a timer of its own, which fires first if the thread runs.
+            return future.result(timeout_s + LEEWAY_S)
+        except concurrent.futures.CancelledError as error:
+            raise faults.closed_client() from error
         except BaseException:
             future.cancel()
             raise
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        # The first call starts the thread, so that a process may fork before it.
+    def _submitted(self, call: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        """Give `call` to the connections' thread; the first call starts it."""
         with self._starting:
+            if self._is_closed:
+                call.close()
+                raise faults.closed_client()
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=_serve, args=[self._loop], name="tribunal-http", daemon=True).start()
-            return self._loop
+            return asyncio.run_coroutine_threadsafe(call, self._loop)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
