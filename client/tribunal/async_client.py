@@ -16,7 +16,7 @@ from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, J
 from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.gathering import Gatherer
 from tribunal.guard.async_guarding import async_guarded
-from tribunal.guard.options import GuardOptions, Release
+from tribunal.guard.options import GuardOptions, Release, check_chunks
 from tribunal.server_info import ServerInfo
 from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
 from tribunal.transport.faults import NoConnection, closed_client
@@ -198,6 +198,7 @@ class AsyncClient:
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
         )
+        check_chunks(chunks, is_async=True)
         return async_guarded(
             lambda texts, judge: self.moderate_batch(texts, judge=judge, explain=False), chunks, options
         )

@@ -1,8 +1,9 @@
 """Splits the texts of a call into requests and merges their answers; shared by both clients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from tribunal.arguments import check_switch, is_iterable
 from tribunal.contract import MAX_BATCH_SIZE, TEXT
 from tribunal.errors import InvalidInput, TribunalError
 from tribunal.transport.messages import Question, encode_text
@@ -60,8 +61,12 @@ class Request:
 
 def encode_each(texts: Sequence[str], *, return_errors: bool) -> list[bytes | InvalidInput]:
     """Each text in UTF-8; for an invalid one raises InvalidInput, or returns it in the text's place."""
+    check_switch(return_errors, "return_errors")
     if isinstance(texts, str):
         raise InvalidInput("texts is a single string; give a list of strings, or use moderate()")
+    # A set has no order, and the keys of a mapping are rarely its texts.
+    if isinstance(texts, Mapping | Set | bytes) or not is_iterable(texts):
+        raise InvalidInput(f"texts is a {type(texts).__name__}; give a list of strings")
     encoded: list[bytes | InvalidInput] = []
     for row, text in enumerate(texts):
         try:

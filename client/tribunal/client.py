@@ -26,7 +26,7 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection, pars
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
 from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.guard.guarding import guarded
-from tribunal.guard.options import GuardOptions, Release
+from tribunal.guard.options import GuardOptions, Release, check_chunks
 from tribunal.server_info import ServerInfo
 from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
 from tribunal.transport.faults import NoConnection, closed_client
@@ -203,6 +203,7 @@ class Client:
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
         )
+        check_chunks(chunks, is_async=False)
         return guarded(
             lambda texts, judge: self.moderate_batch(texts, judge=judge, explain=False), chunks, options
         )

@@ -9,9 +9,16 @@ TribunalError
 └── ServerError        the server's
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class TribunalError(Exception):
-    """Base of every error that the client raises."""
+    """Base of every error that the client raises; survives pickle with all its attributes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with `args`, which are those of the base and not of the subclass.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class InvalidInput(TribunalError):
@@ -43,3 +50,11 @@ class DeadlineExceeded(TribunalError):
 
 class ServerError(TribunalError):
     """The server failed, or its answer is not a verdict."""
+
+
+def _restored(
+    kind: type[TribunalError], args: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> TribunalError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

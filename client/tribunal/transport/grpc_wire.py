@@ -22,6 +22,8 @@ COMPRESSION = {
     "gzip": grpc.Compression.Gzip,
     "deflate": grpc.Compression.Deflate,
 }
+# gRPC holds its limits in 32 bits.
+MOST_BYTES = 2**31 - 1
 FINAL = "triton_final_response"
 # gRPC's messages in C, Go and Java; a full queue also has the status RESOURCE_EXHAUSTED.
 MESSAGE_SIZE = re.compile(r"larger than max|exceeds maximum size")
@@ -31,9 +33,10 @@ NOT_CONNECTED = ("failed to connect", "connections to all backends failing", "er
 
 def channel_options(connection: Connection) -> list[tuple[str, int | str]]:
     """Options of a channel of `grpc` or `grpc.aio`."""
+    max_bytes = min(connection.max_message_bytes, MOST_BYTES)
     return [
-        ("grpc.max_send_message_length", connection.max_message_bytes),
-        ("grpc.max_receive_message_length", connection.max_message_bytes),
+        ("grpc.max_send_message_length", max_bytes),
+        ("grpc.max_receive_message_length", max_bytes),
         # gRPC's default back-off before it reconnects grows to minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
