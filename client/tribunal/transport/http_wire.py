@@ -119,11 +119,16 @@ def _fault(response: httpx.Response, url: str) -> TribunalError:
 
 
 def _reason(response: httpx.Response) -> str:
-    """Triton's message on one line; only the status if the body is not Triton's, such as a proxy's page."""
+    """The message of Triton or a gateway on one line; of another body, such as a proxy's page, the status."""
     try:
-        return " ".join(str(response.json()["error"]).split())
+        error = response.json()["error"]
+        # Triton's error is its message; in OpenAI's protocol an object has it.
+        message = error["message"] if isinstance(error, dict) else error
     except (ValueError, KeyError, TypeError):
-        return f"{_answer(response)}; check the address, and that the server behind a proxy runs"
+        message = None
+    if isinstance(message, str) and message.strip():
+        return " ".join(message.split())
+    return f"{_answer(response)}; check the address, and that the server behind a proxy runs"
 
 
 def _not_triton(response: httpx.Response) -> ServerError:
