@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
 from rich.console import Console
@@ -92,8 +92,15 @@ def started(server: TritonServer) -> Iterator[None]:
 
 def run(server: TritonServer, command: list[str]) -> int:
     """Run `command` against the server; returns its exit status."""
-    environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
+    environment = command_environment(os.environ, server.grpc_url)
     return subprocess.run(command, env=environment, check=False).returncode
+
+
+def command_environment(inherited: Mapping[str, str], grpc_url: str) -> dict[str, str]:
+    """The environment of a command that calls the server at `grpc_url`, on this machine without a proxy."""
+    exempt = [inherited.get("no_proxy") or inherited.get("NO_PROXY") or "", grpc_url.rpartition(":")[0]]
+    no_proxy = ",".join(entry for entry in exempt if entry)
+    return {**inherited, "TRIBUNAL_URL": grpc_url, "no_proxy": no_proxy, "NO_PROXY": no_proxy}
 
 
 def print_banner(server: TritonServer, start_s: float) -> None:

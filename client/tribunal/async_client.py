@@ -1,6 +1,7 @@
 """The asyncio client: the methods of `Client`, to await."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -33,6 +34,7 @@ from tribunal.transport.messages import (
     require_size,
 )
 from tribunal.transport.opening import open_async_transport
+from tribunal.transport.proxy import proxy_to
 from tribunal.transport.retries import retry_policy
 from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
@@ -69,6 +71,7 @@ class AsyncClient:
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
         self._address = parse_address(url, self._connection)
+        self._proxy = proxy_to(self._address, os.environ)
         self._opened = LoopOwned(self._open, _close)
         self._is_closed = False
 
@@ -218,7 +221,7 @@ class AsyncClient:
     def _open(self) -> "_Opened":
         most = self._connection.max_in_flight
         return _Opened(
-            open_async_transport(self._address, self._connection),
+            open_async_transport(self._address, self._connection, self._proxy),
             asyncio.Semaphore(most),
             Gatherer(self._outcomes, self._new_tries, most),
         )
@@ -278,7 +281,7 @@ class AsyncClient:
         return time.monotonic() + self._timeout_s
 
     def _new_tries(self) -> Tries:
-        return Tries(self._url, self._timeout_s, self._connection.retries)
+        return Tries(self._url, self._timeout_s, self._connection.retries, self._proxy)
 
     async def _call(
         self, call: Callable[[float], Awaitable[Result]], deadline_s: float, tries: Tries | None = None
@@ -309,7 +312,9 @@ class AsyncClient:
             from tribunal.transport.diagnosis import connection_fault
 
             left_s = remaining_s(deadline_s)
-            fault = await asyncio.to_thread(connection_fault, self._address, self._connection, left_s)
+            fault = await asyncio.to_thread(
+                connection_fault, self._address, self._connection, self._proxy, left_s
+            )
             raise tries.gave_up(error, fault) from error.__cause__ or error
         except ServerUnavailable as error:
             raise tries.gave_up(error) from error.__cause__ or error

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -43,6 +44,7 @@ from tribunal.transport.messages import (
 )
 from tribunal.transport.opening import open_transport
 from tribunal.transport.process_owned import ProcessOwned
+from tribunal.transport.proxy import proxy_to
 from tribunal.transport.retries import retry_policy
 from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
@@ -80,6 +82,7 @@ class Client:
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
         self._address = parse_address(url, self._connection)
+        self._proxy = proxy_to(self._address, os.environ)
         self._opened = ProcessOwned(self._open)
         self._opened.value()
         self._is_closed = False
@@ -222,7 +225,7 @@ class Client:
 
     def _open(self) -> "_Opened":
         in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
-        return _Opened(open_transport(self._address, self._connection), in_flight)
+        return _Opened(open_transport(self._address, self._connection, self._proxy), in_flight)
 
     def _open_now(self) -> "_Opened":
         """The connection of this process; raises InvalidInput after `close()`."""
@@ -280,7 +283,7 @@ class Client:
         return self._retrying(attempt, deadline_s)
 
     def _retrying(self, attempt: Callable[[], Result], deadline_s: float) -> Result:
-        tries = Tries(self._url, self._timeout_s, self._connection.retries)
+        tries = Tries(self._url, self._timeout_s, self._connection.retries, self._proxy)
         try:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
             return Retrying(**policy)(tries.one()(attempt))
@@ -289,7 +292,8 @@ class Client:
         except NoConnection as error:
             from tribunal.transport.diagnosis import connection_fault
 
-            fault = connection_fault(self._address, self._connection, remaining_s(deadline_s))
+            left_s = remaining_s(deadline_s)
+            fault = connection_fault(self._address, self._connection, self._proxy, left_s)
             raise tries.gave_up(error, fault) from error.__cause__ or error
         except ServerUnavailable as error:
             raise tries.gave_up(error) from error.__cause__ or error

@@ -6,6 +6,7 @@ import time
 from urllib.parse import urlsplit
 
 from tribunal.connection import Address, Connection
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.tls import tls_context
 
 LONGEST_S = 2.0
@@ -17,11 +18,15 @@ ANSWER_BYTES = 9
 FRAME_TYPE, SETTINGS = 3, 4
 
 
-def connection_fault(address: Address, connection: Connection, timeout_s: float) -> str | None:
+def connection_fault(
+    address: Address, connection: Connection, proxy: Proxy | None, timeout_s: float
+) -> str | None:
     """The fault in the connection to the server at `address`, and what to do, in one sentence.
 
-    None if nothing listens there, if the server works, or after `timeout_s`.
+    None if nothing listens there, if the server works, if it is behind `proxy`, or after `timeout_s`.
     """
+    if proxy is not None:
+        return None
     deadline_s = time.monotonic() + min(timeout_s, LONGEST_S)
     try:
         if address.is_tls:

@@ -25,28 +25,29 @@ from tribunal.transport.grpc_wire import (
     translated_errors,
 )
 from tribunal.transport.interface import AsyncTransport, ModelConfig, Tensor, Tensors, Transport
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
 
-def open_grpc(address: Address, connection: Connection) -> Transport:
+def open_grpc(address: Address, connection: Connection, proxy: Proxy | None) -> Transport:
     """A connection for the synchronous client; raises InvalidInput for a file or an address that is none."""
-    return _GrpcTransport(address, connection)
+    return _GrpcTransport(address, connection, proxy)
 
 
-def open_async_grpc(address: Address, connection: Connection) -> AsyncTransport:
+def open_async_grpc(address: Address, connection: Connection, proxy: Proxy | None) -> AsyncTransport:
     """A connection for the asyncio client; raises InvalidInput for a file or an address that is none."""
-    return _AsyncGrpcTransport(address, connection)
+    return _AsyncGrpcTransport(address, connection, proxy)
 
 
 class _Calls:
     """The stub of a channel, and the options of each call."""
 
-    def __init__(self, api: Any, address: Address, connection: Connection) -> None:
+    def __init__(self, api: Any, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         if address.is_tls:
             tls_context(connection)
         self.url = address.url
-        self.channel = open_channel(api, address, connection)
+        self.channel = open_channel(api, address, connection, proxy)
         self.stub = GRPCInferenceServiceStub(self.channel)
         self._headers = tuple(connection.lowercase_headers.items())
         self._compression = COMPRESSION[connection.compression]
@@ -90,8 +91,8 @@ class _Calls:
 class _GrpcTransport(Transport):
     """The synchronous client's transport; thread-safe."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
-        self._calls = _Calls(grpc, address, connection)
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
+        self._calls = _Calls(grpc, address, connection, proxy)
         self._url = address.url
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
@@ -137,9 +138,9 @@ class _GrpcTransport(Transport):
 class _AsyncGrpcTransport(AsyncTransport):
     """The asyncio client's transport."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         require_poller()
-        self._calls = _Calls(grpc.aio, address, connection)
+        self._calls = _Calls(grpc.aio, address, connection, proxy)
         self._url = address.url
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:

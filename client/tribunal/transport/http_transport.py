@@ -25,6 +25,7 @@ from tribunal.transport.http_wire import (
     translated_errors,
 )
 from tribunal.transport.interface import AsyncTransport, ModelConfig, Tensor, Tensors, Transport
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
@@ -35,21 +36,22 @@ LEEWAY_S = 1.0
 NOT_READY = 400
 
 
-def open_http(address: Address, connection: Connection) -> Transport:
+def open_http(address: Address, connection: Connection, proxy: Proxy | None) -> Transport:
     """A connection for the synchronous client; raises InvalidInput for a file or an address that is none."""
-    return _HttpTransport(address, connection)
+    return _HttpTransport(address, connection, proxy)
 
 
-def open_async_http(address: Address, connection: Connection) -> AsyncTransport:
+def open_async_http(address: Address, connection: Connection, proxy: Proxy | None) -> AsyncTransport:
     """A connection for the asyncio client; raises InvalidInput for a file or an address that is none."""
-    return _AsyncHttpTransport(address, connection)
+    return _AsyncHttpTransport(address, connection, proxy)
 
 
 class _AsyncHttpTransport(AsyncTransport):
     """The asyncio client's transport."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         self._url = address.url
+        self._proxy = proxy
         self._compression = connection.compression
         self._base_url = f"{'https' if address.is_tls else 'http'}://{address.host}"
         # Triton compresses whenever the client accepts it.
@@ -66,7 +68,7 @@ class _AsyncHttpTransport(AsyncTransport):
         response = await self._send(
             "POST", f"/v2/models/{model}/infer", timeout_s, content=body.content, headers=headers
         )
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         return output_tensor(response, output)
 
     async def stream(
@@ -88,14 +90,14 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def config(self, model: str, timeout_s: float) -> ModelConfig:
         response = await self._send("GET", f"/v2/models/{model}/config", timeout_s)
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         return json_document(response, response.content)
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         response = await self._send("GET", f"/v2/models/{model}/ready", timeout_s)
         if response.status_code == NOT_READY:
             return False
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         return True
 
     async def close(self) -> None:
@@ -104,7 +106,7 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def _get(self, path: str, field: str, timeout_s: float) -> Any:
         response = await self._send("GET", path, timeout_s)
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         document = json_document(response, response.content)
         if field not in document:
             raise faults.lacking_output(field)
@@ -128,6 +130,9 @@ class _AsyncHttpTransport(AsyncTransport):
                 # Each call has its own deadline.
                 timeout=None,  # noqa: S113
                 limits=httpx.Limits(max_connections=1),
+                # httpx has rules of its own for the variables.
+                trust_env=False,
+                proxy=self._proxy.url if self._proxy else None,
             )
         except httpx.InvalidURL as error:
             raise InvalidInput(f"url {self._url!r}: {error}") from error
@@ -138,9 +143,9 @@ class _AsyncHttpTransport(AsyncTransport):
 class _HttpTransport(Transport):
     """The synchronous client's transport; thread-safe."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         self._url = address.url
-        self._transport = _AsyncHttpTransport(address, connection)
+        self._transport = _AsyncHttpTransport(address, connection, proxy)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
         self._is_closed = False

@@ -4,8 +4,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tribunal.errors import Overloaded, ServerUnavailable, TribunalError
+from tribunal.errors import DeadlineExceeded, Overloaded, ServerUnavailable, TribunalError
 from tribunal.transport.deadline import no_answer
+from tribunal.transport.faults import NoConnection
+from tribunal.transport.proxy import Proxy
 
 
 class Tries:
@@ -16,12 +18,14 @@ class Tries:
     first.
 
     url, timeout_s: of the client, for the messages; seconds. retries: how many the connection allows.
+    proxy: through which the calls go.
     """
 
-    def __init__(self, url: str, timeout_s: float, retries: int) -> None:
+    def __init__(self, url: str, timeout_s: float, retries: int, proxy: Proxy | None = None) -> None:
         self._url = url
         self._timeout_s = timeout_s
         self._retries = retries
+        self._advice = f"; {proxy.advice}" if proxy else ""
         self._started_s = time.monotonic()
         self._count = 0
         self._failure: ServerUnavailable | None = None
@@ -39,7 +43,9 @@ class Tries:
 
     def out_of_time(self) -> TribunalError:
         """The error of a call whose time has ended: the last failure, else DeadlineExceeded."""
-        return no_answer(self._url, self._timeout_s) if self._failure is None else self.gave_up(self._failure)
+        if self._failure is not None:
+            return self.gave_up(self._failure)
+        return DeadlineExceeded(f"{no_answer(self._url, self._timeout_s)}{self._advice}")
 
     def gave_up(self, error: ServerUnavailable, fault: str | None = None) -> ServerUnavailable:
         """`error` with the number of tries and the seconds they took.
@@ -48,6 +54,8 @@ class Tries:
         """
         kind = Overloaded if isinstance(error, Overloaded) else ServerUnavailable
         message = fault or str(error)
+        if isinstance(error, NoConnection):
+            message += self._advice
         if self._retries:
             tries = "1 try" if self._count == 1 else f"{self._count} tries"
             took_s = time.monotonic() - self._started_s
