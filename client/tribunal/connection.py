@@ -117,6 +117,7 @@ def _check_host(url: str, host: str, *, is_http: bool) -> None:
     try:
         parts = urlsplit(f"//{host}")
         name, port = parts.hostname, parts.port
+        (name or "").encode("idna")
         is_host = bool(name) and host.isprintable() and " " not in host
         is_address = is_host and (is_http or parts.netloc == host) and "[" not in (name or "")
     except ValueError:

@@ -49,7 +49,11 @@ class _Calls:
         self.url = address.url
         self.channel = open_channel(api, address, connection, proxy)
         self.stub = GRPCInferenceServiceStub(self.channel)
-        self._headers = tuple(connection.lowercase_headers.items())
+        # gRPC takes the values of names that end in -bin as bytes.
+        self._headers = tuple(
+            (name, value.encode() if name.endswith("-bin") else value)
+            for name, value in connection.lowercase_headers.items()
+        )
         self._compression = COMPRESSION[connection.compression]
         self.common = {"metadata": self._headers}
         self._is_closed = False

@@ -134,7 +134,7 @@ class _AsyncHttpTransport(AsyncTransport):
                 trust_env=False,
                 proxy=self._proxy.url if self._proxy else None,
             )
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise InvalidInput(f"url {self._url!r}: {error}") from error
         self._clients.append(client)
         return client

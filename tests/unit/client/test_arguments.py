@@ -150,6 +150,8 @@ def test_an_option_of_a_connection_is_named(options: dict[str, Any], must: str) 
         "[::1",
         "a b:8001",
         "a\n:8001",
+        "a..b:8001",
+        "a" * 64 + ":8001",
     ],
 )
 @pytest.mark.parametrize("client", [Client, AsyncClient])
