@@ -19,7 +19,7 @@ from tribunal.gathering import Gatherer
 from tribunal.guard.async_guarding import async_guarded
 from tribunal.guard.options import GuardOptions, Release, check_chunks
 from tribunal.server_info import ServerInfo
-from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s, require_time_left
 from tribunal.transport.faults import NoConnection, closed_client
 from tribunal.transport.interface import AsyncTransport, Tensor, Tensors
 from tribunal.transport.loop_owned import LoopOwned
@@ -323,9 +323,12 @@ class AsyncClient:
     async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:
         """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
         in_flight = self._open_now().in_flight
+        is_free = not in_flight.locked()
         async with asyncio.timeout(remaining_s(deadline_s)):
             await in_flight.acquire()
         try:
+            if not is_free:
+                require_time_left(deadline_s)
             yield
         finally:
             in_flight.release()

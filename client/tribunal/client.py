@@ -29,7 +29,7 @@ from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.guard.guarding import guarded
 from tribunal.guard.options import GuardOptions, Release, check_chunks
 from tribunal.server_info import ServerInfo
-from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s, require_time_left
 from tribunal.transport.faults import NoConnection, closed_client
 from tribunal.transport.interface import Tensor, Tensors, Transport
 from tribunal.transport.messages import (
@@ -302,9 +302,12 @@ class Client:
     def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:
         """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
         in_flight = self._open_now().in_flight
-        if not in_flight.acquire(timeout=remaining_s(deadline_s)):
+        is_free = in_flight.acquire(blocking=False)
+        if not is_free and not in_flight.acquire(timeout=remaining_s(deadline_s)):
             raise TimeoutError
         try:
+            if not is_free:
+                require_time_left(deadline_s)
             yield
         finally:
             in_flight.release()

@@ -14,6 +14,8 @@ from tribunal.errors import DeadlineExceeded, InvalidInput
 
 # Seconds that closing a connection may take.
 CLOSE_S = 5.0
+# No server answers in so few seconds.
+LEAST_S = 0.02
 # Timers overflow at larger values.
 LONGEST_S = 365 * 86400.0
 
@@ -28,6 +30,12 @@ def check_deadline(timeout_s: float) -> float:
 def remaining_s(deadline_s: float) -> float:
     """Seconds until `deadline_s` of the monotonic clock; a millisecond if it has passed, a year at most."""
     return min(max(deadline_s - time.monotonic(), 0.001), LONGEST_S)
+
+
+def require_time_left(deadline_s: float) -> None:
+    """Raise TimeoutError if too little time is left to send a call that waited for its slot."""
+    if deadline_s - time.monotonic() < LEAST_S:
+        raise TimeoutError
 
 
 @contextmanager
