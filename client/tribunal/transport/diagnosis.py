@@ -1,7 +1,9 @@
 """Diagnoses a failed connection: probes which protocol the port speaks, and with which TLS."""
 
+import queue
 import socket
 import ssl
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -27,7 +29,20 @@ def connection_fault(
     """
     if proxy is not None:
         return None
-    deadline_s = time.monotonic() + min(timeout_s, LONGEST_S)
+    limit_s = min(timeout_s, LONGEST_S)
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # The look-up of a name has no deadline, so the caller does not wait for the thread's end.
+    probe = threading.Thread(
+        target=lambda: found.put(_fault(address, connection, time.monotonic() + limit_s)), daemon=True
+    )
+    probe.start()
+    try:
+        return found.get(timeout=limit_s)
+    except queue.Empty:
+        return None
+
+
+def _fault(address: Address, connection: Connection, deadline_s: float) -> str | None:
     try:
         if address.is_tls:
             return _fault_with_tls(address, connection, deadline_s)
