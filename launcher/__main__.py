@@ -106,7 +106,7 @@ def run(server: TritonServer, command: list[str]) -> int:
 
     Kills it and raises SelfCheckError if the server refuses to serve meanwhile.
     """
-    environment = {**os.environ, "TRIBUNAL_URL": server.grpc_url}
+    environment = command_environment(os.environ, server.grpc_url)
     with subprocess.Popen(command, env=environment) as process:
         try:
             while True:
@@ -117,6 +117,13 @@ def run(server: TritonServer, command: list[str]) -> int:
         except BaseException:
             process.kill()
             raise
+
+
+def command_environment(inherited: Mapping[str, str], grpc_url: str) -> dict[str, str]:
+    """The environment of a command that calls the server at `grpc_url`, on this machine without a proxy."""
+    exempt = [inherited.get("no_proxy") or inherited.get("NO_PROXY") or "", grpc_url.rpartition(":")[0]]
+    no_proxy = ",".join(entry for entry in exempt if entry)
+    return {**inherited, "TRIBUNAL_URL": grpc_url, "no_proxy": no_proxy, "NO_PROXY": no_proxy}
 
 
 def print_banner(server: TritonServer, start_s: float) -> None:

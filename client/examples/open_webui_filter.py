@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, Field
-from tribunal import AsyncClient, Connection, TribunalError, Verdict
+from tribunal import AsyncClient, Connection, Verdict
 
 PROMPT_BLOCKED = "Your message was blocked by the moderation."
 PROMPT_UNCHECKED = "Your message could not be checked by the moderation, and was not sent."
@@ -38,21 +38,23 @@ class Filter:
 
     async def inlet(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the messages unchanged, or raise the exception that Open WebUI shows."""
-        texts = list(_texts(_last_message(body, "user")))
         try:
-            verdicts = await self._moderate(texts)
-        except TribunalError as error:
+            verdicts = await self._moderate(list(_texts(_last_message(body, "user"))))
+        except Exception as error:
             raise RuntimeError(PROMPT_UNCHECKED) from error
         if any(verdict.flagged for verdict in verdicts):
             raise RuntimeError(PROMPT_BLOCKED)
         return body
 
     async def outlet(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Replace an answer that is flagged or could not be checked by a notice."""
+        """Replace an answer that is flagged or could not be checked by a notice.
+
+        Open WebUI keeps the answer if this raises an exception. So whatever fails, the answer is replaced.
+        """
         message = _last_message(body, "assistant")
         try:
             verdicts = await self._moderate(list(_texts(message)))
-        except TribunalError:
+        except Exception:  # noqa: BLE001 - an answer without a verdict must not stay
             message["content"] = ANSWER_UNCHECKED
             return body
         if any(verdict.flagged for verdict in verdicts):
@@ -64,13 +66,13 @@ class Filter:
             headers={"authorization": f"Bearer {self.valves.key}"} if self.valves.key else {}
         )
         url, timeout_s = self.valves.url, self.valves.timeout_s
-        # Open WebUI may use another event loop for each call, and a client belongs to one.
+        # The valves may change between two calls.
         async with AsyncClient(url, timeout_s=timeout_s, connection=connection) as client:
             return await client.moderate_batch(texts, explain=False)
 
 
 def _last_message(body: dict[str, Any], role: str) -> dict[str, Any]:
-    messages: list[dict[str, Any]] = body.get("messages", [])
+    messages = [message for message in body.get("messages") or () if isinstance(message, dict)]
     return next((message for message in reversed(messages) if message.get("role") == role), {})
 
 

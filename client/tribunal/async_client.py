@@ -1,9 +1,11 @@
 """The asyncio client: the methods of `Client`, to await."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -15,11 +17,12 @@ from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, J
 from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.gathering import Gatherer
 from tribunal.guard.async_guarding import async_guarded
-from tribunal.guard.options import GuardOptions, Release
+from tribunal.guard.options import GuardOptions, Release, check_chunks
 from tribunal.server_info import ServerInfo
-from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
-from tribunal.transport.faults import NoConnection
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s, require_time_left
+from tribunal.transport.faults import NoConnection, closed_client
 from tribunal.transport.interface import AsyncTransport, Tensor, Tensors
+from tribunal.transport.loop_owned import LoopOwned
 from tribunal.transport.messages import (
     Question,
     encode_text,
@@ -31,10 +34,21 @@ from tribunal.transport.messages import (
     require_size,
 )
 from tribunal.transport.opening import open_async_transport
+from tribunal.transport.proxy import proxy_to
 from tribunal.transport.retries import retry_policy
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """The connection of one event loop, the slots of its calls, and the calls that wait to be batched."""
+
+    transport: AsyncTransport
+    in_flight: asyncio.Semaphore
+    gatherer: Gatherer
 
 
 class AsyncClient:
@@ -43,6 +57,7 @@ class AsyncClient:
     The options, methods and errors are those of `Client`. All tasks of an event loop can share one client:
     calls beyond `max_in_flight` wait. Waiting calls of `moderate` are batched into requests of up to 32
     texts. If all callers of a request cancel, it is also cancelled on the server. The first call connects.
+    Each event loop has its own connection and its own `max_in_flight`; the connection ends with its loop.
     """
 
     def __init__(
@@ -56,11 +71,12 @@ class AsyncClient:
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
         self._address = parse_address(url, self._connection)
-        self._opened: AsyncTransport | None = None
-        self._in_flight = asyncio.Semaphore(self._connection.max_in_flight)
-        self._gatherer = Gatherer(self._outcomes, self._connection.max_in_flight)
+        self._proxy = proxy_to(self._address, os.environ)
+        self._opened = LoopOwned(self._open, _close)
+        self._is_closed = False
 
     async def __aenter__(self) -> "AsyncClient":
+        self._is_closed = False
         return self
 
     async def __aexit__(
@@ -72,10 +88,9 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Release the connection."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        """Release the connections, within 5 s; calls in flight and later ones raise InvalidInput."""
+        self._is_closed = True
+        await self._opened.close()
 
     async def moderate(
         self, text: str, *, judge: JudgeMode | None = None, explain: bool = True, spans: bool = False
@@ -86,10 +101,8 @@ class AsyncClient:
         waiting calls; each keeps its own deadline and its own error.
         """
         encoded = encode_text(text, "text")
-        with late_answers(self._url, self._timeout_s):
-            return await self._gatherer.verdict(
-                encoded, Question(judge, explain, spans), self._new_deadline_s()
-            )
+        question = Question(judge, explain, spans)
+        return await self._open_now().gatherer.verdict(encoded, question, self._new_deadline_s())
 
     @overload
     async def moderate_batch(
@@ -188,6 +201,7 @@ class AsyncClient:
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
         )
+        check_chunks(chunks, is_async=True)
         return async_guarded(
             lambda texts, judge: self.moderate_batch(texts, judge=judge, explain=False), chunks, options
         )
@@ -199,17 +213,28 @@ class AsyncClient:
     async def info(self) -> ServerInfo:
         """The server's models and the source of their weights."""
         deadline_s = self._new_deadline_s()
-        names = sorted(await self._call(self._transport.models, deadline_s))
+        names = sorted(await self._call(lambda timeout_s: self._transport.models(timeout_s), deadline_s))
         models = {name: await self._is_ready(name, deadline_s) for name in names}
-        version = await self._call(self._transport.version, deadline_s)
+        version = await self._call(lambda timeout_s: self._transport.version(timeout_s), deadline_s)
         return read_server_info(version, models, await self._infer(MANIFEST, {}, MANIFEST, deadline_s))
+
+    def _open(self) -> "_Opened":
+        most = self._connection.max_in_flight
+        return _Opened(
+            open_async_transport(self._address, self._connection, self._proxy),
+            asyncio.Semaphore(most),
+            Gatherer(self._outcomes, self._new_tries, most),
+        )
+
+    def _open_now(self) -> "_Opened":
+        """The connection of this event loop; raises InvalidInput after `close()`."""
+        if self._is_closed:
+            raise closed_client()
+        return self._opened.value()
 
     @property
     def _transport(self) -> AsyncTransport:
-        # The connection belongs to the event loop, so it is opened in the first call.
-        if self._opened is None:
-            self._opened = open_async_transport(self._address, self._connection)
-        return self._opened
+        return self._open_now().transport
 
     async def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
         """Outcomes of all texts of `requests`, in order."""
@@ -232,7 +257,8 @@ class AsyncClient:
         """An outcome for each text of `request`; raises errors unless `call` returns them."""
         try:
             inputs = moderation_request(request.texts, call.question)
-            return [*read_verdicts(inputs, await self._infer(MODERATION, inputs, VERDICT, call.deadline_s))]
+            documents = await self._infer(MODERATION, inputs, VERDICT, call.deadline_s, call.tries)
+            return [*read_verdicts(inputs, documents)]
         except call.divided_on as error:
             if len(request.texts) == 1:
                 return request.failed(error, call)
@@ -240,10 +266,12 @@ class AsyncClient:
         except TribunalError as error:
             return request.failed(error, call)
 
-    async def _infer(self, model: str, inputs: Tensors, output: str, deadline_s: float) -> Tensor:
+    async def _infer(
+        self, model: str, inputs: Tensors, output: str, deadline_s: float, tries: Tries | None = None
+    ) -> Tensor:
         require_size(inputs, self._connection.max_message_bytes)
         return await self._call(
-            lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s), deadline_s
+            lambda timeout_s: self._transport.infer(model, inputs, output, timeout_s), deadline_s, tries
         )
 
     async def _is_ready(self, model: str, deadline_s: float) -> bool:
@@ -252,36 +280,59 @@ class AsyncClient:
     def _new_deadline_s(self) -> float:
         return time.monotonic() + self._timeout_s
 
-    async def _call(self, call: Callable[[float], Awaitable[Result]], deadline_s: float) -> Result:
+    def _new_tries(self) -> Tries:
+        return Tries(self._url, self._timeout_s, self._connection.retries, self._proxy)
+
+    async def _call(
+        self, call: Callable[[float], Awaitable[Result]], deadline_s: float, tries: Tries | None = None
+    ) -> Result:
         """Make `call` once a slot is free, with retries, within one deadline."""
 
         async def attempt() -> Result:
             async with self._slot_in_flight(deadline_s):
                 return await call(remaining_s(deadline_s))
 
-        return await self._retrying(attempt, deadline_s)
+        return await self._retrying(attempt, deadline_s, tries)
 
-    async def _retrying(self, attempt: Callable[[], Awaitable[Result]], deadline_s: float) -> Result:
-        async def timed_attempt() -> Result:
-            with late_answers(self._url, self._timeout_s):
+    async def _retrying(
+        self, attempt: Callable[[], Awaitable[Result]], deadline_s: float, tries: Tries | None = None
+    ) -> Result:
+        tries = tries or self._new_tries()
+
+        async def counted() -> Result:
+            with tries.one():
                 return await attempt()
 
         try:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
-            return await AsyncRetrying(**policy)(timed_attempt)
+            return await AsyncRetrying(**policy)(counted)
+        except TimeoutError as error:
+            raise tries.out_of_time() from error
         except NoConnection as error:
             from tribunal.transport.diagnosis import connection_fault
 
             left_s = remaining_s(deadline_s)
-            fault = await asyncio.to_thread(connection_fault, self._address, self._connection, left_s)
-            raise ServerUnavailable(fault or str(error)) from error
+            fault = await asyncio.to_thread(
+                connection_fault, self._address, self._connection, self._proxy, left_s
+            )
+            raise tries.gave_up(error, fault) from error.__cause__ or error
+        except ServerUnavailable as error:
+            raise tries.gave_up(error) from error.__cause__ or error
 
     @asynccontextmanager
     async def _slot_in_flight(self, deadline_s: float) -> AsyncIterator[None]:
         """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
+        in_flight = self._open_now().in_flight
+        is_free = not in_flight.locked()
         async with asyncio.timeout(remaining_s(deadline_s)):
-            await self._in_flight.acquire()
+            await in_flight.acquire()
         try:
+            if not is_free:
+                require_time_left(deadline_s)
             yield
         finally:
-            self._in_flight.release()
+            in_flight.release()
+
+
+async def _close(opened: _Opened) -> None:
+    await opened.transport.close()

@@ -1,11 +1,13 @@
 """Splits the texts of a call into requests and merges their answers; shared by both clients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from tribunal.arguments import check_switch, is_iterable
 from tribunal.contract import MAX_BATCH_SIZE, TEXT
 from tribunal.errors import InvalidInput, TribunalError
 from tribunal.transport.messages import Question, encode_text
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 Outcome = Verdict | TribunalError
@@ -20,12 +22,14 @@ class Call:
     deadline_s: of the whole call, on the monotonic clock.
     divided_on: errors after which a request is split in halves and retried, so that only the
     faulty texts fail.
+    tries: counts the tries; None: the client counts those of each request.
     return_errors: return a text's error in place of its verdict, without failing the others.
     """
 
     question: Question
     deadline_s: float
     divided_on: tuple[type[TribunalError], ...] = (InvalidInput,)
+    tries: Tries | None = None
     return_errors: bool = True
 
 
@@ -57,8 +61,12 @@ class Request:
 
 def encode_each(texts: Sequence[str], *, return_errors: bool) -> list[bytes | InvalidInput]:
     """Each text in UTF-8; for an invalid one raises InvalidInput, or returns it in the text's place."""
+    check_switch(return_errors, "return_errors")
     if isinstance(texts, str):
         raise InvalidInput("texts is a single string; give a list of strings, or use moderate()")
+    # A set has no order, and the keys of a mapping are rarely its texts.
+    if isinstance(texts, Mapping | Set | bytes) or not is_iterable(texts):
+        raise InvalidInput(f"texts is a {type(texts).__name__}; give a list of strings")
     encoded: list[bytes | InvalidInput] = []
     for row, text in enumerate(texts):
         try:

@@ -2,10 +2,12 @@
 
 import contextlib
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -25,11 +27,11 @@ from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection, pars
 from tribunal.contract import JUDGE, JUDGEMENT, MANIFEST, MODERATION, VERDICT, JudgeMode
 from tribunal.errors import ServerUnavailable, TribunalError
 from tribunal.guard.guarding import guarded
-from tribunal.guard.options import GuardOptions, Release
+from tribunal.guard.options import GuardOptions, Release, check_chunks
 from tribunal.server_info import ServerInfo
-from tribunal.transport.deadline import check_deadline, late_answers, remaining_s
-from tribunal.transport.faults import NoConnection
-from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.deadline import check_deadline, late_answers, remaining_s, require_time_left
+from tribunal.transport.faults import NoConnection, closed_client
+from tribunal.transport.interface import Tensor, Tensors, Transport
 from tribunal.transport.messages import (
     Question,
     encode_text,
@@ -41,14 +43,25 @@ from tribunal.transport.messages import (
     require_size,
 )
 from tribunal.transport.opening import open_transport
+from tribunal.transport.process_owned import ProcessOwned
+from tribunal.transport.proxy import proxy_to
 from tribunal.transport.retries import retry_policy
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """The connection of one process, and the slots of its calls."""
+
+    transport: Transport
+    in_flight: threading.BoundedSemaphore
+
+
 class Client:
-    """Gets verdicts from a Tribunal server; a thread-safe context manager.
+    """Gets verdicts from a Tribunal server; a thread-safe context manager, which may be used across a fork.
 
     url: `host:port` or `grpcs://host:port` for gRPC, `http://host:port` or `https://host:port` for HTTP.
     timeout_s: deadline of each call in seconds, including queueing and retries.
@@ -69,10 +82,13 @@ class Client:
         self._timeout_s = check_deadline(timeout_s)
         self._connection = connection or Connection()
         self._address = parse_address(url, self._connection)
-        self._transport = open_transport(self._address, self._connection)
-        self._in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
+        self._proxy = proxy_to(self._address, os.environ)
+        self._opened = ProcessOwned(self._open)
+        self._opened.value()
+        self._is_closed = False
 
     def __enter__(self) -> "Client":
+        self._is_closed = False
         return self
 
     def __exit__(
@@ -84,8 +100,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Release the connection."""
-        self._transport.close()
+        """Release the connection, within 5 s; calls in flight and later ones raise InvalidInput."""
+        self._is_closed = True
+        opened = self._opened.take()
+        if opened is not None:
+            opened.transport.close()
 
     def moderate(
         self, text: str, *, judge: JudgeMode | None = None, explain: bool = True, spans: bool = False
@@ -187,6 +206,7 @@ class Client:
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
         )
+        check_chunks(chunks, is_async=False)
         return guarded(
             lambda texts, judge: self.moderate_batch(texts, judge=judge, explain=False), chunks, options
         )
@@ -198,10 +218,24 @@ class Client:
     def info(self) -> ServerInfo:
         """The server's models and the source of their weights."""
         deadline_s = self._new_deadline_s()
-        names = sorted(self._call(self._transport.models, deadline_s))
+        names = sorted(self._call(lambda timeout_s: self._transport.models(timeout_s), deadline_s))
         models = {name: self._is_ready(name, deadline_s) for name in names}
-        version = self._call(self._transport.version, deadline_s)
+        version = self._call(lambda timeout_s: self._transport.version(timeout_s), deadline_s)
         return read_server_info(version, models, self._infer(MANIFEST, {}, MANIFEST, deadline_s))
+
+    def _open(self) -> "_Opened":
+        in_flight = threading.BoundedSemaphore(self._connection.max_in_flight)
+        return _Opened(open_transport(self._address, self._connection, self._proxy), in_flight)
+
+    def _open_now(self) -> "_Opened":
+        """The connection of this process; raises InvalidInput after `close()`."""
+        if self._is_closed:
+            raise closed_client()
+        return self._opened.value()
+
+    @property
+    def _transport(self) -> Transport:
+        return self._open_now().transport
 
     def _outcomes_side_by_side(self, requests: Sequence[Request], call: Call) -> list[Outcome]:
         """Outcomes of all texts of `requests`, in order."""
@@ -249,25 +283,31 @@ class Client:
         return self._retrying(attempt, deadline_s)
 
     def _retrying(self, attempt: Callable[[], Result], deadline_s: float) -> Result:
-        def timed_attempt() -> Result:
-            with late_answers(self._url, self._timeout_s):
-                return attempt()
-
+        tries = Tries(self._url, self._timeout_s, self._connection.retries, self._proxy)
         try:
             policy = retry_policy(self._connection.retries, remaining_s(deadline_s))
-            return Retrying(**policy)(timed_attempt)
+            return Retrying(**policy)(tries.one()(attempt))
+        except TimeoutError as error:
+            raise tries.out_of_time() from error
         except NoConnection as error:
             from tribunal.transport.diagnosis import connection_fault
 
-            fault = connection_fault(self._address, self._connection, remaining_s(deadline_s))
-            raise ServerUnavailable(fault or str(error)) from error
+            left_s = remaining_s(deadline_s)
+            fault = connection_fault(self._address, self._connection, self._proxy, left_s)
+            raise tries.gave_up(error, fault) from error.__cause__ or error
+        except ServerUnavailable as error:
+            raise tries.gave_up(error) from error.__cause__ or error
 
     @contextlib.contextmanager
     def _slot_in_flight(self, deadline_s: float) -> Iterator[None]:
         """Hold one of the `max_in_flight` slots; raises TimeoutError if none is free by the deadline."""
-        if not self._in_flight.acquire(timeout=remaining_s(deadline_s)):
+        in_flight = self._open_now().in_flight
+        is_free = in_flight.acquire(blocking=False)
+        if not is_free and not in_flight.acquire(timeout=remaining_s(deadline_s)):
             raise TimeoutError
         try:
+            if not is_free:
+                require_time_left(deadline_s)
             yield
         finally:
-            self._in_flight.release()
+            in_flight.release()

@@ -1,10 +1,13 @@
 """The server's address, and the connection options that both clients share."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
+from tribunal.arguments import is_whole
 from tribunal.errors import InvalidInput
 
 DEFAULT_URL = "localhost:8001"
@@ -13,6 +16,10 @@ DEFAULT_RETRIES = 3
 DEFAULT_MAX_IN_FLIGHT = 64
 # A request of 32 texts of the largest size that a server reads has 2 MiB.
 DEFAULT_MAX_MESSAGE_BYTES = 64 * 2**20
+MOST_PORT = 2**16 - 1
+
+# The characters that gRPC allows in a name, which HTTP allows, too.
+HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 Compression = Literal["gzip", "deflate"]
 
@@ -46,19 +53,24 @@ class Connection:
 
     def __post_init__(self) -> None:
         for name, path in self.tls_files.items():
-            if not Path(path).is_file():
+            if not isinstance(path, str | Path) or not _is_file(path):
                 raise InvalidInput(f"{name} {str(path)!r} is not a file")
         if (self.cert_file is None) != (self.key_file is None):
             raise InvalidInput("cert_file and key_file need each other: give both or neither")
         if self.compression not in (None, "gzip", "deflate"):
             raise InvalidInput(f"compression is {self.compression!r}; it must be gzip, deflate or None")
         for name, least in (("retries", 0), ("max_in_flight", 1), ("max_message_bytes", 1)):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; it must be at least {least}")
+            value = getattr(self, name)
+            if not is_whole(value) or value < least:
+                raise InvalidInput(f"{name} is {value!r}; it must be at least {least}")
+        if not isinstance(self.headers, Mapping):
+            raise InvalidInput(f"headers is a {type(self.headers).__name__}; give a dict of names and values")
         for name, value in self.headers.items():
             # The value may be a secret, so the message does not show it.
-            if not (name and f"{name}{value}".isascii() and f"{name}{value}".isprintable()):
-                raise InvalidInput(f"header {name!r}: name and value must be printable ASCII")
+            if not isinstance(name, str) or HEADER_NAME.fullmatch(name) is None:
+                raise InvalidInput(f"header {name!r}: a name may contain only letters, digits, -, _ and .")
+            if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+                raise InvalidInput(f"header {name!r}: its value must be printable ASCII")
 
     @property
     def lowercase_headers(self) -> dict[str, str]:
@@ -87,14 +99,41 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """Read `host:port` or one of the four schemes; raises InvalidInput for others."""
-        scheme, separator, host = url.rpartition("://")
+        """Read `host:port` or one of the four schemes; raises InvalidInput for others, and for a bad port."""
+        scheme, separator, host = url.rpartition("://") if isinstance(url, str) else ("", "", "")
+        host = host.rstrip("/")
         if (scheme or not separator) and host and scheme in ("", "grpc", "grpcs", "http", "https"):
-            return cls(url, host.rstrip("/"), is_http=scheme.startswith("http"), is_tls=scheme.endswith("s"))
+            is_http = scheme.startswith("http")
+            _check_host(url, host, is_http=is_http)
+            return cls(url, host, is_http=is_http, is_tls=scheme.endswith("s"))
         raise InvalidInput(
             f"url {url!r} must be host:port (gRPC), grpcs://host:port (gRPC with TLS), "
             "http://host:port or https://host:port"
         )
+
+
+def _check_host(url: str, host: str, *, is_http: bool) -> None:
+    """Raise InvalidInput unless `host` is a host and perhaps a port, over HTTP perhaps with a path."""
+    try:
+        parts = urlsplit(f"//{host}")
+        name, port = parts.hostname, parts.port
+        (name or "").encode("idna")
+        is_host = bool(name) and host.isprintable() and " " not in host
+        is_address = is_host and (is_http or parts.netloc == host) and "[" not in (name or "")
+    except ValueError:
+        is_address, port = False, None
+    if not is_address or port == 0 or parts.netloc.endswith(":"):
+        raise InvalidInput(
+            f"url {url!r} has no valid host and port: give host:port with a port between 1 and {MOST_PORT}, "
+            "and an IPv6 address in square brackets"
+        )
+
+
+def _is_file(path: str | Path) -> bool:
+    try:
+        return Path(path).is_file()
+    except ValueError:
+        return False
 
 
 def parse_address(url: str, connection: Connection) -> Address:

@@ -1,4 +1,6 @@
-"""What the commands print: its width, tables, and texts on one line."""
+"""What the commands print: its width, tables, symbols, and texts on one line."""
+
+import sys
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +18,15 @@ def output_width() -> int:
 def print_table(table: Table) -> None:
     """Print `table` on standard output, at full width."""
     Console(highlight=False, width=output_width()).print(table)
+
+
+def symbol(preferred: str, plain: str) -> str:
+    """`preferred` if the encoding of standard output has it, else `plain`."""
+    try:
+        preferred.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return plain
+    return preferred
 
 
 def one_line(text: str) -> str:

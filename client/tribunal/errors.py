@@ -5,13 +5,20 @@ TribunalError
 ├── AccessDenied       the caller's: the server, or a gateway in front of it, refuses the credentials
 ├── ServerUnavailable  no server answers at the address, or the connection was lost; retrying may help
 │   └── Overloaded     the server is at its limit; retrying later helps
-├── DeadlineExceeded   no answer arrived within the deadline
+├── DeadlineExceeded   no answer arrived within the deadline, and no try failed before
 └── ServerError        the server's
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class TribunalError(Exception):
-    """Base of every error that the client raises."""
+    """Base of every error that the client raises; survives pickle with all its attributes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with `args`, which are those of the base and not of the subclass.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class InvalidInput(TribunalError):
@@ -43,3 +50,11 @@ class DeadlineExceeded(TribunalError):
 
 class ServerError(TribunalError):
     """The server failed, or its answer is not a verdict."""
+
+
+def _restored(
+    kind: type[TribunalError], args: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> TribunalError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

@@ -11,6 +11,7 @@ from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.errors import InvalidInput, ServerError
 from tribunal.transport.deadline import remaining_s
 from tribunal.transport.messages import Question
+from tribunal.transport.tries import Tries
 from tribunal.verdict import Verdict
 
 # So many requests with single texts keep a server's encoders busy; further texts wait and are batched.
@@ -33,9 +34,10 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Gathered:
-    """The callers of one request."""
+    """The callers of one request, and its tries."""
 
     callers: Sequence[_Waiting]
+    tries: Tries
     task: "asyncio.Task[None] | None" = None
 
     def cancel_if_left(self) -> None:
@@ -78,16 +80,23 @@ class Gatherer:
     """Batches single texts of one client that have the same options.
 
     ask: returns an outcome for each text of a request, and raises no TribunalError.
+    new_tries: counts the tries of a request.
     max_in_flight: of the connection.
     """
 
-    def __init__(self, ask: Callable[[Request, Call], Awaitable[list[Outcome]]], max_in_flight: int) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Request, Call], Awaitable[list[Outcome]]],
+        new_tries: Callable[[], Tries],
+        max_in_flight: int,
+    ) -> None:
         self._ask = ask
+        self._new_tries = new_tries
         self._max_in_flight = max_in_flight
         self._queues: dict[Question, _Queue] = {}
 
     async def verdict(self, text: bytes, question: Question, deadline_s: float) -> Verdict:
-        """Verdict of `text`; raises TribunalErrors, and TimeoutError after `deadline_s`.
+        """Verdict of `text`; raises TribunalErrors, after `deadline_s` that of `Tries.out_of_time`.
 
         Cancelling a caller does not affect the others of its request.
         """
@@ -98,6 +107,9 @@ class Gatherer:
         try:
             async with asyncio.timeout(remaining_s(deadline_s)):
                 return only_verdict(await caller.outcome)
+        except TimeoutError as error:
+            tries = caller.request.tries if caller.request else self._new_tries()
+            raise tries.out_of_time() from error
         finally:
             caller.outcome.cancel()
             if caller.request is not None:
@@ -109,11 +121,11 @@ class Gatherer:
             callers = self._next_callers(queue)
             if not callers:
                 return
-            gathered = _Gathered(callers)
+            gathered = _Gathered(callers, self._new_tries())
             for caller in callers:
                 caller.request = gathered
             queue.in_flight += 1
-            answering = self._answer(queue, callers)
+            answering = self._answer(queue, gathered)
             gathered.task = asyncio.create_task(answering, context=callers[0].context)
 
     def _next_callers(self, queue: _Queue) -> list[_Waiting]:
@@ -125,14 +137,16 @@ class Gatherer:
                 callers.append(caller)
         return callers
 
-    async def _answer(self, queue: _Queue, callers: Sequence[_Waiting]) -> None:
+    async def _answer(self, queue: _Queue, gathered: _Gathered) -> None:
         """Ask about the callers' texts, and give each its outcome."""
+        callers = gathered.callers
         try:
             # One invalid text may fail the whole request.
             call = Call(
                 queue.question,
                 max(caller.deadline_s for caller in callers),
                 divided_on=(InvalidInput, ServerError),
+                tries=gathered.tries,
             )
             outcomes = await self._ask(Request(0, [caller.text for caller in callers]), call)
             queue.note(outcomes)

@@ -69,6 +69,8 @@ class Verdict:
     windows: number of windows of 512 tokens in which the encoders read the text.
     truncated: the encoders did not read the end of the text.
     spans: the sentences that cross a threshold, in order; None if not requested.
+
+    `json.dumps` does not take it: use `as_json()`, or `as_document()` for a dict.
     """
 
     flagged: bool
@@ -80,14 +82,18 @@ class Verdict:
     spans: tuple[Span, ...] | None = None
 
     def as_document(self) -> dict[str, Any]:
-        """The verdict as a JSON object; without `spans` if not requested."""
+        """The verdict as a dict for `json.dumps`; without `spans` if not requested."""
         document = asdict(self)
         if self.spans is None:
             del document["spans"]
         return document
 
+    def as_json(self) -> str:
+        """The verdict as a JSON text, which `from_json` reads; without `spans` if not requested."""
+        return json.dumps(self.as_document())
+
     @classmethod
-    def from_json(cls, document: bytes) -> "Verdict":
+    def from_json(cls, document: bytes | str) -> "Verdict":
         """Parse the server's verdict document; raises ServerError if it is invalid.
 
         Ignores unknown fields, which a newer server may send.

@@ -8,6 +8,7 @@ from typing import cast
 
 import typer
 
+from tribunal.commands.standard_streams import prepare_standard_streams
 from tribunal.errors import TribunalError
 
 DONE = 0
@@ -16,6 +17,8 @@ WRONG_USAGE = 2
 INTERRUPTED = 130
 # typer's error for wrong usage, of which it exports only this subclass.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+# Its base, such as a file that cannot be opened.
+TyperError: type[Exception] = UsageError.__bases__[0]
 
 
 @dataclass
@@ -33,6 +36,7 @@ def run(app: typer.Typer) -> int:
 
     Ctrl-C, or a reader that closes the output's pipe (`| head`), ends it without a traceback.
     """
+    prepare_standard_streams()
     settings = Settings()
     try:
         status = app(standalone_mode=False, obj=settings)
@@ -40,12 +44,20 @@ def run(app: typer.Typer) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        return _without_reader()
+        _drop_output()
+        return FAILED
     except UsageError as error:
         _report(_usage(cast(typer.BadParameter, error)), settings)
         return WRONG_USAGE
+    except TyperError as error:
+        _report(cast(typer.BadParameter, error).format_message(), settings)
+        return FAILED
     except (TribunalError, OSError) as error:
         _report(str(error), settings)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         return FAILED
     except Exception as error:  # noqa: BLE001 - a user gets one line; --debug shows the rest
         _report(f"unexpected {type(error).__name__}: {error}; --debug shows where", settings)
@@ -64,7 +76,6 @@ def _report(message: str, settings: Settings) -> None:
     typer.echo(f"tribunal: {' '.join(message.split())}", err=True)
 
 
-def _without_reader() -> int:
-    """Redirect standard output after its reader closed it, so that the interpreter's exit does not fail."""
+def _drop_output() -> None:
+    """Redirect standard output that cannot be written, so that the interpreter's exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return FAILED

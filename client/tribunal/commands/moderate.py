@@ -10,7 +10,7 @@ import typer
 from tribunal.client import Client
 from tribunal.commands.connection_options import connecting
 from tribunal.commands.options import AsJson, Explain, Judge, Spans, Timeout, Url
-from tribunal.commands.standard_input import batches_of, batches_of_standard_input
+from tribunal.commands.standard_input import as_utf8, batches_of, batches_of_standard_input
 from tribunal.commands.verdict_table import VerdictTable
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.errors import TribunalError
@@ -47,7 +47,7 @@ def moderate(
       tribunal moderate --spans --judge never "The bread is fresh. I could strangle him. Come in."
       tribunal moderate --stream "I could strangle him"
     """
-    batches = batches_of(texts) if texts else batches_of_standard_input()
+    batches = batches_of([as_utf8(text) for text in texts]) if texts else batches_of_standard_input()
     table = VerdictTable()
     index = 0
     with Client(url, timeout_s=timeout_s, connection=connection) as client:

@@ -9,6 +9,7 @@ import typer
 from tribunal.client import Client
 from tribunal.commands.connection_options import connecting
 from tribunal.commands.options import Explain, Judge, Spans, Timeout, Url, naming_extra
+from tribunal.commands.standard_streams import standard_input
 from tribunal.connection import DEFAULT_URL, Connection
 from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.formats.input import STANDARD_INPUT
@@ -94,6 +95,8 @@ def scan(
     """
     if source == STANDARD_INPUT and input_format is None:
         raise typer.BadParameter("standard input needs --format, for example jsonl or lines")
+    if source == STANDARD_INPUT:
+        standard_input()
     to_standard_output = str(output) == STANDARD_OUTPUT
     parsed = InputFormat.parse(input_format or Path(source).name)
     options = Options(

@@ -1,12 +1,12 @@
-"""The texts of standard input, one per line, as soon as they arrive."""
+"""The texts of arguments, and of standard input: one per line, as soon as they arrive."""
 
 import codecs
 import os
-import sys
 from collections.abc import Iterator, Sequence
 
 import typer
 
+from tribunal.commands.standard_streams import standard_input
 from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.errors import InvalidInput
 
@@ -20,17 +20,27 @@ def batches_of(texts: Sequence[str]) -> Iterator[list[str]]:
         yield list(texts[start : start + MAX_BATCH_SIZE])
 
 
+def as_utf8(argument: str) -> str:
+    """`argument` read as UTF-8, whatever the locale says; as it is if its bytes are not UTF-8."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        return argument
+
+
 def batches_of_standard_input() -> Iterator[list[str]]:
     """The lines that have arrived, then those that arrive while the server answers, and so on.
 
-    Prints a prompt if standard input is a terminal. Raises InvalidInput if the lines are not UTF-8.
+    Prints a prompt if standard input is a terminal. Raises InvalidInput if standard input is closed, or if
+    the lines are not UTF-8.
     """
-    if sys.stdin.isatty():
+    descriptor = standard_input()
+    if os.isatty(descriptor):
         typer.echo(PROMPT, err=True)
     decoder = codecs.getincrementaldecoder("utf-8")()
     line_begin, read_bytes = "", 0
     while True:
-        chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
+        chunk = os.read(descriptor, CHUNK_BYTES)
         undecoded_bytes = len(decoder.getstate()[0])
         try:
             text = decoder.decode(chunk, final=not chunk)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.padding import Padding
 from rich.table import Table
 
-from tribunal.console import one_line, output_width
+from tribunal.console import one_line, output_width, symbol
 from tribunal.verdict import Categories, Span, Toxicity, Verdict
 
 MAX_TEXT_WIDTH = 46
@@ -17,6 +17,8 @@ JUDGE_WIDTH = len("non-toxic 0.00")
 GAP_WIDTH = 2
 OTHER_COLUMNS_WIDTH = FLAGGED_WIDTH + REFUSAL_WIDTH + JUDGE_WIDTH + 3 * GAP_WIDTH
 INDENT = 4
+# rich's sign for the missing end of a text.
+ELLIPSIS = "…"
 
 
 class VerdictTable:
@@ -35,7 +37,7 @@ class VerdictTable:
         """Print the decision on `text`, the refusal and the judge; then the spans, categories and reason."""
         if not self._has_head:
             self._console.print(self._row("text", "flagged", "refusal", "judge", style="bold"))
-            self._console.print("─" * (self._text_width + OTHER_COLUMNS_WIDTH))
+            self._console.print(symbol("─", "-") * (self._text_width + OTHER_COLUMNS_WIDTH))
             self._has_head = True
         refusal = f"{verdict.refusal.score:.2f}"
         self._console.print(
@@ -64,7 +66,8 @@ class VerdictTable:
 
     def _row(self, text: str, flagged: str, refusal: str, judge: str, style: str = "") -> Table:
         row = Table.grid(padding=(0, GAP_WIDTH, 0, 0))
-        row.add_column(width=self._text_width, no_wrap=True, overflow="ellipsis", style=style)
+        overflow: OverflowMethod = "ellipsis" if symbol(ELLIPSIS, "") else "crop"
+        row.add_column(width=self._text_width, no_wrap=True, overflow=overflow, style=style)
         row.add_column(width=FLAGGED_WIDTH, style=style)
         row.add_column(width=REFUSAL_WIDTH, justify="right", style=style)
         row.add_column(width=JUDGE_WIDTH, no_wrap=True, style=style)

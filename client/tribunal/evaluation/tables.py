@@ -6,7 +6,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from tribunal.console import one_line, output_width, print_table
+from tribunal.console import one_line, output_width, print_table, symbol
 
 if TYPE_CHECKING:
     from tribunal.evaluation.evaluation import Evaluation
@@ -59,7 +59,7 @@ def _print_recommendation(recommendation: "Recommendation") -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for proposal in recommendation.proposals:
         threshold = "keep" if proposal.threshold is None else f"{proposal.threshold:.4f}"
-        flagged = "–" if proposal.flagged is None else f"{proposal.flagged:.1%}"
+        flagged = symbol("–", "-") if proposal.flagged is None else f"{proposal.flagged:.1%}"
         figures = _cells(proposal, {"precision": "precision", "recall": "recall"})
         table.add_row(one_line(proposal.name), threshold, *figures, flagged, str(proposal.support))
     typer.echo(f"\nThresholds for a {recommendation.goal}:\n")
@@ -93,5 +93,7 @@ def _cells(row: object, columns: dict[str, str]) -> list[str]:
     cells = []
     for name in columns.values():
         value = getattr(row, name, "")
-        cells.append("–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value))
+        cells.append(
+            symbol("–", "-") if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+        )
     return cells

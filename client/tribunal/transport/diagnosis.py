@@ -1,11 +1,14 @@
 """Diagnoses a failed connection: probes which protocol the port speaks, and with which TLS."""
 
+import queue
 import socket
 import ssl
+import threading
 import time
 from urllib.parse import urlsplit
 
 from tribunal.connection import Address, Connection
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.tls import tls_context
 
 LONGEST_S = 2.0
@@ -17,12 +20,29 @@ ANSWER_BYTES = 9
 FRAME_TYPE, SETTINGS = 3, 4
 
 
-def connection_fault(address: Address, connection: Connection, timeout_s: float) -> str | None:
+def connection_fault(
+    address: Address, connection: Connection, proxy: Proxy | None, timeout_s: float
+) -> str | None:
     """The fault in the connection to the server at `address`, and what to do, in one sentence.
 
-    None if nothing listens there, if the server works, or after `timeout_s`.
+    None if nothing listens there, if the server works, if it is behind `proxy`, or after `timeout_s`.
     """
-    deadline_s = time.monotonic() + min(timeout_s, LONGEST_S)
+    if proxy is not None:
+        return None
+    limit_s = min(timeout_s, LONGEST_S)
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # The look-up of a name has no deadline, so the caller does not wait for the thread's end.
+    probe = threading.Thread(
+        target=lambda: found.put(_fault(address, connection, time.monotonic() + limit_s)), daemon=True
+    )
+    probe.start()
+    try:
+        return found.get(timeout=limit_s)
+    except queue.Empty:
+        return None
+
+
+def _fault(address: Address, connection: Connection, deadline_s: float) -> str | None:
     try:
         if address.is_tls:
             return _fault_with_tls(address, connection, deadline_s)

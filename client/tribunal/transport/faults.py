@@ -46,6 +46,11 @@ def invalid_request(reason: str) -> TribunalError:
     return InvalidInput(reason)
 
 
+def closed_client() -> InvalidInput:
+    """A call on a client after `close()`, or during it."""
+    return InvalidInput("the client is closed: make a new one, or enter it again by `with`")
+
+
 def incomplete_answer(url: str) -> ServerError:
     """The stream of `url` ended before the final response."""
     return ServerError(f"{url} ended the stream before the end of the answer: the answer is incomplete")

@@ -1,6 +1,8 @@
 """gRPC for both clients: one channel for all calls, including streams."""
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc.aio
@@ -9,7 +11,9 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from tribunal.connection import Address, Connection
+from tribunal.errors import TribunalError
 from tribunal.transport import faults
+from tribunal.transport.grpc_fork import require_poller
 from tribunal.transport.grpc_wire import (
     COMPRESSION,
     STREAM_HEADERS,
@@ -21,32 +25,38 @@ from tribunal.transport.grpc_wire import (
     translated_errors,
 )
 from tribunal.transport.interface import AsyncTransport, ModelConfig, Tensor, Tensors, Transport
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
 
-def open_grpc(address: Address, connection: Connection) -> Transport:
+def open_grpc(address: Address, connection: Connection, proxy: Proxy | None) -> Transport:
     """A connection for the synchronous client; raises InvalidInput for a file or an address that is none."""
-    return _GrpcTransport(address, connection)
+    return _GrpcTransport(address, connection, proxy)
 
 
-def open_async_grpc(address: Address, connection: Connection) -> AsyncTransport:
+def open_async_grpc(address: Address, connection: Connection, proxy: Proxy | None) -> AsyncTransport:
     """A connection for the asyncio client; raises InvalidInput for a file or an address that is none."""
-    return _AsyncGrpcTransport(address, connection)
+    return _AsyncGrpcTransport(address, connection, proxy)
 
 
 class _Calls:
     """The stub of a channel, and the options of each call."""
 
-    def __init__(self, api: Any, address: Address, connection: Connection) -> None:
+    def __init__(self, api: Any, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         if address.is_tls:
             tls_context(connection)
         self.url = address.url
-        self.channel = open_channel(api, address, connection)
+        self.channel = open_channel(api, address, connection, proxy)
         self.stub = GRPCInferenceServiceStub(self.channel)
-        self._headers = tuple(connection.lowercase_headers.items())
+        # gRPC takes the values of names that end in -bin as bytes.
+        self._headers = tuple(
+            (name, value.encode() if name.endswith("-bin") else value)
+            for name, value in connection.lowercase_headers.items()
+        )
         self._compression = COMPRESSION[connection.compression]
         self.common = {"metadata": self._headers}
+        self._is_closed = False
 
     @property
     def inference(self) -> dict[str, Any]:
@@ -59,25 +69,48 @@ class _Calls:
         inference = self.inference
         return {**inference, "metadata": (*inference["metadata"], *STREAM_HEADERS.items())}
 
+    def close(self) -> Any:
+        """Close the channel; of `grpc.aio` an awaitable."""
+        self._is_closed = True
+        return self.channel.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Convert gRPC's errors to TribunalErrors or TimeoutError, also those of a closed channel."""
+        try:
+            with translated_errors(self.url):
+                yield
+        except (ValueError, grpc.aio.UsageError, TribunalError) as error:
+            if self._is_closed:
+                raise faults.closed_client() from error
+            raise
+        except asyncio.CancelledError as error:
+            # A closed channel cancels its calls, although nobody cancelled the task.
+            task = asyncio.current_task()
+            if self._is_closed and task is not None and not task.cancelling():
+                raise faults.closed_client() from error
+            raise
+
 
 class _GrpcTransport(Transport):
     """The synchronous client's transport; thread-safe."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
-        self._calls = _Calls(grpc, address, connection)
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
+        self._calls = _Calls(grpc, address, connection, proxy)
         self._url = address.url
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         request = inference_request(model, inputs, output)
-        with translated_errors(self._url):
+        with self._calls.translated():
             answer = self._calls.stub.ModelInfer(request, timeout=timeout_s, **self._calls.inference)
         return output_tensor(answer, output)
 
     def stream(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Generator[Tensor]:
         requests = iter([stream_request(model, inputs, output)])
-        answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
+        with self._calls.translated():
+            answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
         try:
-            with translated_errors(self._url):
+            with self._calls.translated():
                 for answer in answers:
                     piece, is_final = streamed_piece(answer, output)
                     if piece is not None:
@@ -99,23 +132,24 @@ class _GrpcTransport(Transport):
         return bool(self._call("ModelReady", service_pb2.ModelReadyRequest(name=model), timeout_s).ready)
 
     def close(self) -> None:
-        self._calls.channel.close()
+        self._calls.close()
 
     def _call(self, method: str, request: Any, timeout_s: float) -> Any:
-        with translated_errors(self._url):
+        with self._calls.translated():
             return getattr(self._calls.stub, method)(request, timeout=timeout_s, **self._calls.common)
 
 
 class _AsyncGrpcTransport(AsyncTransport):
     """The asyncio client's transport."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
-        self._calls = _Calls(grpc.aio, address, connection)
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
+        require_poller()
+        self._calls = _Calls(grpc.aio, address, connection, proxy)
         self._url = address.url
 
     async def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
         request = inference_request(model, inputs, output)
-        with translated_errors(self._url):
+        with self._calls.translated():
             answer = await self._calls.stub.ModelInfer(request, timeout=timeout_s, **self._calls.inference)
         return output_tensor(answer, output)
 
@@ -123,9 +157,10 @@ class _AsyncGrpcTransport(AsyncTransport):
         self, model: str, inputs: Tensors, output: str, timeout_s: float
     ) -> AsyncGenerator[Tensor]:
         requests = iter([stream_request(model, inputs, output)])
-        answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
+        with self._calls.translated():
+            answers = self._calls.stub.ModelStreamInfer(requests, timeout=timeout_s, **self._calls.streaming)
         try:
-            with translated_errors(self._url):
+            with self._calls.translated():
                 async for answer in answers:
                     piece, is_final = streamed_piece(answer, output)
                     if piece is not None:
@@ -153,8 +188,8 @@ class _AsyncGrpcTransport(AsyncTransport):
         return bool(readiness.ready)
 
     async def close(self) -> None:
-        await self._calls.channel.close()
+        await self._calls.close()
 
     async def _call(self, method: str, request: Any, timeout_s: float) -> Any:
-        with translated_errors(self._url):
+        with self._calls.translated():
             return await getattr(self._calls.stub, method)(request, timeout=timeout_s, **self._calls.common)

@@ -12,6 +12,7 @@ from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput, ServerError, TribunalError
 from tribunal.transport import faults
 from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.retries import retry_after_s
 from tribunal.transport.tensor_bytes import datatype, from_bytes, to_bytes
 
@@ -22,6 +23,8 @@ COMPRESSION = {
     "gzip": grpc.Compression.Gzip,
     "deflate": grpc.Compression.Deflate,
 }
+# gRPC holds its limits in 32 bits.
+MOST_BYTES = 2**31 - 1
 FINAL = "triton_final_response"
 # gRPC's messages in C, Go and Java; a full queue also has the status RESOURCE_EXHAUSTED.
 MESSAGE_SIZE = re.compile(r"larger than max|exceeds maximum size")
@@ -29,22 +32,25 @@ MESSAGE_SIZE = re.compile(r"larger than max|exceeds maximum size")
 NOT_CONNECTED = ("failed to connect", "connections to all backends failing", "errors resolving")
 
 
-def channel_options(connection: Connection) -> list[tuple[str, int | str]]:
+def channel_options(connection: Connection, proxy: Proxy | None) -> list[tuple[str, int | str]]:
     """Options of a channel of `grpc` or `grpc.aio`."""
+    max_bytes = min(connection.max_message_bytes, MOST_BYTES)
     return [
-        ("grpc.max_send_message_length", connection.max_message_bytes),
-        ("grpc.max_receive_message_length", connection.max_message_bytes),
+        ("grpc.max_send_message_length", max_bytes),
+        ("grpc.max_receive_message_length", max_bytes),
         # gRPC's default back-off before it reconnects grows to minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         # Uses all addresses of a name, such as those of a headless service of Kubernetes.
         ("grpc.lb_policy_name", "round_robin"),
+        # gRPC has rules of its own for the variables.
+        ("grpc.enable_http_proxy", 0) if proxy is None else ("grpc.http_proxy", proxy.url),
     ]
 
 
-def open_channel(api: Any, address: Address, connection: Connection) -> Any:
+def open_channel(api: Any, address: Address, connection: Connection, proxy: Proxy | None) -> Any:
     """Open a channel of `api`, which is `grpc` or `grpc.aio`."""
-    options = channel_options(connection)
+    options = channel_options(connection, proxy)
     if not address.is_tls:
         return api.insecure_channel(address.host, options)
     contents = {}

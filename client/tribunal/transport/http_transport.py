@@ -5,6 +5,8 @@ can cancel any step. The synchronous client runs it in its own thread.
 """
 
 import asyncio
+import concurrent.futures
+import contextlib
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ import httpx
 from tribunal.connection import Address, Connection
 from tribunal.errors import InvalidInput
 from tribunal.transport import faults
+from tribunal.transport.deadline import CLOSE_S
 from tribunal.transport.http_wire import (
     inference_body,
     json_document,
@@ -22,29 +25,33 @@ from tribunal.transport.http_wire import (
     translated_errors,
 )
 from tribunal.transport.interface import AsyncTransport, ModelConfig, Tensor, Tensors, Transport
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.tls import tls_context
 from tribunal.transport.trace_context import carried_headers
 
 Result = TypeVar("Result")
+# Seconds after a call's deadline for which its thread is waited for.
+LEEWAY_S = 1.0
 # Triton's status for a model that is not ready.
 NOT_READY = 400
 
 
-def open_http(address: Address, connection: Connection) -> Transport:
+def open_http(address: Address, connection: Connection, proxy: Proxy | None) -> Transport:
     """A connection for the synchronous client; raises InvalidInput for a file or an address that is none."""
-    return _HttpTransport(address, connection)
+    return _HttpTransport(address, connection, proxy)
 
 
-def open_async_http(address: Address, connection: Connection) -> AsyncTransport:
+def open_async_http(address: Address, connection: Connection, proxy: Proxy | None) -> AsyncTransport:
     """A connection for the asyncio client; raises InvalidInput for a file or an address that is none."""
-    return _AsyncHttpTransport(address, connection)
+    return _AsyncHttpTransport(address, connection, proxy)
 
 
 class _AsyncHttpTransport(AsyncTransport):
     """The asyncio client's transport."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         self._url = address.url
+        self._proxy = proxy
         self._compression = connection.compression
         self._base_url = f"{'https' if address.is_tls else 'http'}://{address.host}"
         # Triton compresses whenever the client accepts it.
@@ -61,7 +68,7 @@ class _AsyncHttpTransport(AsyncTransport):
         response = await self._send(
             "POST", f"/v2/models/{model}/infer", timeout_s, content=body.content, headers=headers
         )
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         return output_tensor(response, output)
 
     async def stream(
@@ -83,14 +90,14 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def config(self, model: str, timeout_s: float) -> ModelConfig:
         response = await self._send("GET", f"/v2/models/{model}/config", timeout_s)
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         return json_document(response, response.content)
 
     async def is_ready(self, model: str, timeout_s: float) -> bool:
         response = await self._send("GET", f"/v2/models/{model}/ready", timeout_s)
         if response.status_code == NOT_READY:
             return False
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         return True
 
     async def close(self) -> None:
@@ -99,7 +106,7 @@ class _AsyncHttpTransport(AsyncTransport):
 
     async def _get(self, path: str, field: str, timeout_s: float) -> Any:
         response = await self._send("GET", path, timeout_s)
-        require_success(response, self._url)
+        require_success(response, self._url, self._proxy)
         document = json_document(response, response.content)
         if field not in document:
             raise faults.lacking_output(field)
@@ -123,8 +130,11 @@ class _AsyncHttpTransport(AsyncTransport):
                 # Each call has its own deadline.
                 timeout=None,  # noqa: S113
                 limits=httpx.Limits(max_connections=1),
+                # httpx has rules of its own for the variables.
+                trust_env=False,
+                proxy=self._proxy.url if self._proxy else None,
             )
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise InvalidInput(f"url {self._url!r}: {error}") from error
         self._clients.append(client)
         return client
@@ -133,14 +143,15 @@ class _AsyncHttpTransport(AsyncTransport):
 class _HttpTransport(Transport):
     """The synchronous client's transport; thread-safe."""
 
-    def __init__(self, address: Address, connection: Connection) -> None:
+    def __init__(self, address: Address, connection: Connection, proxy: Proxy | None) -> None:
         self._url = address.url
-        self._transport = _AsyncHttpTransport(address, connection)
+        self._transport = _AsyncHttpTransport(address, connection, proxy)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
+        self._is_closed = False
 
     def infer(self, model: str, inputs: Tensors, output: str, timeout_s: float) -> Tensor:
-        return self._run(self._transport.infer(model, inputs, output, timeout_s))
+        return self._run(self._transport.infer(model, inputs, output, timeout_s), timeout_s)
 
     def stream(
         self,
@@ -154,37 +165,54 @@ class _HttpTransport(Transport):
         yield
 
     def version(self, timeout_s: float) -> str:
-        return self._run(self._transport.version(timeout_s))
+        return self._run(self._transport.version(timeout_s), timeout_s)
 
     def models(self, timeout_s: float) -> list[str]:
-        return self._run(self._transport.models(timeout_s))
+        return self._run(self._transport.models(timeout_s), timeout_s)
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
-        return self._run(self._transport.is_ready(model, timeout_s))
+        return self._run(self._transport.is_ready(model, timeout_s), timeout_s)
 
     def close(self) -> None:
         with self._starting:
             loop, self._loop = self._loop, None
+            self._is_closed = True
         if loop is not None:
-            asyncio.run_coroutine_threadsafe(self._transport.close(), loop).result()
+            closing = asyncio.run_coroutine_threadsafe(self._close(), loop)
+            with contextlib.suppress(TimeoutError):
+                closing.result(CLOSE_S)
             loop.call_soon_threadsafe(loop.stop)
 
-    def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
+    async def _close(self) -> None:
+        """End the calls of other threads, and close the connections."""
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self._transport.close()
+
+    def _run(self, call: Coroutine[Any, Any, Result], timeout_s: float) -> Result:
         """Run `call` in the connections' thread and wait for it; Ctrl-C cancels it there."""
-        future = asyncio.run_coroutine_threadsafe(call, self._running_loop())
+        future = self._submitted(call)
         try:
-            return future.result()
+            # The call has a timer of its own, which fires first if the thread runs.
+            return future.result(timeout_s + LEEWAY_S)
+        except concurrent.futures.CancelledError as error:
+            raise faults.closed_client() from error
         except BaseException:
             future.cancel()
             raise
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        # The first call starts the thread, so that a process may fork before it.
+    def _submitted(self, call: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        """Give `call` to the connections' thread; the first call starts it."""
         with self._starting:
+            if self._is_closed:
+                call.close()
+                raise faults.closed_client()
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=_serve, args=[self._loop], name="tribunal-http", daemon=True).start()
-            return self._loop
+            return asyncio.run_coroutine_threadsafe(call, self._loop)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -14,6 +14,7 @@ from tribunal.connection import Compression
 from tribunal.errors import DeadlineExceeded, ServerError, TribunalError
 from tribunal.transport import faults
 from tribunal.transport.interface import Tensor, Tensors
+from tribunal.transport.proxy import Proxy
 from tribunal.transport.retries import retry_after_s
 from tribunal.transport.tensor_bytes import datatype, from_bytes, to_bytes
 
@@ -81,10 +82,10 @@ def json_document(response: httpx.Response, content: bytes) -> dict[str, Any]:
     return document
 
 
-def require_success(response: httpx.Response, url: str) -> None:
+def require_success(response: httpx.Response, url: str, proxy: Proxy | None) -> None:
     """Raise the error for the response's status, unless it is a success."""
     if not response.is_success:
-        raise _fault(response, url)
+        raise _fault(response, url, proxy)
 
 
 @contextmanager
@@ -98,15 +99,15 @@ def translated_errors(url: str) -> Iterator[None]:
         raise ServerError(f"the answer of {url} cannot be read: {error}") from error
 
 
-def _fault(response: httpx.Response, url: str) -> TribunalError:
-    reason = _reason(response)
+def _fault(response: httpx.Response, url: str, proxy: Proxy | None) -> TribunalError:
+    reason = _reason(response, proxy)
     pause_s = retry_after_s(response.headers.get("retry-after"))
     match response.status_code:
         case 401 | 403:
             return faults.access_denied(url, reason)
         case 429:
             return faults.overloaded(url, reason, pause_s)
-        case 502 | 503:
+        case 407 | 502 | 503:
             return faults.unavailable(url, reason, pause_s)
         case 504:
             return DeadlineExceeded(f"a proxy in front of {url} timed out ({reason})")
@@ -118,12 +119,18 @@ def _fault(response: httpx.Response, url: str) -> TribunalError:
             return ServerError(f"{url}: {reason}")
 
 
-def _reason(response: httpx.Response) -> str:
-    """Triton's message on one line; only the status if the body is not Triton's, such as a proxy's page."""
+def _reason(response: httpx.Response, proxy: Proxy | None) -> str:
+    """The message of Triton or a gateway on one line; of another body, such as a proxy's page, the status."""
     try:
-        return " ".join(str(response.json()["error"]).split())
+        error = response.json()["error"]
+        # Triton's error is its message; in OpenAI's protocol an object has it.
+        message = error["message"] if isinstance(error, dict) else error
     except (ValueError, KeyError, TypeError):
-        return f"{_answer(response)}; check the address, and that the server behind a proxy runs"
+        message = None
+    if isinstance(message, str) and message.strip():
+        return " ".join(message.split())
+    advice = f"; {proxy.advice}" if proxy else ""
+    return f"{_answer(response)}; check the address, and that the server behind a proxy runs{advice}"
 
 
 def _not_triton(response: httpx.Response) -> ServerError:

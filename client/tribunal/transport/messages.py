@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tribunal.arguments import check_judge, check_switch
 from tribunal.contract import EXPLAIN, JUDGE_MODE, SPANS, STREAM, TEXT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError
 from tribunal.server_info import SelfCheck, ServerInfo, Weights
@@ -17,11 +18,18 @@ class Question:
 
     judge: when to ask the LLM; None: the server's default. explain: ask for the LLM's reason.
     spans: whether the encoders also read each sentence by itself.
+
+    Raises InvalidInput that names the option.
     """
 
     judge: JudgeMode | None
     explain: bool
     spans: bool = False
+
+    def __post_init__(self) -> None:
+        check_judge(self.judge, "judge")
+        check_switch(self.explain, "explain")
+        check_switch(self.spans, "spans")
 
 
 def encode_text(text: object, name: str) -> bytes:

@@ -4,30 +4,31 @@ import os
 
 from tribunal.connection import Address, Connection
 from tribunal.transport.interface import AsyncTransport, Transport
+from tribunal.transport.proxy import Proxy
 
 
-def open_transport(address: Address, connection: Connection) -> Transport:
+def open_transport(address: Address, connection: Connection, proxy: Proxy | None) -> Transport:
     """Transport by the protocol of `address`; raises InvalidInput if a TLS file cannot be read."""
     if address.is_http:
         from tribunal.transport.http_transport import open_http
 
-        return open_http(address, connection)
+        return open_http(address, connection, proxy)
     _quiet_grpc()
     from tribunal.transport.grpc_transport import open_grpc
 
-    return open_grpc(address, connection)
+    return open_grpc(address, connection, proxy)
 
 
-def open_async_transport(address: Address, connection: Connection) -> AsyncTransport:
+def open_async_transport(address: Address, connection: Connection, proxy: Proxy | None) -> AsyncTransport:
     """Transport by the protocol of `address`, of the running event loop."""
     if address.is_http:
         from tribunal.transport.http_transport import open_async_http
 
-        return open_async_http(address, connection)
+        return open_async_http(address, connection, proxy)
     _quiet_grpc()
     from tribunal.transport.grpc_transport import open_async_grpc
 
-    return open_async_grpc(address, connection)
+    return open_async_grpc(address, connection, proxy)
 
 
 def _quiet_grpc() -> None:

@@ -34,13 +34,14 @@ class HttpServer:
     """Received requests, and the responses to the next ones.
 
     paths: paths of the requests. replies: responses to the next requests. ignore_bodies: the server neither
-    reads nor answers requests until `released`.
+    reads nor answers requests until `released`. silent_at_end: it does so once `replies` are used up.
     """
 
     url: str = ""
     paths: list[str] = field(default_factory=list)
     replies: deque[Reply] = field(default_factory=deque)
     ignore_bodies: bool = False
+    silent_at_end: bool = False
     released: threading.Event = field(default_factory=threading.Event)
 
 
@@ -55,7 +56,7 @@ def http_server() -> Iterator[HttpServer]:
         def do_POST(self) -> None:
             """Answer with the next reply, or with a verdict."""
             made.paths.append(self.path)
-            if made.ignore_bodies:
+            if made.ignore_bodies or (made.silent_at_end and not made.replies):
                 made.released.wait()
                 self.close_connection = True
                 return

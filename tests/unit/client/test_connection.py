@@ -1,5 +1,7 @@
 """Options of a connection: invalid values, and values that are never shown."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 import tenacity
 from tribunal import Client, Connection, InvalidInput, Overloaded, ServerUnavailable
 from tribunal.connection import Address
+from tribunal.transport.diagnosis import connection_fault
 from tribunal.transport.messages import Question, moderation_request, require_size
 from tribunal.transport.retries import retry_after_s, retry_policy
 
@@ -34,7 +37,7 @@ def test_the_scheme_says_protocol_and_tls(url: str, host: str, is_http: bool, is
         ({"retries": -1}, "retries is -1"),
         ({"max_in_flight": 0}, "max_in_flight is 0; it must be at least 1"),
         ({"max_message_bytes": 0}, "max_message_bytes is 0"),
-        ({"headers": {"authorization": "Bearer a\nb"}}, "header 'authorization': name and value must be"),
+        ({"headers": {"authorization": "Bearer a\nb"}}, "header 'authorization': its value must be"),
     ],
 )
 def test_a_bad_option_is_named(options: dict[str, Any], message: str) -> None:
@@ -125,3 +128,14 @@ def test_a_pause_is_as_long_as_the_server_asks_for() -> None:
     assert policy["retry"](state)
     state.set_exception((Overloaded, Overloaded("later"), None))
     assert 0 < policy["wait"](state) <= 0.1
+
+
+def test_a_name_whose_look_up_never_ends_does_not_hold_up_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [ended.wait(20)][:0])
+    started_s = time.monotonic()
+    try:
+        assert connection_fault(Address.parse("host:1"), Connection(), None, 0.2) is None
+        assert time.monotonic() - started_s < 5
+    finally:
+        ended.set()

@@ -65,9 +65,8 @@ def test_calls_that_wait_are_gathered_by_what_they_ask(server: KserveServer) -> 
                 waiting = moderated(client, texts)
                 await asyncio.sleep(0)
             verdicts = await asyncio.gather(*waiting)
-            assert not client._gatherer._queues or all(
-                queue.in_flight == 0 and not queue.waiting for queue in client._gatherer._queues.values()
-            )
+            queues = client._open_now().gatherer._queues
+            assert all(queue.in_flight == 0 and not queue.waiting for queue in queues.values())
             return verdicts
 
     verdicts = asyncio.run(ask())

@@ -98,6 +98,16 @@ def _truncated(document: bytes) -> Reply:
             r"^the server is too old for an option of this call \(.*'spans'.*\): update the server$",
         ),
         (Reply(500), ServerError, "told so"),
+        (
+            Reply(404, b'{"error": {"code": "not_found", "message": "no such\\n path"}}'),
+            ServerError,
+            r"^http://127.0.0.1:\d+: no such path$",
+        ),
+        (Reply(400, b'{"error": {"message": "bad", "code": "invalid_request"}}'), InvalidInput, "^bad$"),
+        (Reply(429, b'{"error": {"message": "full"}}'), Overloaded, r"is overloaded \(full\): try again"),
+        (Reply(404, b'{"error": {"code": 7}}'), ServerError, "HTTP 404 Not Found with application/json"),
+        (Reply(404, b'{"error": null}'), ServerError, "HTTP 404 Not Found with application/json"),
+        (Reply(404, b'{"error": ["a", "b"]}'), ServerError, "HTTP 404 Not Found with application/json"),
         (Reply(504), DeadlineExceeded, "a proxy in front of .* timed out"),
         (Reply(302, b"", {"location": "/login"}), ServerError, "HTTP 302 Found with no content type"),
         (
