@@ -1,6 +1,6 @@
 """The client where programs run it: other versions of Python, and threads of gunicorn's forked workers.
 
-A case runs if PATH has the interpreter, or the environment the package.
+The versions are those on PATH; each gets the client's packages in an environment of its own.
 """
 
 import os
@@ -21,7 +21,6 @@ from launcher.repository.contract import CHECKOUT
 from tests.unit.client.http_server import http_server
 from tests.unit.client.kserve_server import kserve_server
 
-PACKAGES = "import grpc, httpx, numpy, tenacity, tritonclient"
 CALLS = """
 import asyncio, multiprocessing, sys, warnings
 from tribunal import AsyncClient, Client
@@ -64,15 +63,33 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield running.enter_context(http_server()).url
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
-def test_each_version_of_python(url: str, version: str) -> None:
-    current = f"{sys.version_info.major}.{sys.version_info.minor}"
-    python = sys.executable if version == current else shutil.which(f"python{version}")
-    if (
-        python is None
-        or subprocess.run([python, "-c", PACKAGES], capture_output=True, check=False).returncode
-    ):
-        pytest.skip(f"no python{version} with the client's packages")
+def installed_pythons() -> dict[str, str]:
+    """Interpreters other than ours by version; a version manager's names without an interpreter fail."""
+    found = {version: shutil.which(f"python{version}") for version in ("3.12", "3.13", "3.14")}
+    return {
+        version: python
+        for version, python in found.items()
+        if python and not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode
+    }
+
+
+INSTALLED = installed_pythons()
+
+
+@pytest.fixture(scope="module", params=["ours", *INSTALLED])
+def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with the client's packages."""
+    if request.param == "ours":
+        return sys.executable
+    folder = tmp_path_factory.mktemp("python")
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--python", INSTALLED[request.param], str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, str(CHECKOUT)], check=True)
+    return python
+
+
+def test_each_version_of_python(url: str, python: str) -> None:
     ran = subprocess.run(
         [python, "-W", "always", "-c", CALLS, url],
         env={**os.environ, "PYTHONPATH": str(CHECKOUT / "client")},
@@ -87,9 +104,7 @@ def test_each_version_of_python(url: str, version: str) -> None:
 def test_threads_of_gunicorns_workers_share_a_client_that_was_used_before_the_fork(
     url: str, tmp_path: Path
 ) -> None:
-    gunicorn = shutil.which("gunicorn")
-    if gunicorn is None:
-        pytest.skip("no gunicorn")
+    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
     (tmp_path / "application.py").write_text(APPLICATION, "utf-8")
     address = f"127.0.0.1:{free_ports().http}"
     options = [f"--workers={WORKERS}", f"--threads={THREADS}", "--preload", "--bind", address]
