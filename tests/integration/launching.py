@@ -1,5 +1,6 @@
 """Runs `python -m launcher` as a process of a test, and waits for its start or refusal."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from launcher.repository.contract import CHECKOUT
 from launcher.repository.manifest import read_manifest, sha256, write_manifest
 
 READY_TIMEOUT_S = 60.0
+SHARED_MEMORY_PREFIX = re.compile("shm-region-prefix-name=(.+)")
 
 
 @contextmanager
@@ -56,7 +58,16 @@ def refused(repository: Path, ports: Ports, tmp_path: Path, *options: str) -> st
 
 
 def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("tribunal-*")}  # noqa: S108
+    """Triton's shared memory, without that of servers which other programs run meanwhile."""
+    own = {process.pid for process in psutil.Process().children(recursive=True)}
+    others = tuple(
+        match[1]
+        for process in psutil.process_iter(["cmdline"])
+        for match in map(SHARED_MEMORY_PREFIX.search, process.info["cmdline"] or ())
+        if match and process.pid not in own
+    )
+    names = {path.name for path in Path("/dev/shm").glob("tribunal-*")}  # noqa: S108
+    return {name for name in names if not name.startswith(others)}
 
 
 def left_running(family: list[psutil.Process]) -> list[psutil.Process]:
