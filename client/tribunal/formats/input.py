@@ -8,6 +8,8 @@ from typing import IO
 
 from tribunal.errors import InvalidInput
 from tribunal.formats.compression import DAMAGED, decompressed
+from tribunal.formats.encoding import as_utf8
+from tribunal.formats.field import FieldName
 from tribunal.formats.format import Row, UnreadableFile
 from tribunal.formats.interruptible import InterruptibleFile
 from tribunal.formats.registry import InputFormat
@@ -20,18 +22,26 @@ class Input:
     """An input that is open for one pass; a context manager.
 
     source: path, or `-` for standard input.
-    columns: columns to read; None for all.
+    columns: columns to read besides the texts'; None for all. text_field: field of the texts.
+    exact: whether numbers that a float would change become NumberLiteral.
 
     Raises InvalidInput if it cannot be opened.
     """
 
     def __init__(
-        self, source: str, input_format: InputFormat, *, columns: tuple[str, ...] | None = None
+        self,
+        source: str,
+        input_format: InputFormat,
+        *,
+        columns: tuple[str, ...] | None = None,
+        text_field: FieldName | None = None,
+        exact: bool = False,
     ) -> None:
         self._source = source
         self._format = input_format.format
         self._compression = input_format.compression
-        self._columns = columns
+        self._encoding = input_format.encoding
+        self._reading = input_format.reading(columns, text_field, exact=exact)
         self._rows_read = 0
         self._rows: int | None = None
         if source == STANDARD_INPUT and not self._format.is_stream:
@@ -80,10 +90,12 @@ class Input:
             if self._format.count_rows is not None:
                 self._rows = self._format.count_rows(self._file)
             self._stream = decompressed(self._file, self._compression)
-            for row in self._format.read(self._stream, self._columns):
+            if self._format.is_text:
+                self._stream = as_utf8(self._stream, self._encoding)
+            for row in self._format.read(self._stream, self._reading):
                 self._rows_read += 1
                 yield row
-        except (UnreadableFile, OSError, *DAMAGED) as error:
+        except (UnreadableFile, UnicodeError, OSError, *DAMAGED) as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, reason: object) -> InvalidInput:
