@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tribunal.formats.format import (
+    AS_USUAL,
     Fields,
     Format,
     Reading,
@@ -27,7 +28,6 @@ MAX_SHOWN_CHARACTERS = 200
 COMMA, SEMICOLON, TAB = ",", ";", "\t"
 # A quoted cell, of which a header in several lines may lack the end.
 QUOTED = re.compile(rb'"[^"]*("|$)')
-AS_USUAL = Reading()
 
 
 def read_delimited(lines: Iterator[bytes], delimiter: str, reading: Reading = AS_USUAL) -> Iterator[Row]:

@@ -37,7 +37,8 @@ class Reading:
     """How to read a file.
 
     columns: fields that are needed besides the text's; None for all. A format may read more.
-    text_field: field of the texts; a format with types refuses one that holds no text.
+    text_field: field of the texts; a format with types refuses one that holds no text, unless `is_output`.
+    is_output: whether a scan wrote the file, which may have objects and lists as JSON text.
     delimiter: between the cells of a row; None for the format's own.
     encoding: of the file. Its text arrives as UTF-8; the name is for messages.
     exact: whether numbers that a float would change keep their literals, as NumberLiteral.
@@ -45,6 +46,7 @@ class Reading:
 
     columns: Collection[str] | None = None
     text_field: FieldName | None = None
+    is_output: bool = False
     delimiter: str | None = None
     encoding: str = UTF_8
     exact: bool = False
@@ -53,6 +55,9 @@ class Reading:
     def encoding_shown(self) -> str:
         """The encoding as messages name it."""
         return "UTF-8" if self.encoding == UTF_8 else self.encoding
+
+
+AS_USUAL = Reading()
 
 
 @dataclass(frozen=True)

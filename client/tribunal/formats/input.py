@@ -4,13 +4,13 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO
 
 from tribunal.errors import InvalidInput
 from tribunal.formats.compression import DAMAGED, decompressed
 from tribunal.formats.encoding import as_utf8
-from tribunal.formats.field import FieldName
-from tribunal.formats.format import Row, UnreadableFile
+from tribunal.formats.format import AS_USUAL, Reading, Row, UnreadableFile
 from tribunal.formats.interruptible import InterruptibleFile
 from tribunal.formats.registry import InputFormat
 
@@ -22,8 +22,7 @@ class Input:
     """An input that is open for one pass; a context manager.
 
     source: path, or `-` for standard input.
-    columns: columns to read besides the texts'; None for all. text_field: field of the texts.
-    exact: whether numbers that a float would change become NumberLiteral.
+    reading: how to read it; its encoding and delimiter are those of `input_format`.
 
     Raises InvalidInput if it cannot be opened.
     """
@@ -32,16 +31,12 @@ class Input:
         self,
         source: str,
         input_format: InputFormat,
-        *,
-        columns: tuple[str, ...] | None = None,
-        text_field: FieldName | None = None,
-        exact: bool = False,
+        reading: Reading = AS_USUAL,
     ) -> None:
         self._source = source
         self._format = input_format.format
         self._compression = input_format.compression
-        self._encoding = input_format.encoding
-        self._reading = input_format.reading(columns, text_field, exact=exact)
+        self._reading = replace(reading, encoding=input_format.encoding, delimiter=input_format.delimiter)
         self._rows_read = 0
         self._rows: int | None = None
         if source == STANDARD_INPUT and not self._format.is_stream:
@@ -91,7 +86,7 @@ class Input:
                 self._rows = self._format.count_rows(self._file)
             self._stream = decompressed(self._file, self._compression)
             if self._format.is_text:
-                self._stream = as_utf8(self._stream, self._encoding)
+                self._stream = as_utf8(self._stream, self._reading.encoding)
             for row in self._format.read(self._stream, self._reading):
                 self._rows_read += 1
                 yield row

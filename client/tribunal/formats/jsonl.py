@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from tribunal.formats.encoding import UTF_8
-from tribunal.formats.format import Format, Reading, Row, lines_of, unreadable_row
+from tribunal.formats.format import AS_USUAL, Format, Reading, Row, lines_of, unreadable_row
 from tribunal.formats.json_values import json_text, parse_json
-
-AS_USUAL = Reading()
 
 
 def read_jsonl(lines: Iterable[bytes], reading: Reading = AS_USUAL) -> Iterator[Row]:

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tribunal.formats.encoding import UTF_8
-from tribunal.formats.format import Format, Reading, Row, lines_of, unreadable_row, without_line_end
-
-AS_USUAL = Reading()
+from tribunal.formats.format import AS_USUAL, Format, Reading, Row, lines_of, unreadable_row, without_line_end
 
 
 def read_lines(lines: Iterable[bytes], reading: Reading = AS_USUAL) -> Iterator[Row]:

@@ -30,7 +30,7 @@ def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Row]:
         missing = [name for name in columns or () if name not in schema.names]
         if missing:
             raise UnreadableFile(f"it has no column {missing[0]!r}; it has: {', '.join(schema.names)}")
-        if reading.text_field is not None:
+        if reading.text_field is not None and not reading.is_output:
             _require_text(schema, reading.text_field)
         of_bytes = [field.name for field in schema if "binary" in str(field.type)]
         for batch in file.iter_batches(READ_ROWS, columns=columns):

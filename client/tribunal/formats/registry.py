@@ -1,6 +1,5 @@
 """All formats by name and suffix. A new format is one module and one line here."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,8 +7,7 @@ from tribunal.errors import InvalidInput
 from tribunal.formats.compression import OPENERS
 from tribunal.formats.delimited import CSV, TAB, TSV
 from tribunal.formats.encoding import UTF_8, encoding_named
-from tribunal.formats.field import FieldName
-from tribunal.formats.format import Format, Reading
+from tribunal.formats.format import Format
 from tribunal.formats.json_document import JSON
 from tribunal.formats.jsonl import JSONL
 from tribunal.formats.lines import LINES
@@ -68,12 +66,6 @@ class InputFormat:
         return replace(
             self, encoding=UTF_8 if encoding is None else encoding_named(encoding), delimiter=delimiter
         )
-
-    def reading(
-        self, columns: Collection[str] | None, text_field: FieldName | None, *, exact: bool
-    ) -> Reading:
-        """How to read a file of this format."""
-        return Reading(columns, text_field, self.delimiter, self.encoding, exact)
 
 
 def output_format(output: Path) -> Format:

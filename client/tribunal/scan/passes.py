@@ -10,7 +10,7 @@ from typing import Any
 from tribunal.contract import VERDICT, JudgeMode
 from tribunal.errors import InvalidInput
 from tribunal.formats.field import FieldName
-from tribunal.formats.format import Format, Row
+from tribunal.formats.format import Format, Reading, Row
 from tribunal.formats.input import Input
 from tribunal.formats.registry import InputFormat
 from tribunal.scan.journal import identity, work_records
@@ -104,14 +104,14 @@ class Pass:
 
     def open(self) -> Input:
         """The input, with only the needed columns if the others are copied at the end."""
-        return Input(
-            self.source,
-            self.input_format,
-            columns=None if self.is_whole else OUTCOME if self.is_retry else (),
-            # An output that does not copy the input's columns may have objects as JSON.
-            text_field=None if self.is_retry and self.is_whole else self.text_field,
+        needed = OUTCOME if self.is_retry else ()
+        reading = Reading(
+            columns=None if self.is_whole else needed,
+            text_field=self.text_field,
+            is_output=self.is_retry,
             exact=True,
         )
+        return Input(self.source, self.input_format, reading)
 
     def rows(self, opened: Input) -> Iterator[Row]:
         """The rows; raises InvalidInput if the first rows of an input all have no text."""
@@ -124,7 +124,7 @@ class Pass:
         """Raise the error of `rows` early, if the source can be read more than once."""
         if not Path(self.source).is_file():
             return
-        with Input(self.source, self.input_format, text_field=self.text_field) as opened:
+        with Input(self.source, self.input_format, Reading(text_field=self.text_field)) as opened:
             for _ in islice(self.rows(opened), self._first_rows):
                 pass
 
