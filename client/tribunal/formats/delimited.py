@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -42,6 +42,7 @@ def read_delimited(lines: Iterator[bytes], delimiter: str, reading: Reading = AS
 
     reader = csv.reader(decoded(), delimiter=delimiter, strict=True)
     header: list[str] | None = None
+    not_decoded = f"is not {reading.encoding_shown}"
     while True:
         lines_of_row.clear()
         problem, cells = None, []
@@ -51,15 +52,16 @@ def read_delimited(lines: Iterator[bytes], delimiter: str, reading: Reading = AS
         except StopIteration:
             return
         except UnicodeEncodeError:
-            problem = f"is not {reading.encoding_shown}"
+            problem = not_decoded
         except csv.Error as error:
             problem = f"is not CSV: {error}"
         if header is None:
-            header = cells
-            if problem or not all(header) or len(set(header)) < len(header):
-                shown = as_text(b"".join(lines_of_row))[:MAX_SHOWN_CHARACTERS]
-                shown = "".join(character if character.isprintable() else " " for character in shown)
-                raise UnreadableFile(f"the first line must name each column once, and is: {shown}")
+            if problem == not_decoded:
+                raise UnreadableFile(
+                    f"the first line {problem}: give --encoding, for example cp1252 or latin-1"
+                )
+            header = [] if problem else cells
+            _require_names(header, b"".join(lines_of_row))
             continue
         if not cells and not problem:
             continue
@@ -71,6 +73,14 @@ def read_delimited(lines: Iterator[bytes], delimiter: str, reading: Reading = AS
             yield unreadable_row(
                 b"".join(lines_of_row), f"the row that ends in line {reader.line_num} {problem}"
             )
+
+
+def _require_names(header: Sequence[str], lines: bytes) -> None:
+    """Raise UnreadableFile, which shows the header's `lines`, unless each column has a name of its own."""
+    if not header or not all(header) or len(set(header)) < len(header):
+        shown = as_text(lines)[:MAX_SHOWN_CHARACTERS]
+        shown = "".join(character if character.isprintable() else " " for character in shown)
+        raise UnreadableFile(f"the first line must name each column once, and is: {shown}")
 
 
 def read_table(stream: IO[bytes], reading: Reading, usual: str) -> Iterator[Row]:

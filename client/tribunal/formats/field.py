@@ -51,7 +51,7 @@ class FieldName:
         if not self.is_nested:
             return (self.name,)
         parts = self.name.replace(ITEMS, f".{ITEMS}").split(".")
-        return tuple(part for part in parts if part)
+        return tuple(part for part in parts if part) or (self.name,)
 
     def steps_among(self, names: Sequence[str]) -> tuple[str, ...]:
         """The way to the field in a record with the fields `names`."""

@@ -158,6 +158,15 @@ def test_characters_are_whole_wherever_a_read_ends() -> None:
         assert as_utf8(Dribble(text.encode(encoding)), encoding).read() == text.encode()
 
 
+def test_a_header_in_another_encoding_is_named_with_its_cure(client: FakeClient, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("numéro,text\n1,é\n".encode("latin-1"))
+    with pytest.raises(
+        InvalidInput, match="the first line is not UTF-8: give --encoding, for example cp1252"
+    ):
+        scan(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl")
+    assert scan(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl", "--encoding", "cp1252") == 0
+
+
 def test_a_semicolon_is_found_by_itself(client: FakeClient, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     for content in ('id;text\n1;"a; b, c"\n2;d\n', '"id, old";text\n1;"a; b, c"\n2;d\n'):

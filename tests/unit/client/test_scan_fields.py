@@ -69,6 +69,7 @@ def test_a_name_leads_into_objects_and_lists(name: str, fields: dict[str, Any], 
         ("m.text", {"m": "a"}, "field 'm' is str, not an object"),
         ("m[].text", {"m": {"text": "a"}}, "field 'm' is dict, not a list"),
         ("m[].text", {}, "has no field 'm', it has "),
+        ("", {"a": 1}, "has no field '', it has 'a'"),
     ],
 )
 def test_a_record_without_the_field_says_what_it_has(name: str, fields: dict[str, Any], problem: str) -> None:

@@ -126,6 +126,14 @@ def test_the_numbers_of_parquet_become_json(
     assert TOLD not in capsys.readouterr().err
 
 
+def test_bytes_of_a_lone_surrogate_fail_their_record_alone(client: FakeClient, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b'{"text": "\xed\xa0\x80"}\n{"text": "a"}\n')
+    assert scan(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 3
+    first, second = map(strict, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
+    assert first["error"].startswith("NoText: line 1 is not a JSON object")
+    assert second["error"] is None
+
+
 def test_a_lone_surrogate_in_a_document_fails_its_record_alone(client: FakeClient, tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text('[{"text": "\\ud800"}, {"text": "a"}]', "utf-8")
     assert scan(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 3
