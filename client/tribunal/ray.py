@@ -16,9 +16,9 @@ from tribunal.client import Client
 from tribunal.connection import Connection
 from tribunal.contract import MAX_BATCH_SIZE, SPANS, VERDICT, JudgeMode
 from tribunal.errors import InvalidInput, ServerError, ServerUnavailable
-from tribunal.formats.format import Row
+from tribunal.formats.field import FieldName
 from tribunal.scan.engine import ANY_TEXT, POLL_INTERVAL_S, Asker
-from tribunal.scan.records import ERROR, OUTCOME, Record, filled_outcome, to_record
+from tribunal.scan.records import ERROR, OUTCOME, Record, filled_outcome, text_record
 from tribunal.server_info import Weights
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Moderate:
 
         self._require_columns(table.column_names)
         name = self._text_column
-        records = [to_record(Row({name: text}), name) for text in table.column(name).to_pylist()]
+        column = FieldName(name, is_nested=False)
+        records = [text_record({name: text}, text, column) for text in table.column(name).to_pylist()]
         parts = [records[start : start + MAX_BATCH_SIZE] for start in range(0, len(records), MAX_BATCH_SIZE)]
         completed = itertools.chain.from_iterable(self._pool.map(self._complete, parts))
         outcomes = [{VERDICT: record.verdict, ERROR: record.error} for record in completed]

@@ -49,6 +49,8 @@ def inputs() -> Iterator[tuple[str, bytes, list[str]]]:
             for row in rows
         )
         yield f"in.{suffix}", b"\xef\xbb\xbf" + written.encode(), ["--text-field", "body"]
+    export = "id;body\r\n" + "".join(f'{number};"{text}"\r\n' for number, text in enumerate(TEXTS))
+    yield "export.csv", export.encode("utf-16"), ["--text-field", "body", "--encoding", "utf-16"]
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.table({"content": TEXTS, "blob": [b"\xff\x00"] * len(TEXTS)}), sink)
     yield "in.parquet", sink.getvalue().to_pybytes(), ["--text-field", "content"]
@@ -144,6 +146,36 @@ def test_the_spans_of_a_verdict_are_one_of_its_columns(
     other = scan(server.grpc_url, source, "-o", output)
     assert other.returncode == 1
     assert b"was started with other options: spans was true and is false" in other.stderr
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_each_item_of_a_list_has_the_verdict_of_its_text(
+    server: TritonServer, flagged: list[bool], tmp_path: Path, suffix: str
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
+    chats = [TEXTS[start : start + 7] for start in range(0, len(TEXTS), 7)]
+    source.write_bytes(as_jsonl([{"messages": [{"content": text} for text in chat]} for chat in chats]))
+    ran = scan(server.grpc_url, source, "-o", output, "--text-field", "messages[].content")
+    assert ran.returncode == 0, ran.stderr
+    records = read_output(output)
+    assert [len(record["verdict"]) for record in records] == [len(chat) for chat in chats]
+    verdicts = [verdict for record in records for verdict in record["verdict"]]
+    assert [verdict["flagged"] for verdict in verdicts] == flagged
+    assert {record["error"] for record in records} == {None}
+
+
+def test_one_line_says_what_a_file_is_and_what_to_give(server: TritonServer, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("text\na\n".encode("utf-16"))
+    (tmp_path / "in.txt").write_text("a", "utf-8")
+    for (source, output), message in {
+        (str(tmp_path / "in.csv"), "-"): b"it is UTF-16, not UTF-8: give --encoding utf-16",
+        ("s3://bucket/in.jsonl", "-"): b"s3://bucket/in.jsonl is no local file",
+        (str(tmp_path / "in.txt"), "https://host/out.jsonl"): b"https://host/out.jsonl is no local file",
+    }.items():
+        ran = scan(server.grpc_url, source, "-o", output)
+        assert (ran.returncode, ran.stdout) == (1, b"")
+        assert message in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
 
 
 def verdicts_of(output: Path) -> list[dict[str, Any]]:

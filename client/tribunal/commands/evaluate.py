@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tribunal.client import Client
 from tribunal.commands.connection_options import connecting
-from tribunal.commands.options import Timeout, Url, naming_extra
+from tribunal.commands.options import Delimiter, Encoding, Timeout, Url, naming_extra
 from tribunal.connection import DEFAULT_TIMEOUT_S, DEFAULT_URL, Connection
 from tribunal.evaluation.tables import print_evaluation
 from tribunal.evaluation.target import TEXT_FIELDS, Target
@@ -45,6 +45,8 @@ def evaluate(
             help="Column of the labels.",
         ),
     ] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     split: Annotated[
         str | None, typer.Option(show_default="the only split", help="Split of a folder or a hub dataset.")
     ] = None,
@@ -122,7 +124,17 @@ def evaluate(
         goal = Goal(recall=wanted_recall) if precision is None else Goal(precision=precision)
     request = Request(
         target=target,
-        source=Source(data, text_field, label_field, subset, split, revision, limit),
+        source=Source(
+            data,
+            text_field,
+            label_field,
+            subset,
+            split,
+            revision,
+            limit,
+            encoding=encoding,
+            delimiter=delimiter,
+        ),
         goal=goal,
         examples=examples,
         concurrency=concurrency,

@@ -29,6 +29,17 @@ Spans = Annotated[
         help="Also read each sentence by itself, and name those that cross a threshold.",
     ),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(show_default="utf-8", help="Encoding of a text file, such as latin-1 or utf-16."),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        show_default="comma, or ; if the header has no comma; tab in TSV",
+        help="Character between the cells of CSV or TSV.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", show_default="off", help="Print one JSON document per line.")]
 
 

@@ -8,13 +8,14 @@ import typer
 
 from tribunal.client import Client
 from tribunal.commands.connection_options import connecting
-from tribunal.commands.options import Explain, Judge, Spans, Timeout, Url, naming_extra
+from tribunal.commands.options import Delimiter, Encoding, Explain, Judge, Spans, Timeout, Url, naming_extra
 from tribunal.commands.standard_streams import standard_input
 from tribunal.connection import DEFAULT_URL, Connection
 from tribunal.contract import MAX_BATCH_SIZE
 from tribunal.formats.input import STANDARD_INPUT
 from tribunal.formats.jsonl import JSONL
 from tribunal.formats.lines import LINES
+from tribunal.formats.location import require_local
 from tribunal.formats.registry import InputFormat, output_format
 from tribunal.scan.engine import Asker
 from tribunal.scan.journal import Journal
@@ -55,7 +56,15 @@ def scan(
             help="Format of INPUT: jsonl, json, csv, tsv, parquet or lines.",
         ),
     ] = None,
-    text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    text_field: Annotated[
+        str,
+        typer.Option(
+            help="Field or column of the text, also message.text in an object, or messages[].content in "
+            "each item of a list."
+        ),
+    ] = "text",
     judge: Judge = None,
     explain: Explain = True,
     spans: Spans = False,
@@ -82,7 +91,8 @@ def scan(
 ) -> None:
     """Write the verdict of each record of INPUT, in order. The same command resumes an interrupted scan.
 
-    OUTPUT has each record with `verdict` and `error` added, one of which is null. The scan writes to
+    OUTPUT has each record with `verdict` and `error` added, one of which is null. If the text field has
+    `[]`, they are lists with one entry for each item. The scan writes to
     OUTPUT.part until it is complete; OUTPUT.scan.json records the input and the options. Exit status 3: a
     record failed.
 
@@ -90,6 +100,8 @@ def scan(
     Examples:
       tribunal scan comments.jsonl -o verdicts.jsonl --judge never
       tribunal scan comments.csv.gz -o verdicts.parquet --text-field body
+      tribunal scan export.csv -o verdicts.csv --encoding utf-16 --delimiter ";"
+      tribunal scan chats.jsonl -o verdicts.jsonl --text-field 'messages[].content'
       tribunal scan comments.jsonl -o verdicts.jsonl --judge never --retry-failed
       zcat logs.gz | tribunal scan - --format lines -o - | jq .verdict.flagged
     """
@@ -98,7 +110,9 @@ def scan(
     if source == STANDARD_INPUT:
         standard_input()
     to_standard_output = str(output) == STANDARD_OUTPUT
-    parsed = InputFormat.parse(input_format or Path(source).name)
+    require_local(source, "reads", "download it first, or pipe it and give - as INPUT")
+    require_local(str(output), "writes", "write a file and upload it, or give - as OUTPUT and pipe it")
+    parsed = InputFormat.parse(input_format or Path(source).name).written_in(encoding, delimiter)
     options = Options(
         source=source,
         input_format=parsed,
@@ -111,6 +125,7 @@ def scan(
         concurrency=concurrency,
         batch_size=batch_size,
     )
+    options.require_output()
     # One more than the requests, to probe an unavailable server while they wait for it.
     limited = replace(connection, max_in_flight=concurrency + 1)
     with ScanProgress() as progress, Client(url, timeout_s=timeout_s, connection=limited) as client:

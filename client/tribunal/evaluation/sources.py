@@ -14,6 +14,7 @@ import pyarrow.parquet
 from tribunal.errors import InvalidInput
 from tribunal.formats.compression import OPENERS
 from tribunal.formats.input import Input
+from tribunal.formats.location import require_local
 from tribunal.formats.parquet import PARQUET
 from tribunal.formats.registry import BY_SUFFIX, InputFormat
 
@@ -26,6 +27,7 @@ class Source:
     text_field, label_field: column names; None tries the usual ones.
     subset, split, revision: of a folder or a dataset on the hub; a file has none.
     limit: read only so many texts; None reads all.
+    encoding, delimiter: of a file; None for UTF-8 and the format's own.
     """
 
     location: str
@@ -35,6 +37,8 @@ class Source:
     split: str | None = None
     revision: str | None = None
     limit: int | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Table:
 
 def read_table(source: Source) -> Table:
     """The rows of `source`; raises InvalidInput with the reason if it cannot be read."""
+    require_local(source.location, "reads", "download it first, or give the id of a dataset on the hub")
     path = Path(source.location)
     is_file = path.is_file() or (_has_suffix_of_a_format(path) and not path.is_dir())
     table = _read_file(source, path) if is_file else _read_dataset(source)
@@ -77,7 +82,7 @@ def _read_file(source: Source, path: Path) -> Table:
         raise _unreadable(source, f"its name ends in none of {known} (with or without {packed})")
     if source.split or source.subset or source.revision:
         raise _unreadable(source, "a file has no split, subset or revision")
-    input_format = InputFormat.parse(path.name)
+    input_format = InputFormat.parse(path.name).written_in(source.encoding, source.delimiter)
     rows = []
     with Input(source.location, input_format) as opened:
         for row in islice(opened.rows(), source.limit):
@@ -93,6 +98,8 @@ def _read_file(source: Source, path: Path) -> Table:
 
 def _read_dataset(source: Source) -> Table:
     """The rows of a folder, or of a dataset on the hub, read only as far as the limit."""
+    if source.encoding is not None or source.delimiter is not None:
+        raise _unreadable(source, "--encoding and --delimiter are for a single file: omit them")
     # The command reports errors itself, so `datasets` should not.
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(logging.CRITICAL)

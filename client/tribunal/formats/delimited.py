@@ -2,14 +2,18 @@
 
 import csv
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tribunal.formats.format import (
+    AS_USUAL,
     Fields,
     Format,
+    Reading,
     Records,
     Row,
     UnreadableFile,
@@ -17,13 +21,16 @@ from tribunal.formats.format import (
     lines_of,
     unreadable_row,
 )
-from tribunal.formats.jsonl import json_text, plain_text
+from tribunal.formats.json_values import NumberLiteral, json_text, plain_text
 
 MAX_CELL_CHARACTERS = 2**24
 MAX_SHOWN_CHARACTERS = 200
+COMMA, SEMICOLON, TAB = ",", ";", "\t"
+# A quoted cell, of which a header in several lines may lack the end.
+QUOTED = re.compile(rb'"[^"]*("|$)')
 
 
-def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
+def read_delimited(lines: Iterator[bytes], delimiter: str, reading: Reading = AS_USUAL) -> Iterator[Row]:
     """Rows below the header in the first line; raises UnreadableFile for an invalid header."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     lines_of_row: list[bytes] = []
@@ -35,6 +42,7 @@ def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
 
     reader = csv.reader(decoded(), delimiter=delimiter, strict=True)
     header: list[str] | None = None
+    not_decoded = f"is not {reading.encoding_shown}"
     while True:
         lines_of_row.clear()
         problem, cells = None, []
@@ -44,14 +52,16 @@ def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
         except StopIteration:
             return
         except UnicodeEncodeError:
-            problem = "is not UTF-8"
+            problem = not_decoded
         except csv.Error as error:
             problem = f"is not CSV: {error}"
         if header is None:
-            header = cells
-            if problem or not all(header) or len(set(header)) < len(header):
-                shown = as_text(b"".join(lines_of_row))[:MAX_SHOWN_CHARACTERS]
-                raise UnreadableFile(f"the first line must name each column once, and is: {shown}")
+            if problem == not_decoded:
+                raise UnreadableFile(
+                    f"the first line {problem}: give --encoding, for example cp1252 or latin-1"
+                )
+            header = [] if problem else cells
+            _require_names(header, b"".join(lines_of_row))
             continue
         if not cells and not problem:
             continue
@@ -63,6 +73,28 @@ def read_delimited(lines: Iterator[bytes], delimiter: str) -> Iterator[Row]:
             yield unreadable_row(
                 b"".join(lines_of_row), f"the row that ends in line {reader.line_num} {problem}"
             )
+
+
+def _require_names(header: Sequence[str], lines: bytes) -> None:
+    """Raise UnreadableFile, which shows the header's `lines`, unless each column has a name of its own."""
+    if not header or not all(header) or len(set(header)) < len(header):
+        shown = as_text(lines)[:MAX_SHOWN_CHARACTERS]
+        shown = "".join(character if character.isprintable() else " " for character in shown)
+        raise UnreadableFile(f"the first line must name each column once, and is: {shown}")
+
+
+def read_table(stream: IO[bytes], reading: Reading, usual: str) -> Iterator[Row]:
+    """The rows of a file whose delimiter is `usual`, another that was given, or `;` in place of a comma."""
+    lines = lines_of(stream)
+    header = next(lines, b"")
+    delimiter = reading.delimiter or (_delimiter_in(header) if usual == COMMA else usual)
+    yield from read_delimited(chain([header] if header else [], lines), delimiter, reading)
+
+
+def _delimiter_in(header: bytes) -> str:
+    """`;` if the header has it and no comma outside of quotes, else the comma."""
+    unquoted = QUOTED.sub(b"", header)
+    return SEMICOLON if b";" in unquoted and b"," not in unquoted else COMMA
 
 
 def write_delimited(records: Records, output: Path, filled: Fields, delimiter: str) -> None:
@@ -119,7 +151,7 @@ def _cell(value: Any) -> str:
     """Text unchanged, null as an empty cell, and numbers, lists and objects as JSON."""
     if value is None:
         return ""
-    if isinstance(value, bool | int | float | list | tuple | dict):
+    if isinstance(value, bool | int | float | NumberLiteral | list | tuple | dict):
         return json_text(value)
     return plain_text(value)
 
@@ -128,12 +160,13 @@ def _format(name: str, delimiter: str) -> Format:
     return Format(
         name,
         (name,),
-        read=lambda stream, _: read_delimited(lines_of(stream), delimiter),
+        read=partial(read_table, usual=delimiter),
+        is_delimited=True,
         has_columns=True,
         write=partial(write_delimited, delimiter=delimiter),
         restore=restore_fields,
     )
 
 
-CSV = _format("csv", ",")
-TSV = _format("tsv", "\t")
+CSV = _format("csv", COMMA)
+TSV = _format("tsv", TAB)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tribunal.formats.encoding import UTF_8, foreign_encoding
+from tribunal.formats.field import FieldName
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 64 * 2**20
 
@@ -30,12 +33,41 @@ class UnreadableFile(Exception):
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How to read a file.
+
+    columns: fields that are needed besides the text's; None for all. A format may read more.
+    text_field: field of the texts; a format with types refuses one that holds no text, unless `is_output`.
+    is_output: whether a scan wrote the file, which may have objects and lists as JSON text.
+    delimiter: between the cells of a row; None for the format's own.
+    encoding: of the file. Its text arrives as UTF-8; the name is for messages.
+    exact: whether numbers that a float would change keep their literals, as NumberLiteral.
+    """
+
+    columns: Collection[str] | None = None
+    text_field: FieldName | None = None
+    is_output: bool = False
+    delimiter: str | None = None
+    encoding: str = UTF_8
+    exact: bool = False
+
+    @property
+    def encoding_shown(self) -> str:
+        """The encoding as messages name it."""
+        return "UTF-8" if self.encoding == UTF_8 else self.encoding
+
+
+AS_USUAL = Reading()
+
+
+@dataclass(frozen=True)
 class Format:
     """One file format.
 
     name: value of `--format`. suffixes: suffixes of file names.
-    read: yields the rows of an open file. It may omit columns other than the named ones; None names all.
-    Raises UnreadableFile.
+    read: yields the rows of an open file; raises UnreadableFile.
+    is_text: whether the file is text in some encoding, which `read` gets as UTF-8.
+    is_delimited: whether it has a delimiter, which may be another than usual.
     is_stream: whether the file is read from beginning to end, so that it may be compressed or a pipe.
     has_columns: whether every row has the same fields.
     count_rows: returns the number of rows of an open file without reading them; None if that is impossible.
@@ -49,7 +81,9 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[IO[bytes], Collection[str] | None], Iterator[Row]]
+    read: Callable[[IO[bytes], Reading], Iterator[Row]]
+    is_text: bool = True
+    is_delimited: bool = False
     is_stream: bool = True
     has_columns: bool = False
     count_rows: Callable[[IO[bytes]], int] | None = None
@@ -59,13 +93,27 @@ class Format:
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of `stream` without a byte order mark; raises UnreadableFile if one is too long."""
+    """The lines of `stream` without a byte order mark.
+
+    Raises UnreadableFile if a line is too long, or if the text is not UTF-8 but UTF-16 or UTF-32.
+    """
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
         if len(line) > MAX_LINE_BYTES:
             raise UnreadableFile(f"line {number} is longer than {MAX_LINE_BYTES} bytes: is the format right?")
-        yield line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+        yield without_mark(line) if number == 1 else line
+
+
+def without_mark(head: bytes) -> bytes:
+    """`head`, the beginning of a text in UTF-8, without its byte order mark.
+
+    Raises UnreadableFile if it is UTF-16 or UTF-32.
+    """
+    encoding = foreign_encoding(head)
+    if encoding is not None:
+        raise UnreadableFile(f"it is {encoding.upper()}, not UTF-8: give --encoding {encoding}")
+    return head.removeprefix(BYTE_ORDER_MARK)
 
 
 def unreadable_row(lines: bytes, problem: str) -> Row:

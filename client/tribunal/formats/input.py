@@ -4,11 +4,13 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO
 
 from tribunal.errors import InvalidInput
 from tribunal.formats.compression import DAMAGED, decompressed
-from tribunal.formats.format import Row, UnreadableFile
+from tribunal.formats.encoding import as_utf8
+from tribunal.formats.format import AS_USUAL, Reading, Row, UnreadableFile
 from tribunal.formats.interruptible import InterruptibleFile
 from tribunal.formats.registry import InputFormat
 
@@ -20,18 +22,21 @@ class Input:
     """An input that is open for one pass; a context manager.
 
     source: path, or `-` for standard input.
-    columns: columns to read; None for all.
+    reading: how to read it; its encoding and delimiter are those of `input_format`.
 
     Raises InvalidInput if it cannot be opened.
     """
 
     def __init__(
-        self, source: str, input_format: InputFormat, *, columns: tuple[str, ...] | None = None
+        self,
+        source: str,
+        input_format: InputFormat,
+        reading: Reading = AS_USUAL,
     ) -> None:
         self._source = source
         self._format = input_format.format
         self._compression = input_format.compression
-        self._columns = columns
+        self._reading = replace(reading, encoding=input_format.encoding, delimiter=input_format.delimiter)
         self._rows_read = 0
         self._rows: int | None = None
         if source == STANDARD_INPUT and not self._format.is_stream:
@@ -80,10 +85,12 @@ class Input:
             if self._format.count_rows is not None:
                 self._rows = self._format.count_rows(self._file)
             self._stream = decompressed(self._file, self._compression)
-            for row in self._format.read(self._stream, self._columns):
+            if self._format.is_text:
+                self._stream = as_utf8(self._stream, self._reading.encoding)
+            for row in self._format.read(self._stream, self._reading):
                 self._rows_read += 1
                 yield row
-        except (UnreadableFile, OSError, *DAMAGED) as error:
+        except (UnreadableFile, UnicodeError, OSError, *DAMAGED) as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, reason: object) -> InvalidInput:

@@ -3,15 +3,15 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol, Self, TypeVar
 
 from tribunal.client import Client
-from tribunal.contract import JudgeMode
+from tribunal.contract import MAX_BATCH_SIZE, JudgeMode
 from tribunal.errors import DeadlineExceeded, InvalidInput, ServerError, ServerUnavailable, TribunalError
-from tribunal.scan.records import Record
 from tribunal.server_info import Weights
 from tribunal.verdict import Verdict
 
@@ -22,6 +22,22 @@ POLL_INTERVAL_S = 0.5
 AHEAD = 4
 # Its verdict shows which categories and options the server has.
 ANY_TEXT = "The bread is fresh."
+
+
+class Askable(Protocol):
+    """A record with texts to moderate."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts, none if the record has its outcome."""
+        ...
+
+    def answered(self, answers: Sequence[Verdict | TribunalError], /) -> Self:
+        """The record with its outcome, by an answer for each text."""
+        ...
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Askable)
 
 
 @dataclass
@@ -44,10 +60,15 @@ class Asker:
     on_wait: Callable[[bool], None] = lambda _: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def complete(self, records: Sequence[Record]) -> list[Record]:
-        """`records` with their outcomes, in order; raises ServerUnavailable or AccessDenied."""
-        answers = iter(self._ask([record.text for record in records if record.text is not None]))
-        return [record if record.text is None else record.answered(next(answers)) for record in records]
+    def complete(self, records: Sequence[AnyRecord], request_size: int = MAX_BATCH_SIZE) -> list[AnyRecord]:
+        """`records` with their outcomes, in order; raises ServerUnavailable or AccessDenied.
+
+        request_size: texts in a request.
+        """
+        texts = [text for record in records for text in record.texts]
+        starts = range(0, len(texts), request_size)
+        answers = (answer for start in starts for answer in self._ask(texts[start : start + request_size]))
+        return [record.answered(list(islice(answers, len(record.texts)))) for record in records]
 
     def wait_until_ready(self) -> None:
         """Return when the server gives verdicts and its weights are known.
@@ -131,34 +152,49 @@ def _raise_unless_refused(outcomes: Sequence[Verdict | TribunalError]) -> None:
             raise outcome
 
 
+def _batches(records: Iterator[AnyRecord], batch_size: int) -> Iterator[list[AnyRecord]]:
+    """`records` in batches with at least `batch_size` texts, of which a record without any counts one."""
+    batch: list[AnyRecord] = []
+    texts = 0
+    for record in records:
+        batch.append(record)
+        texts += max(1, len(record.texts))
+        if texts >= batch_size:
+            yield batch
+            batch, texts = [], 0
+    if batch:
+        yield batch
+
+
 def completed(
-    records: Iterable[Record],
+    records: Iterable[AnyRecord],
     asker: Asker,
     *,
     concurrency: int,
     batch_size: int,
     stop_reading: Callable[[], None] = lambda: None,
-) -> Generator[list[Record]]:
+) -> Generator[list[AnyRecord]]:
     """`records` with their outcomes in order, a batch at a time, each as soon as its turn comes.
 
     concurrency: requests in flight. batch_size: texts in a request. No more than
-    AHEAD * concurrency * batch_size records are held. Raises what `asker` raises.
+    AHEAD * concurrency * batch_size records are held, or fewer with more texts each. Raises what `asker`
+    raises.
     stop_reading: ends `records`, which are read in a thread of their own and may wait for more.
     """
     records = iter(records)
-    asked: queue.SimpleQueue[Future[list[Record]] | None] = queue.SimpleQueue()
+    asked: queue.SimpleQueue[Future[list[AnyRecord]] | None] = queue.SimpleQueue()
     room = threading.Semaphore(AHEAD * concurrency)
     pool = ThreadPoolExecutor(concurrency)
 
     def ask_ahead() -> None:
         try:
-            while batch := list(islice(records, batch_size)):
+            for batch in _batches(records, batch_size):
                 room.acquire()
                 if asker.stopping.is_set():
                     return
-                asked.put(pool.submit(asker.complete, batch))
+                asked.put(pool.submit(asker.complete, batch, batch_size))
         except Exception as error:  # noqa: BLE001 - it is raised in its turn
-            failed: Future[list[Record]] = Future()
+            failed: Future[list[AnyRecord]] = Future()
             failed.set_exception(error)
             asked.put(failed)
         finally:

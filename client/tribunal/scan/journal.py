@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tribunal.errors import InvalidInput
+from tribunal.formats.encoding import UTF_8
 from tribunal.formats.input import STANDARD_INPUT
+from tribunal.formats.json_values import parse_json
 
 SCANNING, RETRYING, COMPLETE = "scanning", "retrying", "complete"
 ENDS_BYTES = 2**20
 # Values of the options that plans of earlier versions do not have.
-EARLIER_OPTIONS = {"spans": False}
+EARLIER_OPTIONS = {"spans": False, "encoding": UTF_8, "delimiter": None}
 
 
 class Journal:
@@ -185,10 +187,10 @@ class Journal:
 
 
 def work_records(part: Path) -> Iterator[dict[str, Any]]:
-    """The records of a complete work file."""
-    with part.open("rb") as lines:
+    """The records of a complete work file, with the literals of their numbers."""
+    with part.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
-            yield json.loads(line)
+            yield parse_json(line)
 
 
 def identity(source: str) -> dict[str, object] | None:

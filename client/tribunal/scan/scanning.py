@@ -11,7 +11,7 @@ from typing import Any
 from tribunal.contract import VERDICT
 from tribunal.errors import InvalidInput
 from tribunal.formats.format import Row
-from tribunal.formats.jsonl import json_text
+from tribunal.formats.json_values import json_text
 from tribunal.formats.registry import InputFormat
 from tribunal.scan.engine import Asker, completed
 from tribunal.scan.journal import COMPLETE, RETRYING, SCANNING, Journal
@@ -30,11 +30,12 @@ class Scan:
     asker: Asker
     progress: ScanProgress
     summary: Summary = field(default_factory=Summary)
+    _has_told_of_null: bool = False
 
     def to_standard_output(self) -> Summary:
         """Write each record as a line of JSON as soon as its turn comes; such a scan cannot be resumed."""
         one_pass = self._pass_over_input()
-        one_pass.require_text_field(self.options.text_field)
+        one_pass.require_text_field()
         self._greet_server()
         for lines in self._lines(one_pass):
             sys.stdout.buffer.write(lines)
@@ -56,7 +57,7 @@ class Scan:
             self.progress.say(f"{self.options.output} is complete")
             return Summary.from_dict(journal.summary or {})
         if stage != RETRYING:
-            self._pass_over_input().require_text_field(self.options.text_field)
+            self._pass_over_input().require_text_field()
         weights = {name: asdict(of_model) for name, of_model in self._greet_server().items()}
         if stage is None:
             journal.begin(SCANNING, {**plan, "weights": weights})
@@ -96,21 +97,23 @@ class Scan:
         journal.complete(self.summary.to_dict(), one_pass.output_writer())
 
     def _pass_over_input(self) -> Pass:
-        return Pass(self.options.source, self.options.input_format, self.options.output_format)
+        options = self.options
+        return Pass(options.source, options.input_format, options.output_format, options.field)
 
     def _pass_over_output(self) -> Pass:
-        output_format = self.options.output_format
-        return Pass(str(self.options.output), InputFormat(output_format), output_format, is_retry=True)
+        options, output_format = self.options, self.options.output_format
+        output = str(options.output)
+        return Pass(output, InputFormat(output_format), output_format, options.field, is_retry=True)
 
     def _lines(self, one_pass: Pass, last: Mapping[str, Any] | None = None) -> Iterator[bytes]:
         """Lines of the records after those of the summary, of which `last` was the last."""
         options, skipped = self.options, self.summary.records
-        with one_pass.open(options.text_field) as opened:
-            rows = one_pass.rows(opened, options.text_field)
+        with one_pass.open() as opened:
+            rows = one_pass.rows(opened)
             before = _last_of(rows, skipped)
             if last is not None and one_pass.is_whole:
                 self._require_same_record(one_pass, before, last)
-            records = (one_pass.to_record(row, options.text_field) for row in rows)
+            records = map(one_pass.to_record, rows)
             self.progress.start()
             batches = completed(
                 records,
@@ -123,17 +126,25 @@ class Scan:
                 for batch in batches:
                     for record in batch:
                         self.summary.add(record.verdict, record.error)
-                    yield b"".join(record.line(whole=one_pass.is_whole) for record in batch)
+                    yield b"".join(
+                        record.line(whole=one_pass.is_whole, on_null=self._tell_of_null) for record in batch
+                    )
                     self.progress.show_progress(len(batch), self.summary.records, opened.share_read)
 
     def _require_same_record(self, one_pass: Pass, before: Row | None, last: Mapping[str, Any]) -> None:
         """Raise InvalidInput unless the row before the next is the `last` record of the work file."""
-        fields = one_pass.to_record(before, self.options.text_field).fields if before else None
+        fields = one_pass.to_record(before).fields if before else None
         if fields is None or json.loads(json_text(fields)) != without_outcome(last):
             raise InvalidInput(
                 f"record {self.summary.records} of {one_pass.source} differs from the last "
                 f"record of {self.options.output}: give the original input, or --overwrite"
             )
+
+    def _tell_of_null(self) -> None:
+        """Say once that a number became null."""
+        if not self._has_told_of_null:
+            self._has_told_of_null = True
+            self.progress.say("NaN and infinite numbers of the input are null in the output: JSON has none")
 
     def _greet_server(self) -> Mapping[str, Weights]:
         """Wait for the server, and warn of demonstration weights; returns the weights.

@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+OneVerdict: TypeAlias = Mapping[str, Any] | None
 # Errors that differ only in numbers have one reason; above this limit, others are counted together.
 MAX_REASONS = 50
 OTHER_REASONS = "other reasons"
@@ -17,12 +18,14 @@ NUMBER = re.compile(r"\d+")
 class Summary:
     """Counts over all records of the output.
 
-    failed: records without a verdict. flagged, refusals, truncated: records by their verdict.
-    categories: records flagged for each category. judge: records by the judge's status, and if it
-    answered by its label. reasons: failed records by the first error of each kind.
+    texts: of the records, each its only one, or the items of its list. The other counts are of texts.
+    failed: without a verdict. flagged, refusals, truncated: by their verdict. categories: flagged for each
+    category. judge: by the judge's status, and if it answered by its label. reasons: failed by the first
+    error of each kind.
     """
 
     records: int = 0
+    texts: int = 0
     failed: int = 0
     flagged: int = 0
     refusals: int = 0
@@ -34,9 +37,21 @@ class Summary:
     def __post_init__(self) -> None:
         self._reason_of = {NUMBER.sub("0", reason): reason for reason in self.reasons}
 
-    def add(self, verdict: Mapping[str, Any] | None, error: str | None) -> None:
-        """Count one record, which has a verdict or an error."""
+    def add(
+        self, verdict: OneVerdict | Sequence[OneVerdict], error: str | Sequence[str | None] | None
+    ) -> None:
+        """Count one record, which has a verdict or an error, or lists of them for the items of its list."""
         self.records += 1
+        if isinstance(verdict, Mapping | None) and isinstance(error, str | None):
+            self._add_text(verdict, error)
+            return
+        verdicts: Sequence[OneVerdict] = verdict if isinstance(verdict, list) else [None]
+        errors: Sequence[str | None] = error if isinstance(error, list) else [None] * len(verdicts)
+        for of_item, error_of_item in zip(verdicts, errors, strict=True):
+            self._add_text(of_item, error_of_item)
+
+    def _add_text(self, verdict: OneVerdict, error: str | None) -> None:
+        self.texts += 1
         if verdict is None:
             self.failed += 1
             self.reasons[self._reason(error or "")] += 1
@@ -54,7 +69,8 @@ class Summary:
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, Any]) -> "Summary":
-        """Read the result of `to_dict`."""
+        """Read the result of `to_dict`, also of an earlier version, which had one text in each record."""
+        counts = {"texts": counts.get("records", 0), **counts}
         counted: dict[str, Any] = {
             name: Counter(value) if isinstance(value, dict) else value for name, value in counts.items()
         }
@@ -62,11 +78,12 @@ class Summary:
 
     def rows(self) -> list[tuple[str, int]]:
         """Names and counts to show."""
-        verdicts = self.records - self.failed
+        verdicts = self.texts - self.failed
         reasons = self.reasons.most_common(SHOWN_REASONS)
         unshown = self.failed - sum(count for _, count in reasons)
         return [
             ("records", self.records),
+            *([("texts", self.texts)] if self.texts != self.records else []),
             ("flagged", self.flagged),
             *((f"  {name}", count) for name, count in self.categories.most_common()),
             ("not flagged", verdicts - self.flagged),

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow
+import pyarrow.parquet
 import pytest
 from tribunal import InvalidInput
 from tribunal.evaluation.labelled_data import LabelledTexts, read_labelled
@@ -203,3 +205,33 @@ def test_a_file_that_cannot_be_read(
 def test_a_file_has_no_split(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="a file has no split, subset or revision"):
         read(write(tmp_path / "data.jsonl", ROWS), split="test")
+
+
+def test_a_spreadsheet_in_its_own_encoding_and_with_its_own_delimiter(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    content = "text;label\nDésolé, non;1\n"
+    path.write_text(content, "utf-16")
+    with pytest.raises(InvalidInput, match="it is UTF-16, not UTF-8: give --encoding utf-16"):
+        read(path)
+    assert read(path, encoding="utf-16").texts == ["Désolé, non"]
+    path.write_text(content.replace(";", "|"), "latin-1")
+    assert read(path, encoding="latin-1", delimiter="|").texts == ["Désolé, non"]
+    with pytest.raises(InvalidInput, match="--encoding and --delimiter are for a single file"):
+        read(tmp_path, encoding="utf-16")
+
+
+def test_columns_of_bytes_are_read_as_text(tmp_path: Path) -> None:
+    columns = {"text": [b"a", "é".encode()], "label": [b"toxic", b"non-toxic"]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "data.parquet")
+    data = read(tmp_path / "data.parquet", Target.toxicity)
+    assert (data.texts, data.labels[:, 0].tolist()) == (["a", "é"], [True, False])
+
+
+def test_a_label_is_a_number_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"text": "a", "label": 1.00}\n{"text": "b", "label": 0e0}\n')
+    assert read(tmp_path / "data.jsonl").labels[:, 0].tolist() == [True, False]
+
+
+def test_an_address_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"s3://bucket/data\.csv is no local file"):
+        read("s3://bucket/data.csv")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tribunal import InvalidInput
 from tribunal.formats.delimited import read_delimited
+from tribunal.formats.field import FieldName
 from tribunal.formats.format import Row, UnreadableFile
 from tribunal.formats.input import Input
 from tribunal.formats.jsonl import read_jsonl
@@ -156,4 +157,4 @@ def test_the_identity_sees_a_change_at_either_end(tmp_path: Path) -> None:
 def test_a_row_whose_fields_would_be_lost_is_refused() -> None:
     for name in ("verdict", "error", "verdict.flagged"):
         with pytest.raises(InvalidInput, match=f"field '{name}', which the output uses"):
-            to_record(Row({"text": "a", name: 1}), "text")
+            to_record(Row({"text": "a", name: 1}), FieldName("text"))

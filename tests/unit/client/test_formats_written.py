@@ -7,11 +7,13 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 from tribunal.formats.delimited import CSV, TSV
+from tribunal.formats.field import FieldName
 from tribunal.formats.format import Format, Records
 from tribunal.formats.input import Input
 from tribunal.formats.parquet import write_beside, write_parquet
 from tribunal.formats.registry import InputFormat
-from tribunal.scan.records import Record, filled_outcome, to_record, to_retry
+from tribunal.scan.records import Record, filled_outcome, to_record
+from tribunal.scan.retry import to_retry
 
 FILLED = filled_outcome(["Threat", "A/B"])
 
@@ -142,9 +144,9 @@ def test_a_table_gives_its_verdicts_back_for_a_retry(tmp_path: Path, format_: Fo
     for records, filled in ((RECORDS, FILLED), (RECORDS[2:], filled_outcome(()))):
         format_.write(again(records), first, filled)
         with Input(str(first), InputFormat(format_)) as opened:
-            retries = [to_retry(row, "text", format_.restore) for row in opened.rows()]
+            retries = [to_retry(row, FieldName("text"), format_.restore) for row in opened.rows()]
         assert [record.verdict for record in retries] == [record["verdict"] for record in records]
-        assert [record.text for record in retries] == [None] * (len(records) - 1) + ["again"]
+        assert [record.texts for record in retries] == [[]] * (len(records) - 1) + [["again"]]
         written = [json.loads(record.line(whole=True)) for record in retries]
         written[-1]["error"] = RECORDS[-1]["error"]
         format_.write(again(written), second, filled)
@@ -191,7 +193,7 @@ def test_a_table_has_the_spans_as_json(tmp_path: Path, format_: Format) -> None:
     assert json.loads(cells[0]) == RECORDS_WITH_SPANS[0]["verdict"]["spans"]
     assert cells[1:] == ["[]", ""]
     with Input(str(first), InputFormat(format_)) as opened:
-        retries = [to_retry(row, "text", format_.restore) for row in opened.rows()]
+        retries = [to_retry(row, FieldName("text"), format_.restore) for row in opened.rows()]
     assert [record.verdict for record in retries] == [record["verdict"] for record in RECORDS_WITH_SPANS]
     written = [json.loads(record.line(whole=True)) for record in retries]
     written[-1]["error"] = RECORDS[-1]["error"]
@@ -214,12 +216,12 @@ def test_a_record_without_a_text_is_not_asked_again_from_a_table(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with Input(str(tmp_path / name), InputFormat.parse(name)) as opened:
-        records = [to_record(row, "text") for row in opened.rows()]
+        records = [to_record(row, FieldName("text")) for row in opened.rows()]
     records.append(Record({"text": "asked"}, error="InvalidInput: text[0] has 70000 bytes"))
     assert format_.write
     work = [json.loads(record.line(whole=True)) for record in records]
     format_.write(again(work), tmp_path / "out", filled_outcome(()))
     with Input(str(tmp_path / "out"), InputFormat(format_)) as opened:
-        retries = [to_retry(row, "text", format_.restore) for row in opened.rows()]
-    assert [record.text for record in retries] == [None] * (len(records) - 1) + ["asked"]
+        retries = [to_retry(row, FieldName("text"), format_.restore) for row in opened.rows()]
+    assert [record.texts for record in retries] == [[]] * (len(records) - 1) + [["asked"]]
     assert [record.error for record in retries[:-1]] == [record.error for record in records[:-1]]
