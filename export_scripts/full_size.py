@@ -2,7 +2,7 @@
 
 Their decisions mean nothing, but they cost as much as the real models, so parity and speed can be measured
 without the hub. `--source DIR` exports them. The shapes are those of the models' config.json, except that
-the judge has JUDGE_LAYERS of its 32 layers, because all layers would take 15 GB in fp32.
+the judge has JUDGE_LAYERS of its 32 layers by default, because all layers take 7 GB in half precision.
 """
 
 import argparse
@@ -33,7 +33,7 @@ JUDGE_LAYERS = 2
 RARE_LOGIT = -2.0
 
 
-def full_size_model(name: str) -> PreTrainedModel:
+def full_size_model(name: str, judge_layers: int = JUDGE_LAYERS) -> PreTrainedModel:
     """Randomly initialised model of the model `name`.
 
     82M parameters for rejection, 33M for aegis, 275M for the judge's layers and the demo vocabulary.
@@ -44,10 +44,10 @@ def full_size_model(name: str) -> PreTrainedModel:
         return Phi3ForCausalLM(
             Phi3Config(
                 vocab_size=len(vocabulary),
-                num_hidden_layers=JUDGE_LAYERS,
+                num_hidden_layers=judge_layers,
                 pad_token_id=vocabulary.pad_token_id,
             )
-        )
+        ).half()
     labels = dict(enumerate(ENCODERS[name].labels))
     if name == "rejection":
         return RobertaForSequenceClassification(
@@ -71,10 +71,10 @@ def full_size_model(name: str) -> PreTrainedModel:
     return aegis
 
 
-def write_full_size(folder: Path, models: Iterable[str]) -> None:
+def write_full_size(folder: Path, models: Iterable[str], judge_layers: int = JUDGE_LAYERS) -> None:
     """Write one checkpoint folder for each of `models` below `folder`, with the demo models' tokenizers."""
     for name in models:
-        full_size_model(name).save_pretrained(folder / name)
+        full_size_model(name, judge_layers).save_pretrained(folder / name)
         AutoTokenizer.from_pretrained(DEMO_WEIGHTS / name).save_pretrained(folder / name)
 
 
@@ -83,8 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m export_scripts.full_size", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--models", nargs="+", choices=HUB_MODELS, default=list(HUB_MODELS))
+    parser.add_argument(
+        "--judge-layers", type=int, default=JUDGE_LAYERS, metavar="N", help="of the judge's 32 (%(default)s)"
+    )
     options = parser.parse_args()
-    write_full_size(options.folder, options.models)
+    write_full_size(options.folder, options.models, options.judge_layers)
 
 
 if __name__ == "__main__":

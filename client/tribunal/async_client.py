@@ -135,28 +135,13 @@ class AsyncClient:
         spans: bool = False,
         return_errors: bool = False,
     ) -> list[Verdict] | list[Verdict | TribunalError]:
-        """Verdicts of `texts`, one each, in order, within one deadline for all.
-
-        judge: ask the LLM `always`, `never`, or `auto` (if the encoders are undecided); None: the server's
-        default.
-        explain: False for the LLM's label and score without its reason, which is faster.
-        spans: the encoders also read each sentence by itself. The highest score counts, and the verdicts
-        name the sentences that cross a threshold. This takes about twice the encoders' time.
-        return_errors: return a text's error in place of its verdict. By default the first error is raised.
-
-        Sends requests of at most 32 texts, at most 8 at a time and within `max_in_flight`. If the server
-        refuses a request with InvalidInput, the client sends its halves, until the invalid text is isolated.
-        """
+        """As `Client.moderate_batch`: verdicts of `texts` in order, within one deadline for all."""
         encoded = encode_each(texts, return_errors=return_errors)
         call = Call(Question(judge, explain, spans), self._new_deadline_s(), return_errors=return_errors)
         return merged(encoded, await self._outcomes_side_by_side(requests_of(encoded), call))
 
     async def stream_judgement(self, text: str) -> AsyncIterator[str]:
-        """The LLM's answer on one text, label first, piece by piece as it is generated; gRPC only.
-
-        It is retried only before the first piece. Raises ServerError if the stream ends before the answer is
-        complete.
-        """
+        """As `Client.stream_judgement`: the LLM's answer on one text, piece by piece; gRPC only."""
         request = judgement_request(text)
         require_size(request, self._connection.max_message_bytes)
         deadline_s = self._new_deadline_s()
@@ -188,16 +173,7 @@ class AsyncClient:
         judge: JudgeMode | None = "never",
         final_judge: JudgeMode | None = None,
     ) -> AsyncGenerator[str]:
-        """The text of `chunks`, checked while it is generated; docs/guides/stream_guard.md has the details.
-
-        chunks: strings, or objects from which `text` reads a string or None, such as an LLM SDK's stream.
-        every: characters after which a text without sentence ends is checked.
-        overlap: characters before the unreleased part that a check reads again.
-        release: `checked` releases only checked text, `immediate` everything until a check is flagged.
-        judge, final_judge: mode of the LLM for the parts, and for the whole text at the end.
-
-        Raises StreamFlagged if a check is flagged. It closes `chunks` when it ends.
-        """
+        """As `Client.guard`: the text of the asynchronous `chunks`, checked while it is generated."""
         options = GuardOptions(
             text=text, every=every, overlap=overlap, release=release, judge=judge, final_judge=final_judge
         )
@@ -207,11 +183,11 @@ class AsyncClient:
         )
 
     async def is_ready(self) -> bool:
-        """Whether the server gives verdicts now; False, not an error, while it loads."""
+        """As `Client.is_ready`."""
         return await self._is_ready(MODERATION, self._new_deadline_s())
 
     async def info(self) -> ServerInfo:
-        """The server's models and the source of their weights."""
+        """As `Client.info`."""
         deadline_s = self._new_deadline_s()
         names = sorted(await self._call(lambda timeout_s: self._transport.models(timeout_s), deadline_s))
         models = {name: await self._is_ready(name, deadline_s) for name in names}

@@ -34,6 +34,11 @@ VLLM_ENVIRONMENT = {
 }
 
 
+def vllm_environment() -> dict[str, str]:
+    """Variables of the processes that run vLLM on this host."""
+    return {} if uses_gpu() else dict(VLLM_ENVIRONMENT)
+
+
 @dataclass(frozen=True)
 class Wheel(Installation):
     """Triton 24.10 from PyPI.
@@ -69,7 +74,7 @@ class Wheel(Installation):
             "LD_LIBRARY_PATH": joined(*self.library_folders, inherited.get("LD_LIBRARY_PATH")),
             "PYTHONPATH": joined(self.site_packages, inherited.get("PYTHONPATH")),
             "PATH": joined(binaries, inherited.get("PATH")),
-            **({} if uses_gpu() else VLLM_ENVIRONMENT),
+            **vllm_environment(),
         }
 
     def require_judge(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from export_scripts.hub_models import ENCODERS
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.process.wheel import VLLM_ENVIRONMENT
+from launcher.process.wheel import vllm_environment
 from perf.baselines.registry import EncoderFiles
 from perf.baselines.server_baseline import HttpServer, ServerBaseline
 
@@ -37,6 +37,6 @@ BASELINES = (
             )
             for name in ENCODERS
         ),
-        environment={**VLLM_ENVIRONMENT, "VLLM_NO_USAGE_STATS": "1"},
+        environment={**vllm_environment(), "VLLM_NO_USAGE_STATS": "1"},
     ),
 )

@@ -1,7 +1,8 @@
 """`python -m perf gpu-check`: what a GPU host serves: equal decisions, its speed, and what limits it.
 
 It starts a server with the demonstration encoders in fp16 and compares their scores with fp32 on the CPU.
-Then it starts one with the full-size encoders, and loads it from the first second on.
+Then it starts one with the full-size encoders, and loads it from the first second on. At last it measures
+the judge beside vLLM alone.
 Each step takes seconds; without an export it also exports. No network is needed once packages are installed.
 """
 
@@ -33,6 +34,7 @@ from launcher.process.server import TritonServer
 from launcher.repository.manifest import MANIFEST
 from model_repository.tokenizer.logic.encoding import TextEncoder
 from model_repository.verdict.logic.scores import category_probabilities, rejection_probabilities
+from perf.gpu.judge import judge_report
 from perf.gpu.meter import GpuMeter
 from perf.load.perf_analyzer import install_perf_analyzer
 from perf.load.workload import read_workload
@@ -83,9 +85,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--output", type=Path, default=FOLDER / "report.json", metavar="FILE", help="file of the report"
     )
     command.add_argument("--without-gpu", action="store_true", help="rehearse on a CPU, with fp32")
+    command.add_argument("--without-judge", action="store_true", help="measure only the encoders")
 
 
-def main(triton: Path | None, seconds: float, output: Path, *, without_gpu: bool) -> int:
+def main(
+    triton: Path | None, seconds: float, output: Path, *, without_gpu: bool, without_judge: bool = False
+) -> int:
     """Run the check and write the report; returns the exit status."""
     if not has_gpu() and not without_gpu:
         console.print("no GPU is to be seen here; --without-gpu rehearses on a CPU")
@@ -113,6 +118,11 @@ def main(triton: Path | None, seconds: float, output: Path, *, without_gpu: bool
             save()
             console.print(line_of(step))
     show(report["steps"])
+    if not without_judge:
+        report["judge"] = judge_report(full_size_repository(precision), triton, on_gpu=not without_gpu)
+        save()
+        for row in report["judge"].get("figures", [report["judge"]]):
+            console.print(f"judge: {row}")
     console.print(f"report: {output}")
     return 0
 

@@ -29,7 +29,7 @@ from tribunal import Client, Connection
 
 from export_scripts.demo.text import read_judgements
 from launcher.host.judge_environment import JUDGE_ENVIRONMENT
-from launcher.process.wheel import VLLM_ENVIRONMENT
+from launcher.process.wheel import vllm_environment
 from launcher.repository.config import read_config
 from model_repository.judge_prompt.logic.prompting import Prompt, sampling_parameters
 from perf import baselines
@@ -109,9 +109,8 @@ def moderation_s(client: Client, pool: ThreadPoolExecutor, texts: Sequence[str],
     return elapsed_s
 
 
-def prepare_repository() -> Path:
-    """Export a judge of full width if missing, and raise its time limit."""
-    repository = export_encoders_and_judge()
+def prepared(repository: Path) -> Path:
+    """`repository` with time limits of a benchmark."""
     set_parameter(repository / "verdict" / "config.pbtxt", "judge_timeout_s", TIMEOUT_S)
     set_parameter(repository / "judge_prompt" / "config.pbtxt", "max_answer_tokens", ANSWER_TOKENS)
     return repository
@@ -137,26 +136,35 @@ def new_texts() -> Iterator[str]:
     return (f"{number}. {text}" for number, text in enumerate(texts))
 
 
-def measure_judge(repository: Path, rounds: int, texts_per_caller: int) -> Iterator[JudgeSample]:
-    """Samples of each round, number of callers and kind of answer."""
+def measure_judge(
+    repository: Path,
+    rounds: int,
+    texts_per_caller: int,
+    numbers_of_callers: Sequence[int] = CALLERS,
+    triton: Path | None = None,
+) -> Iterator[JudgeSample]:
+    """Samples of each round, number of callers and kind of answer.
+
+    triton: a tritonserver other than the found one.
+    """
     prompt = Prompt.read(repository / "judge_prompt" / "1" / "prompt.json")
     python = JUDGE_ENVIRONMENT / "bin" / "python"
     engine_file = repository / "phi3" / "1" / "model.json"
     texts = new_texts()
     with (
-        benchmark_server(repository, "judge", judge=True) as server,
+        benchmark_server(repository, "judge", judge=True, triton=triton) as server,
         # The client waits longer than the server, whose response says why a judgement is missing.
         Client(
             server.grpc_url,
             timeout_s=TIMEOUT_S + 10,
-            connection=Connection(max_in_flight=max(CALLERS)),
+            connection=Connection(max_in_flight=max(numbers_of_callers)),
         ) as client,
-        RoundProcess([python, VLLM_SCRIPT, engine_file], VLLM_ENVIRONMENT) as vllm,
+        RoundProcess([python, VLLM_SCRIPT, engine_file], vllm_environment()) as vllm,
     ):
         vllm.wait_until_ready()
         for number in track(range(rounds + 1), "judging", console=console):
             # The first round is a warm-up and is discarded.
-            cases = itertools.product(CALLERS, (False, True)) if number > 0 else [(CALLERS[-1], False)]
+            cases = [*itertools.product(numbers_of_callers, (False, True))][-1 if number == 0 else 0 :]
             for callers, explain in cases:
                 asked = list(itertools.islice(texts, max(callers * texts_per_caller, MIN_TEXTS)))
                 question = {
@@ -211,7 +219,8 @@ def judge_table(samples: Sequence[JudgeSample]) -> Table:
 
 def main(rounds: int, output: Path, texts_per_caller: int, repository: Path | None = None) -> None:
     """Measure, print the ratios, and write the samples."""
-    samples = list(measure_judge(repository or prepare_repository(), rounds, texts_per_caller))
+    served = repository or prepared(export_encoders_and_judge())
+    samples = list(measure_judge(served, rounds, texts_per_caller))
     console.print(judge_table(samples))
     prompt_tokens, cached_tokens = (
         sum(getattr(sample, name) for sample in samples) for name in ("prompt_tokens", "cached_tokens")

@@ -24,6 +24,7 @@ def benchmark_server(
     judge: bool = False,
     instances: int | None = None,
     cache_mib: int = 0,
+    triton: Path | None = None,
 ) -> TritonServer:
     """A server on free ports, as a context manager.
 
@@ -31,6 +32,7 @@ def benchmark_server(
     judge: whether to serve the judge, too.
     instances: number of instances of each encoder; None for one for each core.
     cache_mib: size of the encoders' response cache in MiB; 0 for no cache.
+    triton: a tritonserver other than the found one.
     """
     return TritonServer(
         ServerOptions(
@@ -40,6 +42,7 @@ def benchmark_server(
             judge=judge,
             instances=instances or available_cores(),
             cache_mib=cache_mib,
+            triton=triton,
         )
     )
 
