@@ -40,7 +40,7 @@ CONFIG = Path("configs") / "tensorrt.pbtxt"
 # `tokenizer` reads a text as it is and in normalized form; as its `logic/windows.py` has it.
 FORMS = 2
 # What the manifest must say of a model that TensorRT can read.
-READABLE = {"precision": "fp16", "fused": False, "loop": False}
+READABLE = {"precision": "fp16", "fused": False, "graph": "padded"}
 
 Shape = tuple[int, int, int]
 
@@ -131,8 +131,8 @@ def require_readable(repository: Path) -> None:
         model = models.get(name, {})
         if any(model.get(key) != value for key, value in READABLE.items()):
             raise ValueError(
-                f"{repository} has no {name} in fp16 without fusion and loop, which TensorRT needs: run "
-                "`python -m export_scripts --source hub --unfused --precision fp16` first"
+                f"{repository} has no {name} in fp16 with a padded graph and no fusion, which TensorRT needs: "
+                "run `python -m export_scripts --source hub --unfused --precision fp16` first"
             )
 
 

@@ -178,11 +178,13 @@ def test_requests_to_an_engine_are_not_joined(name: str) -> None:
     assert batching.max_queue_delay_microseconds == 0
 
 
-@pytest.mark.parametrize("changed", [{"fused": True}, {"precision": "fp32"}, {"loop": True}, {"loop": None}])
+@pytest.mark.parametrize(
+    "changed", [{"fused": True}, {"precision": "fp32"}, {"graph": "loop"}, {"graph": None}]
+)
 def test_an_export_that_tensorrt_cannot_read_is_refused(tmp_path: Path, changed: dict[str, object]) -> None:
     assert engine_models(exported(tmp_path / "good")) == sorted(ENCODERS)
     require_readable(tmp_path / "good")
-    with pytest.raises(ValueError, match="has no aegis in fp16 without fusion and loop"):
+    with pytest.raises(ValueError, match="has no aegis in fp16 with a padded graph and no fusion"):
         require_readable(exported(tmp_path / "bad", **changed))
 
 
