@@ -131,7 +131,7 @@ def require_readable(repository: Path) -> None:
         model = models.get(name, {})
         if any(model.get(key) != value for key, value in READABLE.items()):
             raise ValueError(
-                f"{repository} has no {name} in fp16 with a padded graph and no fusion, which TensorRT needs: "
+                f"{repository} has no {name} in fp16 with a padded graph and no fusion, as TensorRT needs: "
                 "run `python -m export_scripts --source hub --unfused --precision fp16` first"
             )
 
