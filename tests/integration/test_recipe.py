@@ -14,8 +14,8 @@ from launcher.repository.contract import CHECKOUT
 RECIPE = "export_scripts.demo.recipe"
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_an_encoder_is_trained(name: str, minilm: Path, tmp_path: Path) -> None:
+def test_an_encoder_is_trained(minilm: Path, tmp_path: Path) -> None:
+    name = "aegis"
     subprocess.run(
         [sys.executable, "-m", RECIPE, name, "--epochs", "1", "--weights", str(tmp_path)],
         cwd=CHECKOUT,

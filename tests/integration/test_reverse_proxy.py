@@ -212,7 +212,7 @@ def test_health_needs_no_key(proxy: ReverseProxy) -> None:
         ("POST", "/v2/models/phi3/infer"),
         ("POST", "/v2/models/tokenizer/infer"),
         ("POST", "/v2/models/judge/generate"),
-        ("GET", "/v2/models/moderation/config"),
+        ("GET", "/v2/models/verdict/config"),
         ("DELETE", INFER),
         ("POST", "/v2/health/ready"),
         ("POST", "//v2/repository/index"),
