@@ -65,7 +65,7 @@ playground: setup  ## serve the demo weights and a gateway with its page, until 
 		$(VENV)/bin/tribunal gateway --port $(PLAYGROUND_PORT) --policies docker/gateway/policies.toml
 
 test: setup check  ## check, then run all tests
-	$(RUN) -m pytest tests/unit --numprocesses 2
+	$(RUN) -m pytest tests/unit --numprocesses 2 --cov --cov-report= --cov-fail-under=83
 	$(RUN) -m pytest tests/integration --durations 10
 	$(MAKE) docs
 
