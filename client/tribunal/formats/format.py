@@ -37,6 +37,7 @@ class Reading:
     """How to read a file.
 
     columns: fields that are needed besides the text's; None for all. A format may read more.
+    reserved: fields that are also read if there are any, because the output has fields of these names.
     text_field: field of the texts; a format with types refuses one that holds no text, unless `is_output`.
     is_output: whether a scan wrote the file, which may have objects and lists as JSON text.
     delimiter: between the cells of a row; None for the format's own.
@@ -45,6 +46,7 @@ class Reading:
     """
 
     columns: Collection[str] | None = None
+    reserved: Collection[str] = ()
     text_field: FieldName | None = None
     is_output: bool = False
     delimiter: str | None = None

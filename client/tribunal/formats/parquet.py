@@ -45,7 +45,7 @@ def _needed(schema: "pyarrow.Schema", reading: Reading) -> list[str] | None:
     if reading.columns is None:
         return None
     text = [] if reading.text_field is None else [reading.text_field.steps_among(schema.names)[0]]
-    return [*text, *reading.columns]
+    return [*text, *reading.columns, *(name for name in reading.reserved if name in schema.names)]
 
 
 def _require_text(schema: "pyarrow.Schema", text_field: FieldName) -> None:

@@ -107,6 +107,7 @@ class Pass:
         needed = OUTCOME if self.is_retry else ()
         reading = Reading(
             columns=None if self.is_whole else needed,
+            reserved=() if self.is_retry else OUTCOME,
             text_field=self.text_field,
             is_output=self.is_retry,
             exact=True,

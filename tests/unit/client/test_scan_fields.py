@@ -312,3 +312,14 @@ def test_a_field_that_is_text_in_one_of_the_first_records_is_scanned(
     assert sum(record["verdict"] is not None for record in read(tmp_path / "out.jsonl")) == 1
     nulls = write(tmp_path / "nulls.jsonl", [{"text": None}] * FIRST_RECORDS)
     assert scan(nulls, "-o", tmp_path / "out2.jsonl") == 3
+
+
+@pytest.mark.parametrize("name", ["verdict", "error"])
+def test_a_column_of_the_outputs_name_is_not_overwritten(
+    client: FakeClient, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    source = tmp_path / "in.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["fine"], name: ["mine"]}), source)
+    with pytest.raises(InvalidInput, match=f"the input has a field '{name}', which the output uses"):
+        scan(source, "-o", tmp_path / "out.parquet", "--text-field", "text")
+    assert not (tmp_path / "out.parquet").exists()
