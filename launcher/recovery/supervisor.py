@@ -202,6 +202,9 @@ class Supervisor:
                 with self._ensembles:
                     if not self._stopped.is_set():
                         self._control.load(model)
+                # Triton has loaded a step again whose files have changed.
+                for step in sorted(set(self._control.composed_of[model]) & set(self._checks.references)):
+                    self._passes(step)
             elif not self._stopped.is_set():
                 self._load_and_check(model)
         except UNREACHABLE as error:
@@ -222,14 +225,19 @@ class Supervisor:
             if model in steps:
                 self._control.unload(ensemble)
         self._control.load(model)
+        if self._passes(model):
+            self._unchecked.discard(model)
+
+    def _passes(self, model: str) -> bool:
+        """Whether a model passes its self-check; if it fails, the server is refused. Raises UNREACHABLE."""
         try:
             self._checks.check(model)
         except SelfCheckError as error:
             if not self._stopped.is_set():
                 self._stopped.set()
                 self._on_refusal(error)
-            return
-        self._unchecked.discard(model)
+            return False
+        return True
 
     def _unload(self, model: str) -> None:
         """Unload the rest of a model; Triton answers at once and finishes a little later.

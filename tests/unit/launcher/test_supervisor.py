@@ -119,7 +119,7 @@ def test_a_dead_process_is_replaced_and_then_the_ensemble_of_its_model(server: F
     assert is_whole(server)
     assert server.calls == [
         *("unload aegis", "kill orphans", "unload moderation", "load aegis", "check aegis"),
-        "load moderation",
+        *("load moderation", "check aegis"),
     ]
     assert events[0] == Event("lost", "aegis has died; restoring it", "aegis")
 
@@ -139,13 +139,23 @@ def test_an_encoder_that_fails_its_self_check_is_refused_and_nothing_more_is_res
     assert not {"load moderation", "load tokenizer"} & set(server.calls)
 
 
+def test_an_encoder_that_is_loaded_with_its_ensemble_is_checked_too(server: FakeServer) -> None:
+    events: list[Event] = []
+    server.refuses = True
+    with supervised(server, events.append):
+        server.kill("tokenizer")
+        until(lambda: bool(server.refusals))
+    assert server.calls[-2:] == ["load moderation", "check aegis"]
+
+
 def test_an_encoder_that_does_not_answer_its_self_check_is_loaded_again(server: FakeServer) -> None:
     events: list[Event] = []
     server.silent = 2
     with supervised(server, events.append):
         server.kill("aegis")
         until(lambda: is_restored(events, "moderation"))
-    assert server.calls.count("load aegis") == server.calls.count("check aegis") == 3
+    # Once more with the ensemble.
+    assert server.calls.count("load aegis") == server.calls.count("check aegis") - 1 == 3
     assert server.calls.count("load moderation") == 1
     assert [event.kind for event in events if event.model == "aegis"] == [
         *("lost", "not_restored", "not_restored", "restored"),
