@@ -136,6 +136,7 @@ def test_only_the_startup_probe_waits_for_models(made: dict[str, Document]) -> N
     probes = {name: container(made)[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
     patience_s = {name: probe["periodSeconds"] * probe["failureThreshold"] for name, probe in probes.items()}
     assert patience_s["startup"] >= 120
+    assert probes["startup"]["httpGet"]["path"] == "/v2/models/moderation/ready"
     assert patience_s["readiness"] <= 15
     assert probes["readiness"]["httpGet"]["path"] == "/v2/health/ready"
     assert probes["liveness"]["httpGet"]["path"] == "/v2/health/live"
