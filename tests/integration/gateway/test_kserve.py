@@ -314,6 +314,9 @@ def test_tritons_clients_are_told_the_tensors(
     assert [tensor["name"] for tensor in of_grpc["outputs"]] == [
         tensor["name"] for tensor in metadata["outputs"]
     ]
+    of_model = http.get_inference_statistics(model, "1")
+    assert of_model == rpc.get_inference_statistics(model, as_json=True)
+    assert of_model == {"model_stats": [{"name": model, "version": "1"}]}
     config = http.get_model_config(model)
     assert rpc.get_model_config(model, as_json=True)["config"]["name"] == config["name"]
     assert config["max_batch_size"] == direct.get_model_config(model)["max_batch_size"]

@@ -36,6 +36,7 @@ from tribunal.gateway.protocols.grpc_messages import (
 from tribunal.gateway.protocols.kserve import (
     MODELS,
     OUTPUTS,
+    VERSION,
     manifest_document,
     model_config,
     model_metadata,
@@ -263,11 +264,15 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         models = (await self._moderator.info()).models
         return messages.ModelReadyResponse(ready=models.get(request.name, False))
 
-    async def _statistics(self, _request: Any, _caller: Caller) -> Any:
-        """The served models that callers can reach."""
+    async def _statistics(self, request: Any, _caller: Caller) -> Any:
+        """The served models that callers can reach, or one, without figures, which tell of other callers."""
+        if request.name:
+            require_model(request.name)
+            require_version(request.version)
         served = (await self._moderator.info()).models
-        names = [messages.ModelStatistics(name=name) for name in MODELS if name in served]
-        return messages.ModelStatisticsResponse(model_stats=names)
+        names = (request.name,) if request.name else MODELS
+        found = [messages.ModelStatistics(name=name, version=VERSION) for name in names if name in served]
+        return messages.ModelStatisticsResponse(model_stats=found)
 
     async def _metadata(self, _request: Any, _caller: Caller) -> Any:
         version = (await self._moderator.info()).triton_version

@@ -133,9 +133,17 @@ async def moderation_ready(moderator: ModeratorOf, _version: VersionOf) -> Respo
 
 @router.get("/v2/models/stats")
 async def statistics(moderator: ModeratorOf) -> dict[str, Any]:
-    """The served models that callers can reach."""
+    """The served models that callers can reach, without figures, which tell of other callers."""
     served = (await moderator.info()).models
-    return {"model_stats": [{"name": name} for name in MODELS if name in served]}
+    return {"model_stats": [{"name": name, "version": VERSION} for name in MODELS if name in served]}
+
+
+@router.get("/v2/models/{model}/stats")
+@router.get("/v2/models/{model}/versions/{version}/stats", include_in_schema=False)
+async def model_statistics(model: str, _version: VersionOf) -> dict[str, Any]:
+    """The same for one model."""
+    require_model(model)
+    return {"model_stats": [{"name": model, "version": VERSION}]}
 
 
 @router.get("/v2/models/{model}")
