@@ -42,6 +42,11 @@ class ScratchFolder:
         unnamed.rename(self.path / LOCK)
         self.lock_fd = self._lock.fileno()
 
+    @property
+    def has_noted(self) -> bool:
+        """Whether the folders of Triton's Python backend were noted, or the folder is removed."""
+        return not self.path.exists() or (self.path / LEFT).exists()
+
     def note_python_environments(self, before: set[Path]) -> None:
         """Note the empty folders that came since `before`, which are removed with this folder."""
         came = python_environments() - before

@@ -118,7 +118,7 @@ class TritonServer:
         self._scratch = ScratchFolder(options.work_folder)
         # In the system's folder, because a path of a socket has at most 107 characters.
         self._temporary = ScratchFolder(None)
-        environments = python_environments()
+        self._environments = python_environments()
         self.self_check = SelfCheck(
             control=self.control,
             references={name: references[name] for name in references.keys() & self.models},
@@ -151,7 +151,7 @@ class TritonServer:
             raise
         try:
             self._wait_until_ready()
-            self._temporary.note_python_environments(environments)
+            self._temporary.note_python_environments(self._environments)
             self._check_encoders()
         except BaseException:
             self.stop()
@@ -204,6 +204,9 @@ class TritonServer:
             self._remove_scratch()
 
     def _remove_scratch(self) -> None:
+        if not self._temporary.has_noted:
+            # The start failed.
+            self._temporary.note_python_environments(self._environments)
         self._scratch.remove()
         self._temporary.remove()
 

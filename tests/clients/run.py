@@ -119,7 +119,7 @@ def check(name: str, interpreter: Path, url: str, given: Mapping[str, str]) -> b
     try:
         ran = subprocess.run(
             [interpreter, FOLDER / name / "check.py", url],
-            env={**kept, **given, "PYTHONUNBUFFERED": "1"},
+            env={**kept, **given, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"},
             capture_output=True,
             text=True,
             timeout=CHECK_TIMEOUT_S,

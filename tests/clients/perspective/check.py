@@ -18,9 +18,9 @@ def main(url: str) -> None:
     """Assert that the discovery document has the method, and that scores equal those of `tribunal.Client`."""
     client = build(url, os.environ["TRIBUNAL_KEY"])
     for text, verdict in VERDICTS.items():
-        scores = verdict["categories"]["scores"]
+        scores, flagged = verdict["categories"]["scores"], verdict["categories"]["flagged"]
         expected = {
-            "TOXICITY": verdict["toxicity"]["score"],
+            "TOXICITY": max(verdict["toxicity"]["score"], *(scores[name] for name in flagged), 0.0),
             "INSULT": scores["Harassment"],
             "IDENTITY_ATTACK": scores["Hate/Identity Hate"],
             "SEXUALLY_EXPLICIT": max(scores["Sexual"], scores["Sexual (minor)"]),
