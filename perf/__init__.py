@@ -4,8 +4,5 @@ Each benchmark alternates between its measurements within one run, keeps every s
 because ratios hold on other machines and absolute figures do not.
 """
 
-import os
-
-# ONNX Runtime's packages send usage data to Microsoft unless this is set before the first import:
-# https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# First of all, because it turns off the telemetry of ONNX Runtime.
+import launcher  # noqa: F401

@@ -164,7 +164,8 @@ def measure_judge(
         vllm.wait_until_ready()
         for number in track(range(rounds + 1), "judging", console=console):
             # The first round is a warm-up and is discarded.
-            cases = [*itertools.product(numbers_of_callers, (False, True))][-1 if number == 0 else 0 :]
+            every_case = itertools.product(numbers_of_callers, (False, True))
+            cases = every_case if number > 0 else [(numbers_of_callers[-1], False)]
             for callers, explain in cases:
                 asked = list(itertools.islice(texts, max(callers * texts_per_caller, MIN_TEXTS)))
                 question = {
