@@ -101,17 +101,6 @@ def open_session(graph: onnx.ModelProto) -> Any:
     return reference_session(graph)
 
 
-def measure_parity(
-    graph: onnx.ModelProto,
-    checkpoint: Checkpoint,
-    encoder: HubModel,
-    texts: Sequence[str],
-    on_text: Callable[[], None] = lambda: None,
-) -> Parity:
-    """Run `graph`, which has the served tensors, and the reference over `texts`, as `compare_texts` does."""
-    return Parity.of(compare_texts(graph, checkpoint, encoder, texts, on_text))
-
-
 def compare_texts(
     graph: onnx.ModelProto,
     checkpoint: Checkpoint,

@@ -14,7 +14,7 @@ from export_scripts.encoders import build_encoder
 from export_scripts.full_size import full_size_model
 from export_scripts.hub_models import ENCODERS, HUB_MODELS
 from export_scripts.packed_operators import reference_session
-from export_scripts.parity import measure_parity
+from export_scripts.parity import Parity, compare_texts
 from export_scripts.sources import DEMO_WEIGHTS
 from model_repository.tokenizer.logic.windows import pad_batch
 
@@ -74,13 +74,15 @@ def test_rows_without_tokens_fail_nothing(packed: tuple[PreTrainedModel, onnx.Mo
 def test_the_export_measures_the_parity_of_the_packed_graph() -> None:
     checkpoint = load_checkpoint(DEMO_WEIGHTS / "aegis", HUB_MODELS["aegis"])
     graph = build_encoder(checkpoint.model, "fp16", "packed", fused=True)
-    parity = measure_parity(graph, checkpoint, HUB_MODELS["aegis"], ["How to make a bomb?", "Good morning."])
+    parity = Parity.of(
+        compare_texts(graph, checkpoint, HUB_MODELS["aegis"], ["How to make a bomb?", "Good morning."])
+    )
     assert (parity.texts, parity.equal_decisions) == (2, 1.0)
     for tensor in graph.graph.initializer:
         if tensor.name.endswith("classifier.bias"):
             broken = onnx.numpy_helper.to_array(tensor) + np.float16(4)
             tensor.CopyFrom(onnx.numpy_helper.from_array(broken, tensor.name))
-    parity = measure_parity(graph, checkpoint, HUB_MODELS["aegis"], ["How to make a bomb?"])
+    parity = Parity.of(compare_texts(graph, checkpoint, HUB_MODELS["aegis"], ["How to make a bomb?"]))
     assert parity.max_score_difference > 0.1
 
 

@@ -8,14 +8,14 @@ from export_scripts.demo.text import read_text
 from export_scripts.encoders import build_encoder
 from export_scripts.errors import ParityError
 from export_scripts.hub_models import HubModel
-from export_scripts.parity import Parity, measure_parity
+from export_scripts.parity import Parity, compare_texts
 
 TEXTS = ["a text", "another, longer text of several words", ""]
 
 
 def test_a_changed_weight_is_noticed(checkpoint: Checkpoint, encoder: HubModel) -> None:
     graph = build_encoder(checkpoint.model, "fp32", fused=True)
-    measure_parity(graph, checkpoint, encoder, TEXTS).require(encoder, "fp32")
+    Parity.of(compare_texts(graph, checkpoint, encoder, TEXTS)).require(encoder, "fp32")
     (bias,) = [
         weights
         for weights in graph.graph.initializer
@@ -25,13 +25,13 @@ def test_a_changed_weight_is_noticed(checkpoint: Checkpoint, encoder: HubModel) 
     changed[0] += 5
     bias.CopyFrom(numpy_helper.from_array(changed, bias.name))
     with pytest.raises(ParityError, match=rf"{encoder.name}: a score differs from PyTorch by 0\."):
-        measure_parity(graph, checkpoint, encoder, TEXTS).require(encoder, "fp32")
+        Parity.of(compare_texts(graph, checkpoint, encoder, TEXTS)).require(encoder, "fp32")
 
 
 def test_int8_agrees_in_99_of_100_decisions(checkpoint: Checkpoint, encoder: HubModel) -> None:
     graph = build_encoder(checkpoint.model, "int8", fused=True)
     texts, _ = read_text(encoder, "heldout")
-    parity = measure_parity(graph, checkpoint, encoder, texts)
+    parity = Parity.of(compare_texts(graph, checkpoint, encoder, texts))
     assert parity.texts == len(texts)
     assert parity.equal_decisions >= 0.99
 
